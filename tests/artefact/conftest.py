@@ -70,6 +70,8 @@ def installed(artefact: Path, tmp_path_factory: pytest.TempPathFactory) -> Insta
     """The artefact, installed somewhere else; its dependencies are the ones in the ``ansible`` package."""
     place = Installed(tmp_path_factory.mktemp("collections"), tmp_path_factory.mktemp("home"))
     # --force: the checkout itself stands in site-packages, and Galaxy would call that "already installed".
-    result = place.run("ansible-galaxy", "collection", "install", "--force", "-p", str(place.collections), str(artefact))
+    result = place.run(
+        "ansible-galaxy", "collection", "install", "--force", "-p", str(place.collections), str(artefact)
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     return place
