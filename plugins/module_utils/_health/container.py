@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the inspection of a container says about its health. ``judge`` is pure; ``DockerInspector`` asks the engine."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._health.predicates import excerpt
+from ansible_collections.drydock.serving.plugins.module_utils._health.target import ContainerSpec, Observation
+
+EXIT_HINTS = {
+    126: "the command cannot be executed",
+    127: "the command was not found in the image",
+    134: "aborted",
+    137: "killed",
+    139: "segmentation fault",
+    143: "ended by a stop signal",
+}
+
+
+def judge(inspection: Mapping[str, Any], spec: ContainerSpec, *, restarts_before: int = 0) -> Observation:
+    """Compare an inspection with what is wanted.
+
+    :param inspection: what the engine's inspect call gives for one container.
+    :param restarts_before: the restart count when watching began; only later restarts count as a crash loop.
+    """
+    state: Mapping[str, Any] = inspection.get("State") or {}
+    status = str(state.get("Status", "unknown"))
+    health = (state.get("Health") or {}).get("Status")
+    health = None if health in {None, "", "none"} else str(health)
+    restarts = int(inspection.get("RestartCount") or 0)
+    facts = {
+        "state": status,
+        "health": health,
+        "restarts": restarts,
+        "exit_code": state.get("ExitCode"),
+        "oom_killed": bool(state.get("OOMKilled")),
+    }
+
+    if spec.exit_code is not None:
+        return _judge_job(state, spec, status=status, facts=facts)
+    if restarts - restarts_before >= spec.max_restarts:
+        return Observation(
+            ok=False,
+            final=True,
+            summary=f"crash loop: {restarts - restarts_before} restarts, {_ending(state)}",
+            facts=facts,
+        )
+    if status != spec.state:
+        final = status in {"exited", "dead"}
+        return Observation(
+            ok=False, final=final, summary=f"{_described(status, state)} instead of {spec.state}", facts=facts
+        )
+    if not _healthy(health, spec):
+        return Observation(ok=False, summary=_health_summary(health, state, spec), facts=facts)
+    return Observation(ok=True, summary=f"{status}{f', {health}' if health else ''}", facts=facts)
+
+
+def absent(container: str) -> Observation:
+    """There is no such container; it may still be created."""
+    return Observation(ok=False, summary=f"there is no container {container}", facts={"state": "absent"})
+
+
+def _judge_job(state: Mapping[str, Any], spec: ContainerSpec, *, status: str, facts: Mapping[str, Any]) -> Observation:
+    if status not in {"exited", "dead"}:
+        return Observation(ok=False, summary=f"{status}, not ended yet", facts=facts)
+    if state.get("ExitCode") == spec.exit_code:
+        return Observation(ok=True, summary=f"ended with exit code {spec.exit_code}", facts=facts)
+    return Observation(
+        ok=False, final=True, summary=f"{_ending(state)} instead of exit code {spec.exit_code}", facts=facts
+    )
+
+
+def _healthy(health: str | None, spec: ContainerSpec) -> bool:
+    if spec.health is None:
+        return health in {None, "healthy"}
+    return health == spec.health
+
+
+def _health_summary(health: str | None, state: Mapping[str, Any], spec: ContainerSpec) -> str:
+    wanted = spec.health or "healthy"
+    if health is None:
+        return f"running, but the image and its settings have no health check to be {wanted} by"
+    log = (state.get("Health") or {}).get("Log") or []
+    output = excerpt(str(log[-1].get("Output", ""))) if log else ""
+    return f"running, {health} instead of {wanted}{f'; the last check said: {output}' if output else ''}"
+
+
+def _described(status: str, state: Mapping[str, Any]) -> str:
+    return f"{status} ({_ending(state)})" if status in {"exited", "dead", "restarting"} else status
+
+
+def _ending(state: Mapping[str, Any]) -> str:
+    code = state.get("ExitCode")
+    hint = "out of memory" if state.get("OOMKilled") else EXIT_HINTS.get(code if isinstance(code, int) else -1, "")
+    error = excerpt(str(state.get("Error") or ""))
+    return f"exit code {code}" + (f", {hint}" if hint else "") + (f": {error}" if error else "")
+
+
+class Watch:
+    """Judges containers over time: remembers the restart count each one had when it was first seen."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[str, int]] = {}
+        self._lock = threading.Lock()
+
+    def judge(self, inspection: Mapping[str, Any], spec: ContainerSpec) -> Observation:
+        identity = str(inspection.get("Id", ""))
+        restarts = int(inspection.get("RestartCount") or 0)
+        with self._lock:
+            known = self._first.get(spec.container)
+            if known is None or known[0] != identity:
+                known = self._first[spec.container] = (identity, restarts)
+        return judge(inspection, spec, restarts_before=known[1])
+
+
+class DockerInspector:
+    """Looks at containers through the Docker SDK; one client for all targets, made when first needed."""
+
+    def __init__(self) -> None:
+        self._client: Any = None
+        self._lock = threading.Lock()
+        self._watch = Watch()
+
+    def probe(self, spec: ContainerSpec, timeout: float) -> Observation:
+        """Inspect once."""
+        docker = load_docker()
+        try:
+            inspection = self._connected(docker, timeout).inspect_container(spec.container)
+        except docker.errors.NotFound:
+            return absent(spec.container)
+        except (docker.errors.DockerException, OSError) as error:
+            return Observation(ok=False, summary=f"the Docker engine does not answer: {excerpt(str(error))}")
+        return self._watch.judge(inspection, spec)
+
+    def _connected(self, docker: Any, timeout: float) -> Any:
+        with self._lock:
+            if self._client is None:
+                self._client = docker.from_env(timeout=max(1, int(timeout))).api
+            return self._client
+
+
+def load_docker() -> Any:
+    """The Docker SDK.
+
+    :raises DrydockError: ``missing_library``, with what to install.
+    """
+    try:
+        return importlib.import_module("docker")
+    except ImportError as error:
+        raise DrydockError(
+            "missing_library",
+            "Container targets need the Docker SDK for Python, which this interpreter does not find. Install "
+            "python3-docker from the distribution on the host, or docker with pip on the controller.",
+            library="docker",
+        ) from error
