@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reference that is generated, never written by hand.
 
-``python -m docs.build``            writes each role's variable table into its README and the module pages into build/docs
+``python -m docs.build``            writes each role's variable table, and the module pages into build/docs
 ``python -m docs.build --tables``   only the tables
 ``python -m docs.build --check``    only looks: exits 1 when a table is not what its specification says
 """

@@ -15,5 +15,5 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def lab() -> None:
-    """The lab is up: engine, image registry, model origin and the host lab-1. It stays up; ``make lab-down`` ends it."""
+    """The lab is up: engine, image registry, model origin and the host lab-1. ``make lab-down`` ends it."""
     subprocess.run([str(ROOT / ".venv" / "bin" / "python"), "-m", "lab", "up"], cwd=ROOT, check=True, timeout=900)
