@@ -61,6 +61,12 @@ def container_starts(host: Any) -> str:
     return str(host.check_output(command))
 
 
+def test_the_demo_shows_what_the_model_read_and_where_to_look(deployed: Run, facts: dict[str, Any]) -> None:
+    assert "TLS verified" in deployed.output
+    assert f"https://{facts['stack']['domain']}" in deployed.output
+    assert "site.yml" in deployed.output.splitlines()[-3]
+
+
 def test_a_picture_made_just_now_is_read_through_the_edge(post: Any) -> None:
     text = random_text()
     answer = post("/v1/read", picture_of(text))
