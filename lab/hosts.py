@@ -1,0 +1,209 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lab hosts: containers that behave like a freshly installed Debian server, reached over SSH as an ordinary user."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import socket
+import tarfile
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from lab import ssh
+from lab.ca import ensure_ca
+from lab.checkout import DOMAIN, LABEL, Checkout
+from lab.docker import Docker
+from lab.errors import LabError
+from lab.images import DEFAULT_RELEASE, host_image
+from lab.network import ensure_network
+from lab.proc import last_lines
+from lab.progress import elapsed, say
+
+NAME = re.compile(r"^[a-z][a-z0-9-]{0,40}$")
+BOOT_TIMEOUT = 60.0
+# What systemd needs of the engine without --privileged (which needs a capability that not every machine can give).
+RUN_FLAGS = (
+    "--cap-add=ALL",
+    "--cap-drop=SYS_RESOURCE",
+    "--security-opt=seccomp=unconfined",
+    "--security-opt=systempaths=unconfined",
+    "--security-opt=apparmor=unconfined",
+    "--cgroupns=private",
+    "--tmpfs=/run:rw,nosuid,nodev,exec,mode=755",
+    "--tmpfs=/run/lock:rw,nosuid,nodev,noexec,mode=1777",
+    "--tmpfs=/tmp:rw,nosuid,nodev,exec,mode=1777",
+)
+# Overlay file systems do not stack: what the host's own engine keeps must lie on a real one.
+VOLUMES = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
+FIRST_BOOT = "update-ca-certificates >/dev/null 2>&1; exec systemctl is-system-running --wait"
+FAILED_UNITS = "systemctl list-units --state=failed --plain --no-legend --no-pager"
+
+
+@dataclass(frozen=True)
+class Host:
+    """A lab host as it is now."""
+
+    name: str
+    container: str
+    release: str
+    running: bool
+    address: str
+    image: str
+
+    @classmethod
+    def from_inspect(cls, found: dict[str, Any], network: str) -> Host:
+        """Read what the engine says about a container."""
+        labels = found["Config"]["Labels"]
+        networks = found["NetworkSettings"]["Networks"]
+        return cls(
+            name=labels[f"{LABEL}.name"],
+            container=found["Name"].lstrip("/"),
+            release=labels.get(f"{LABEL}.release", ""),
+            running=bool(found["State"]["Running"]),
+            address=(networks.get(network) or {}).get("IPAddress", ""),
+            image=found["Config"]["Image"],
+        )
+
+
+def hosts(checkout: Checkout, docker: Docker) -> list[Host]:
+    """Every lab host of this checkout, by name."""
+    ids = docker.lines("ps", "-aq", f"--filter=label={checkout.label}", f"--filter=label={LABEL}.kind=host")
+    found = [Host.from_inspect(each, checkout.network) for each in docker.inspect("container", ids)]
+    return sorted(found, key=lambda host: host.name)
+
+
+def find_host(checkout: Checkout, docker: Docker, name: str) -> Host | None:
+    """One lab host; None when there is none of this name."""
+    found = docker.inspect("container", [checkout.container(name)])
+    return Host.from_inspect(found[0], checkout.network) if found else None
+
+
+def host_up(
+    checkout: Checkout, docker: Docker, name: str, *, release: str = DEFAULT_RELEASE, with_engine: bool = False
+) -> Host:
+    """Make sure a host of this name runs and can be reached; one that exists is kept as it is."""
+    if not NAME.match(name):
+        raise LabError(f"'{name}' cannot be a host's name: use lower-case letters, digits and dashes, a letter first.")
+    started = elapsed()
+    existing = find_host(checkout, docker, name)
+    if existing is not None:
+        if existing.running:
+            return existing
+        say(f"{name}: starting it again")
+        docker("start", existing.container, purpose=f"start the lab host {name}")
+        return wait_until_ready(checkout, docker, name, started)
+    image = host_image(checkout, docker, release, with_engine=with_engine)
+    ensure_network(checkout, docker)
+    create(checkout, docker, name, image=image, release=release)
+    try:
+        return wait_until_ready(checkout, docker, name, started)
+    except LabError:
+        say(
+            f"{name}: not usable, left for inspection ('python -m lab exec {name} journalctl -b'; 'host-down {name}' removes it)"
+        )
+        raise
+
+
+def create(checkout: Checkout, docker: Docker, name: str, *, image: str, release: str) -> None:
+    """Create and start the container of a host, its keys and certificates in place before it boots."""
+    container = checkout.container(name)
+    mounts = [
+        f"--mount=type=volume,source={container}-{key},destination={path},volume-label={checkout.label}"
+        for key, path in VOLUMES.items()
+    ]
+    docker(
+        "create",
+        f"--name={container}",
+        f"--hostname={name}",
+        f"--network={checkout.network}",
+        f"--network-alias={name}.{DOMAIN}",
+        f"--label={checkout.label}",
+        f"--label={LABEL}.kind=host",
+        f"--label={LABEL}.name={name}",
+        f"--label={LABEL}.release={release}",
+        *RUN_FLAGS,
+        *mounts,
+        image,
+        purpose=f"create the lab host {name}",
+    )
+    host_key = ssh.new_key(f"root@{name}")
+    docker.copy_in(container, host_files(checkout, host_key))
+    ssh.remember_host(checkout, container, host_key.public)
+    docker("start", container, purpose=f"start the lab host {name}")
+
+
+def host_files(checkout: Checkout, host_key: ssh.SshKey) -> bytes:
+    """A tar archive of what makes a copy of the image this one host."""
+    authorized = ssh.ensure_user_key(checkout).with_suffix(".pub").read_text()
+    authority = ensure_ca(checkout).certificate.read_text()
+    files = (
+        ("etc/ssh/ssh_host_ed25519_key", host_key.private, 0o600, 0),
+        ("etc/ssh/ssh_host_ed25519_key.pub", host_key.public, 0o644, 0),
+        ("home/ops/.ssh/authorized_keys", authorized, 0o600, 1000),
+        ("usr/local/share/ca-certificates/drydock-lab.crt", authority, 0o644, 0),
+    )
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, text, mode, owner in files:
+            member = tarfile.TarInfo(path)
+            member.size, member.mode, member.uid, member.gid = len(text), mode, owner, owner
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def wait_until_ready(checkout: Checkout, docker: Docker, name: str, started: float) -> Host:
+    """Wait until the host has booted and its SSH server greets."""
+    container = checkout.container(name)
+    deadline = time.monotonic() + BOOT_TIMEOUT
+    state = ""
+    while time.monotonic() < deadline:
+        result = docker("exec", container, "sh", "-c", FIRST_BOOT, check=False, timeout=BOOT_TIMEOUT)
+        state = result.stdout.strip() or last_lines(result, 1)
+        if state in ("running", "degraded"):
+            break
+        found = find_host(checkout, docker, name)
+        if found is None or not found.running:
+            log = last_lines(docker("logs", "--tail=5", container, check=False), 5)
+            raise LabError(f"The lab host {name} ended while booting: {log}")
+        time.sleep(0.1)
+    if state == "degraded":
+        units = ", ".join(line.split()[0] for line in docker.lines("exec", container, "sh", "-c", FAILED_UNITS) if line)
+        raise LabError(f"The lab host {name} booted with failed units: {units}.")
+    host = find_host(checkout, docker, name)
+    if state != "running" or host is None:
+        raise LabError(f"The lab host {name} did not boot within {BOOT_TIMEOUT:.0f} s (systemd says: {state}).")
+    while not ssh_greets(host.address):
+        if time.monotonic() > deadline:
+            raise LabError(f"The lab host {name} booted, but its SSH server at {host.address} does not answer.")
+        time.sleep(0.1)
+    say(f"{name}: up at {host.address} after {elapsed() - started:.1f} s")
+    return host
+
+
+def ssh_greets(address: str) -> bool:
+    """Whether an SSH server introduces itself at the address."""
+    try:
+        with socket.create_connection((address, 22), timeout=2) as connection:
+            connection.settimeout(2)
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def host_down(checkout: Checkout, docker: Docker, name: str) -> bool:
+    """Remove a host with everything on it; false when there is none of this name."""
+    container = checkout.container(name)
+    found = docker.inspect("container", [container])
+    if found:
+        if found[0]["Config"]["Labels"].get(LABEL) != checkout.id:
+            raise LabError(f"The container {container} is not this lab's; it stays. Remove it by hand if you know it.")
+        docker("rm", "--force", "--volumes", container, purpose=f"remove the lab host {name}")
+    with contextlib.suppress(LabError):
+        docker("volume", "rm", "--force", *(f"{container}-{key}" for key in VOLUMES))
+    ssh.remember_host(checkout, container, None)
+    return bool(found)
