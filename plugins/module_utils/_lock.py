@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One writer at a time. The kernel drops the lock when its holder ends, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Callable
+
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+
+POLL_SECONDS = 0.2
+
+
+@contextlib.contextmanager
+def held(
+    path: Path,
+    *,
+    timeout: float,
+    shared: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[None]:
+    """Hold the lock file ``path`` (created when missing; its directory must exist) for the length of the block.
+
+    :param timeout: how long to wait for another holder, in seconds.
+    :param shared: several readers may hold it together; a reader changes nothing, so the file must exist already.
+    :raises DrydockError: ``busy`` when another holder keeps it for longer than that.
+    """
+    flags = os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        deadline = clock() + timeout
+        while not _try_lock(descriptor, shared):
+            if clock() >= deadline:
+                raise DrydockError(
+                    "busy",
+                    f"Another run has held {path} for more than {timeout:g} s (process {_holder(path)}). "
+                    "Wait for it to end, then run again.",
+                    path=str(path),
+                )
+            sleep(POLL_SECONDS)
+        if not shared:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int, shared: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(path: Path) -> str:
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return path.read_text(encoding="ascii").strip() or "unknown"
+    return "unknown"
