@@ -94,8 +94,9 @@ def connection(checkout: Checkout, host: Host) -> dict[str, object]:
 def verb_host_down(checkout: Checkout, options: argparse.Namespace) -> int:
     """Remove hosts."""
     docker = Docker.find()
-    for name in options.names if docker is not None else ():
-        host_down(checkout, docker, name)
+    if docker is not None:
+        for name in options.names:
+            host_down(checkout, docker, name)
     return 0
 
 
@@ -116,7 +117,7 @@ def verb_ssh(checkout: Checkout, options: argparse.Namespace) -> int:
     _, host = running_host(checkout, options.name)
     key = str(ssh.ensure_user_key(checkout))
     words = ["ssh", "-i", key, *ssh.options(checkout, host.container), f"{ssh.USER}@{host.address}", *options.command]
-    os.execvp(words[0], words)
+    os.execvp(words[0], words)  # noqa: S606 - this process becomes that one, on purpose
 
 
 def verb_exec(checkout: Checkout, options: argparse.Namespace) -> int:
@@ -124,7 +125,7 @@ def verb_exec(checkout: Checkout, options: argparse.Namespace) -> int:
     docker, host = running_host(checkout, options.name)
     terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
     words = [*docker.prefix, "docker", "exec", *terminal, host.container, *(options.command or ["bash"])]
-    os.execvp(words[0], words)
+    os.execvp(words[0], words)  # noqa: S606 - this process becomes that one, on purpose
 
 
 if __name__ == "__main__":

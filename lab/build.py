@@ -18,7 +18,7 @@ PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy")
 
 
 def tree_digest(paths: Iterable[Path], *extra: str) -> str:
-    """Twelve hexadecimal digits that stand for files (names relative to their given root, modes, contents) and strings."""
+    """Twelve hexadecimal digits that stand for files (relative names, modes, contents) and strings."""
     digest = hashlib.sha256()
     for root in paths:
         for path in sorted([root] if root.is_file() else root.rglob("*")):

@@ -111,7 +111,7 @@ def key_usage(*, signs: bool) -> x509.KeyUsage:
 
 
 def usable(pair: KeyPair, *, issuer: x509.Certificate | None, names: tuple[str, ...], now: dt.datetime) -> bool:
-    """Whether the pair exists, belongs together, stands for these names, comes from this issuer, and lives on for a while."""
+    """Whether the pair belongs together, stands for these names, comes from this issuer, and lives on for a while."""
     try:
         certificate = load(pair.certificate)
         key = serialization.load_pem_private_key(pair.key.read_bytes(), password=None)

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which checkout this is: the identity in every name, and where its state lies.
 
-Two checkouts on one machine share the engine and nothing else, so every container, network, volume and image carries the
-checkout's identity as the value of the label ``drydock.lab``.
+Two checkouts on one machine share the engine and nothing else, so every container, network, volume and image carries
+the checkout's identity as the value of the label ``drydock.lab``.
 """
 
 from __future__ import annotations

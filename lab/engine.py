@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Docker engine that answers: the one that is there, else Debian's, installed and started by us, and said so.
 
-An engine we did not start is never stopped. The one we start may have to work where systemd is not process 1 and where its
-predecessor was killed hard, so stale pid files go first.
+An engine we did not start is never stopped. The one we start may have to work where systemd is not process 1 and where
+its predecessor was killed hard, so stale pid files go first.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def ensure_engine(checkout: Checkout) -> Docker:
         return docker
     if os.environ.get("DOCKER_HOST"):
         raise LabError(
-            "No Docker engine answers at the address in DOCKER_HOST. Start that engine, or unset DOCKER_HOST to let the lab use this machine's own."
+            "No Docker engine answers at the address in DOCKER_HOST. "
+            "Start that engine, or unset DOCKER_HOST to let the lab use this machine's own."
         )
     prefix = root_prefix()
     if prefix is None:
@@ -106,7 +107,8 @@ def install(prefix: list[str]) -> None:
     """Install the distribution's engine."""
     if shutil.which("apt-get") is None:
         raise LabError(
-            "No Docker engine is installed and this machine has no apt-get. Install Docker by hand, start it, and try again."
+            "No Docker engine is installed and this machine has no apt-get. "
+            "Install Docker by hand, start it, and try again."
         )
     say("no Docker engine here: installing the distribution's docker.io (with containerd, runc and iptables)")
     env = {"DEBIAN_FRONTEND": "noninteractive"}

@@ -104,7 +104,8 @@ def host_up(
         return wait_until_ready(checkout, docker, name, started)
     except LabError:
         say(
-            f"{name}: not usable, left for inspection ('python -m lab exec {name} journalctl -b'; 'host-down {name}' removes it)"
+            f"{name}: not usable, left for inspection ('python -m lab exec {name} journalctl -b'); "
+            f"'python -m lab host-down {name}' removes it"
         )
         raise
 

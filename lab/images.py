@@ -65,7 +65,7 @@ def seed_image(checkout: Checkout, docker: Docker, release: str, mirror: Mirror 
         return official
     if mirror is None:
         raise LabError(
-            f"No image registry answers for {official}, and this machine's apt names no Debian mirror to make the image from. "
+            f"No image registry answers for {official}, and this machine's apt names no Debian mirror to make it from. "
             f"Pull or load {official} by hand ('docker load'), then try again."
         )
     archive = checkout.path("cache", f"{release}.tar")
