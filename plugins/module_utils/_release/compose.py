@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compose files of a release: the arguments to run them with, and what a failure means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import COMPOSE
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed, Runner
+
+VARIABLES = "host.env"
+
+
+def variables_text(values: Mapping[str, str]) -> bytes:
+    """The file that Compose takes the host's values from."""
+    return "".join(f"{key}={value}\n" for key, value in sorted(values.items())).encode("utf-8")
+
+
+class Compose:
+    """`docker compose` for one project of a stack."""
+
+    def __init__(self, runner: Runner, *, project: str, folder: Path) -> None:
+        self._runner = runner
+        self._project = project
+        self._folder = folder
+
+    def argv(self, *arguments: str) -> list[str]:
+        """The whole command line; no secret can be in it, as secrets are files."""
+        return [
+            "docker",
+            "compose",
+            "--project-name",
+            self._project,
+            "--project-directory",
+            str(self._folder),
+            "--file",
+            str(self._folder / COMPOSE),
+            "--env-file",
+            str(self._folder / VARIABLES),
+            *arguments,
+        ]
+
+    def run(self, *arguments: str, timeout: float = 60.0) -> Completed:
+        return self._runner.run(self.argv(*arguments), timeout=timeout)
+
+    def check(self) -> None:
+        """Have Compose read the file.
+
+        :raises DrydockError: ``compose_invalid``.
+        """
+        done = self.run("config", "--quiet")
+        if not done.ok:
+            raise DrydockError(
+                "compose_invalid",
+                f"`docker compose config` refuses the rendered file of the project {self._project}: {done.tail()}. "
+                "What runs now was not touched. Correct the template or the stack's settings, then run again.",
+                project=self._project,
+            )
+
+    def up(self, *, timeout: float) -> None:
+        """Create, recreate and start what the file says, and remove what it no longer says. Does not wait for health.
+
+        :raises DrydockError: ``port_taken``, ``up_failed``.
+        """
+        done = self.run("up", "--detach", "--no-build", "--pull", "never", "--remove-orphans", timeout=timeout)
+        if done.ok:
+            return
+        said = done.tail()
+        if "port is already allocated" in said or "address already in use" in said:
+            raise DrydockError(
+                "port_taken",
+                f"A port that the project {self._project} publishes is taken by another program on the host: {said}. "
+                "Find it with `ss -lntup`, stop it or change the port in the stack, then run again.",
+                project=self._project,
+            )
+        raise DrydockError(
+            "up_failed",
+            f"`docker compose up` of the project {self._project} failed: {said}",
+            project=self._project,
+        )
+
+    def restart(self, services: list[str], *, timeout: float) -> None:
+        """Restart containers that run and are not healthy."""
+        done = self.run("restart", *services, timeout=timeout)
+        if not done.ok:
+            raise DrydockError(
+                "up_failed", f"{', '.join(services)} could not be restarted: {done.tail()}", project=self._project
+            )
+
+    def stop(self, *, timeout: float) -> None:
+        """Stop the containers and keep them: they are evidence."""
+        self.run("stop", timeout=timeout)

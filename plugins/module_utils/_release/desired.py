@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run wants: the stack model and the rendered files, as values. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._secrets import SecretSpec, parse_secrets
+
+BASE = "base"
+COLOUR = "blue"
+COMPOSE = "compose.yaml"
+
+
+@dataclass(frozen=True)
+class Health:
+    """How long a unit may take, in seconds, and the path that says it is ready."""
+
+    path: str | None = None
+    interval: float = 5.0
+    timeout: float = 5.0
+    retries: int = 12
+    start_period: float = 0.0
+
+    @property
+    def budget(self) -> float:
+        """The longest a healthy start takes."""
+        return self.start_period + self.retries * (self.interval + self.timeout)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One container of the stack: a component in the base project or a service in a colour."""
+
+    name: str
+    part: str  # the folder of its compose file: base, or the colour
+    project: str
+    image: str
+    uid: int
+    gid: int
+    host_port: int | None = None
+    data: Path | None = None
+    secrets: tuple[str, ...] = ()
+    models: tuple[tuple[str, str, str], ...] = ()  # name, version, directory on the host
+    health: Health = field(default_factory=Health)
+
+    @property
+    def container(self) -> str:
+        """The name Compose gives it."""
+        return f"{self.project}-{self.name}-1"
+
+    @property
+    def variable(self) -> str:
+        """Its name in variables of the compose file."""
+        return self.name.upper().replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Desired:
+    """One wanted state of a stack."""
+
+    name: str
+    layout: Layout
+    files: Mapping[str, bytes]
+    units: tuple[Unit, ...]
+    models: Mapping[str, Mapping[str, Any]]  # name -> {version, digest}
+    secrets: tuple[SecretSpec, ...]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that have containers, in the order they are brought up."""
+        used = {unit.part for unit in self.units}
+        return tuple(part for part in (BASE, COLOUR) if part in used)
+
+    @property
+    def images(self) -> dict[str, str]:
+        return {unit.name: unit.image for unit in self.units}
+
+    def project(self, part: str) -> str:
+        return f"{self.name}-{part}"
+
+    def of(self, part: str) -> tuple[Unit, ...]:
+        return tuple(unit for unit in self.units if unit.part == part)
+
+    def config_files(self, unit: Unit) -> dict[str, bytes]:
+        """The configuration files of a unit, by their path below its configuration directory."""
+        prefix = f"{unit.part}/config/{unit.name}/"
+        return {dest[len(prefix) :]: text for dest, text in self.files.items() if dest.startswith(prefix)}
+
+    def config_dir(self, unit: Unit) -> Path | None:
+        """Named by content, so that a release which does not change it does not restart the container."""
+        files = self.config_files(unit)
+        if not files:
+            return None
+        return self.layout.config / unit.name / digest({name: sha256(text) for name, text in files.items()})[:16]
+
+    def variables(self, part: str, fingerprints: Mapping[str, str]) -> dict[str, str]:
+        """What a compose file takes from the host: where configuration lies, and what has to restart whom."""
+        values = {}
+        for unit in self.of(part):
+            config = self.config_dir(unit)
+            if config is not None:
+                values[f"CONFIG_{unit.variable}"] = str(config)
+            values[f"SECRETS_{unit.variable}"] = digest({name: fingerprints.get(name, "") for name in unit.secrets})[
+                :16
+            ]
+            values[f"MODELS_{unit.variable}"] = digest(
+                {name: self.models.get(name) for name, _version, _dir in unit.models}
+            )[:16]
+        return values
+
+    def hash(self, fingerprints: Mapping[str, str]) -> str:
+        """Equal for two runs that want the same."""
+        return digest(
+            {
+                "files": {dest: sha256(text) for dest, text in self.files.items()},
+                "images": self.images,
+                "models": self.models,
+                "secrets": dict(fingerprints),
+            }
+        )
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest(value: Any) -> str:
+    """The sha256 of a value's canonical JSON."""
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode("utf-8"))
+
+
+def parse_desired(stack: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> Desired:
+    """Read the stack model (see the filter ``stack_model``) and the rendered files.
+
+    :raises DrydockError: ``invalid_stack`` when they do not fit together.
+    """
+    try:
+        name = str(stack["name"])
+        units = _units(stack, name)
+        desired = Desired(
+            name=name,
+            layout=Layout(root=Path(stack["paths"]["root"]), secrets=Path(stack["paths"]["secrets"])),
+            files=_files(files),
+            units=units,
+            models={
+                str(model["name"]): {
+                    "version": str(model["version"]),
+                    "digest": digest({item["path"]: item["checksum"] for item in model["files"]}),
+                }
+                for model in stack.get("models") or []
+            },
+            secrets=parse_secrets(stack.get("secrets") or {}),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DrydockError(
+            "invalid_stack",
+            f"The stack model cannot be read: {type(error).__name__} {error}. `stack` has to be what the filter "
+            "drydock.serving.stack_model returns.",
+        ) from error
+    missing = [f"{part}/{COMPOSE}" for part in desired.parts if f"{part}/{COMPOSE}" not in desired.files]
+    if missing:
+        raise DrydockError(
+            "invalid_stack", f"The rendered files lack {', '.join(missing)}, which the stack's containers need."
+        )
+    return desired
+
+
+def _files(files: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for item in files:
+        dest = str(item["dest"])
+        parts = Path(dest).parts
+        if Path(dest).is_absolute() or ".." in parts or not parts:
+            raise DrydockError("invalid_stack", f"files: {dest!r} is not a path inside the release directory.")
+        found[dest] = str(item["content"]).encode("utf-8")
+    return found
+
+
+def _units(stack: Mapping[str, Any], name: str) -> tuple[Unit, ...]:
+    found = [_unit(unit, key, BASE, name) for key, unit in sorted((stack.get("components") or {}).items())]
+    found += [_unit(unit, key, COLOUR, name) for key, unit in sorted((stack.get("services") or {}).items())]
+    return tuple(found)
+
+
+def _unit(raw: Mapping[str, Any], key: str, part: str, stack: str) -> Unit:
+    uid, _colon, gid = str(raw["user"]).partition(":")
+    health = raw.get("health") or {}
+    return Unit(
+        name=key,
+        part=part,
+        project=f"{stack}-{part}",
+        image=str(raw["image"]),
+        uid=int(uid),
+        gid=int(gid or uid),
+        host_port=raw.get("host_port"),
+        data=Path(raw["data"]) if raw.get("data") else None,
+        secrets=tuple(sorted(raw.get("secrets") or [])),
+        models=tuple(
+            (str(item["name"]), str(item["version"]), str(item["source"])) for item in raw.get("models") or []
+        ),
+        health=Health(
+            path=health.get("path"),
+            **{
+                key: health[key]
+                for key in ("interval", "timeout", "retries", "start_period")
+                if health.get(key) is not None
+            },
+        ),
+    )

@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Questions to, and orders for, the Docker engine outside of Compose."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import NOT_FOUND, Completed, Runner
+
+STACK_LABEL = "drydock.stack"
+FORMAT = "\t".join(
+    [
+        "{{.Names}}",
+        "{{.State}}",
+        "{{.Status}}",
+        '{{.Label "com.docker.compose.project"}}',
+        '{{.Label "com.docker.compose.service"}}',
+        '{{.Label "com.docker.compose.config-hash"}}',
+    ]
+)
+PULL_ATTEMPTS = 3
+PULL_DELAY = 3.0
+
+OK = "ok"
+MISSING = "missing"
+UNREACHABLE = "unreachable"
+
+_UNREACHABLE_SAID = (
+    "no such host",
+    "connection refused",
+    "i/o timeout",
+    "timeout exceeded",
+    "network is unreachable",
+    "no route to host",
+    "connection reset",
+    "server misbehaving",
+    "tls:",
+    "x509:",
+    "eof",
+)
+
+
+@dataclass(frozen=True)
+class Live:
+    """A container of the stack as the engine knows it now."""
+
+    name: str
+    state: str
+    status: str
+    project: str
+    service: str
+    config_hash: str
+
+    @property
+    def unhealthy(self) -> bool:
+        return "(unhealthy)" in self.status
+
+
+class Engine:
+    """The Docker engine of this host, through its command."""
+
+    def __init__(self, runner: Runner, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._runner = runner
+        self._sleep = sleep
+
+    def containers(self, stack: str) -> tuple[str, list[Live]]:
+        """Whether an engine answers (``ok``, ``missing``, ``unreachable``), and the stack's containers, stopped too."""
+        done = self._runner.run(
+            ["docker", "ps", "--all", "--no-trunc", "--filter", f"label={STACK_LABEL}={stack}", "--format", FORMAT]
+        )
+        if done.code == NOT_FOUND:
+            return MISSING, []
+        if not done.ok:
+            return UNREACHABLE, []
+        rows = [line.split("\t") for line in done.out.splitlines() if line.strip()]
+        return OK, [Live(*row) for row in rows if len(row) == 6]
+
+    def inspect(self, container: str) -> Mapping[str, Any] | None:
+        """Everything about one container; None when there is none of that name."""
+        done = self._runner.run(["docker", "inspect", "--type", "container", container])
+        if not done.ok:
+            return None
+        found = json.loads(done.out)
+        return found[0] if found else None
+
+    def images(self, references: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The images that are on the host: reference -> {id, digests}."""
+        found = {}
+        for reference in sorted(set(references)):
+            done = self._runner.run(
+                ["docker", "image", "inspect", "--format", "{{.Id}}\t{{json .RepoDigests}}", reference]
+            )
+            if done.ok:
+                identity, _tab, digests = done.out.strip().partition("\t")
+                found[reference] = {"id": identity, "digests": json.loads(digests or "[]") or []}
+        return found
+
+    def data_root(self) -> str:
+        """Where the engine keeps images."""
+        done = self._runner.run(["docker", "info", "--format", "{{.DockerRootDir}}"])
+        return done.out.strip() if done.ok and done.out.strip() else "/var/lib/docker"
+
+    def pull(self, reference: str, *, timeout: float) -> None:
+        """Bring an image over; a registry that does not answer is asked again.
+
+        :raises DrydockError: ``image_missing``, ``registry_denied``, ``registry_unreachable``, ``no_space`` or
+            ``pull_failed``.
+        """
+        for attempt in range(1, PULL_ATTEMPTS + 1):
+            done = self._runner.run(["docker", "pull", "--quiet", reference], timeout=timeout)
+            if done.ok:
+                return
+            error = pull_error(reference, done)
+            if error.kind != "registry_unreachable" or attempt == PULL_ATTEMPTS:
+                raise error
+            self._sleep(PULL_DELAY * attempt)
+
+    def ensure_network(self, name: str) -> bool:
+        """Make the stack's network; true when it was not there.
+
+        :raises DrydockError: ``network_foreign`` when a network of this name is not the stack's.
+        """
+        done = self._runner.run(
+            ["docker", "network", "inspect", "--format", f'{{{{index .Labels "{STACK_LABEL}"}}}}', name]
+        )
+        if done.ok:
+            if done.out.strip() != name:
+                raise DrydockError(
+                    "network_foreign",
+                    f"A Docker network named {name} exists and does not belong to this stack (it lacks the label "
+                    f"{STACK_LABEL}={name}). Rename the stack, or remove that network with `docker network rm {name}` "
+                    "when nothing uses it.",
+                    network=name,
+                )
+            return False
+        made = self._runner.run(["docker", "network", "create", "--label", f"{STACK_LABEL}={name}", name])
+        if not made.ok:
+            raise DrydockError("up_failed", f"The Docker network {name} could not be created: {made.tail()}")
+        return True
+
+
+def registry_of(reference: str) -> str:
+    """The registry that an image reference names."""
+    first, slash, _rest = reference.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
+
+
+def pull_error(reference: str, done: Completed) -> DrydockError:
+    """What a failed pull means."""
+    said = done.tail(3)
+    low = said.lower()
+    registry = registry_of(reference)
+    kept = "What runs now was not touched."
+    if "no space left" in low:
+        kind, message = (
+            "no_space",
+            (
+                f"There is no room on the host's disk for the image {reference}. {kept} Make room under the engine's "
+                "data directory (`docker system df` shows what is used), then run again."
+            ),
+        )
+    elif any(word in low for word in ("unauthorized", "denied", "authentication required", "no basic auth")):
+        kind, message = (
+            "registry_denied",
+            (
+                f"The registry {registry} refuses to give out the image {reference}. {kept} Check that the "
+                "repository's name is right and that the host is logged in to the registry with an account that may "
+                "read it."
+            ),
+        )
+    elif any(word in low for word in ("manifest unknown", "not found", "does not exist", "name unknown")):
+        kind, message = (
+            "image_missing",
+            (
+                f"The image {reference} is not in the registry {registry}. {kept} Push the image, or correct its "
+                "digest or tag in the stack, then run again."
+            ),
+        )
+    elif any(word in low for word in _UNREACHABLE_SAID):
+        kind, message = (
+            "registry_unreachable",
+            (
+                f"The registry {registry} does not answer the host, so the image {reference} could not be pulled. "
+                f"{kept} Check the registry's name, the host's DNS and network, and that the host trusts the "
+                "registry's certificate."
+            ),
+        )
+    else:
+        kind, message = "pull_failed", f"The image {reference} could not be pulled. {kept}"
+    return DrydockError(kind, f"{message} The engine said: {said}", image=reference, registry=registry)

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a stack lives on a host. The one place that knows these paths (DESIGN: the host, after a deploy)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+STAGING = ".staging"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one stack."""
+
+    root: Path
+    secrets: Path
+
+    @property
+    def current(self) -> Path:
+        return self.root / "current"
+
+    @property
+    def releases(self) -> Path:
+        return self.root / "releases"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def failures(self) -> Path:
+        return self.root / "failures"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def journal(self) -> Path:
+        return self.state / "journal.json"
+
+    @property
+    def lease(self) -> Path:
+        return self.state / "lease.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.state / "lock"
+
+    @property
+    def fingerprint_key(self) -> Path:
+        return self.state / "fingerprint.key"
+
+    def release(self, identity: str) -> Path:
+        return self.releases / identity
+
+    def staging(self, identity: str) -> Path:
+        return self.releases / (identity + STAGING)
+
+    def make(self) -> None:
+        """Create the skeleton. Data directories are reached by containers' users; the rest is root's alone."""
+        self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for path, mode in (
+            (self.releases, 0o750),
+            (self.config, 0o711),
+            (self.data, 0o711),
+            (self.failures, 0o700),
+            (self.state, 0o700),
+        ):
+            if not path.is_dir():
+                path.mkdir(mode=mode)
+                path.chmod(mode)

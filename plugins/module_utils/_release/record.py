@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is written down: the record of a release and the journal of one that is under way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.module_utils._atomic import write_json
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
+
+SCHEMA = 1
+RECORD = "release.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """``release.json``: what a release is made of and the proof that it was healthy."""
+
+    identity: str
+    hash: str
+    created: str
+    images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # unit -> {reference, id, digests}
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)  # dest -> sha256
+    containers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # unit -> {part, name, config_hash}
+    config: Mapping[str, str] = field(default_factory=dict)  # unit -> configuration directory
+    rest: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            **self.rest,
+            "schema": SCHEMA,
+            "id": self.identity,
+            "hash": self.hash,
+            "created": self.created,
+            "images": self.images,
+            "models": self.models,
+            "files": self.files,
+            "containers": self.containers,
+            "config": self.config,
+        }
+
+
+def read_record(folder: Path) -> Record | None:
+    """The record in a release directory; None when there is none or it cannot be used."""
+    try:
+        raw = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        if raw["schema"] > SCHEMA:
+            raise DrydockError(
+                "state_unreadable",
+                f"{folder / RECORD} was written by a newer version of this collection (schema {raw['schema']}, this "
+                f"one knows {SCHEMA}). Run with that version; nothing was touched.",
+            )
+        return Record(
+            identity=raw["id"],
+            hash=raw["hash"],
+            created=raw["created"],
+            images=raw["images"],
+            models=raw["models"],
+            files=raw["files"],
+            containers=raw["containers"],
+            config=raw["config"],
+            rest=raw,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def current_record(layout: Layout) -> Record | None:
+    """The record of the release that serves now."""
+    return read_record(layout.current) if layout.current.is_symlink() else None
+
+
+def all_records(layout: Layout) -> list[Record]:
+    """Every recorded release, newest first."""
+    if not layout.releases.is_dir():
+        return []
+    folders = [item for item in layout.releases.iterdir() if item.is_dir() and not item.name.endswith(STAGING)]
+    found = [record for record in map(read_record, folders) if record is not None]
+    return sorted(found, key=lambda record: record.identity, reverse=True)
+
+
+@dataclass(frozen=True)
+class Journal:
+    """How far a release had come when it was last heard of. ``previous`` is what served before it."""
+
+    release: str
+    step: str
+    previous: str | None
+    hash: str
+
+    def write(self, layout: Layout) -> None:
+        write_json(
+            layout.journal,
+            {
+                "schema": SCHEMA,
+                "release": self.release,
+                "step": self.step,
+                "previous": self.previous,
+                "hash": self.hash,
+            },
+        )
+
+
+def read_journal(layout: Layout) -> Journal | None:
+    """The journal of an unfinished release; None when there is none. One that cannot be read counts as just begun.
+
+    :raises DrydockError: ``state_unreadable`` when a newer version of the collection wrote it.
+    """
+    try:
+        raw = json.loads(layout.journal.read_text(encoding="utf-8"))
+        schema = raw["schema"]
+        journal = Journal(release=raw["release"], step=raw["step"], previous=raw["previous"], hash=raw["hash"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return Journal(release="", step="", previous=None, hash="")
+    if schema > SCHEMA:
+        raise DrydockError(
+            "state_unreadable",
+            f"{layout.journal} tells of an unfinished release by a newer version of this collection (schema {schema}, "
+            f"this one knows {SCHEMA}). Run with that version; nothing was touched.",
+        )
+    return journal
+
+
+def clear_journal(layout: Layout) -> None:
+    layout.journal.unlink(missing_ok=True)
