@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("name")
     sub.add_argument("--release", choices=sorted(RELEASES), default=DEFAULT_RELEASE)
     sub.add_argument("--engine", action="store_true", help="with the distribution's Docker engine installed already")
+    sub.add_argument("--fresh", action="store_true", help="remove a host of this name first")
     sub = add("host-down", verb_host_down, "remove lab hosts")
     sub.add_argument("names", nargs="+", metavar="name")
     sub = add("ssh", verb_ssh, "log in to a lab host, or run a command there, as its operator")
@@ -72,6 +73,8 @@ def verb_engine(checkout: Checkout, _options: argparse.Namespace) -> int:
 def verb_host_up(checkout: Checkout, options: argparse.Namespace) -> int:
     """Make sure a host runs."""
     docker = ensure_engine(checkout)
+    if options.fresh:
+        host_down(checkout, docker, options.name)
     host = host_up(checkout, docker, options.name, release=options.release, with_engine=options.engine)
     print(json.dumps(connection(checkout, host), indent=2))
     return 0
@@ -87,7 +90,7 @@ def connection(checkout: Checkout, host: Host) -> dict[str, object]:
         "ansible_port": 22,
         "ansible_user": ssh.USER,
         "ansible_ssh_private_key_file": str(ssh.ensure_user_key(checkout)),
-        "ansible_ssh_common_args": " ".join(ssh.options(checkout, host.container)),
+        "ansible_ssh_common_args": " ".join(ssh.options(checkout)),
     }
 
 
@@ -116,7 +119,7 @@ def verb_ssh(checkout: Checkout, options: argparse.Namespace) -> int:
     """Become an SSH client."""
     _, host = running_host(checkout, options.name)
     key = str(ssh.ensure_user_key(checkout))
-    words = ["ssh", "-i", key, *ssh.options(checkout, host.container), f"{ssh.USER}@{host.address}", *options.command]
+    words = ["ssh", "-i", key, *ssh.options(checkout), f"{ssh.USER}@{host.address}", *options.command]
     os.execvp(words[0], words)  # noqa: S606 - this process becomes that one, on purpose
 
 

@@ -20,7 +20,7 @@ from lab.checkout import DOMAIN, LABEL, Checkout
 from lab.docker import Docker
 from lab.errors import LabError
 from lab.images import DEFAULT_RELEASE, host_image
-from lab.network import ensure_network
+from lab.network import address_of, reserved_address
 from lab.proc import last_lines
 from lab.progress import elapsed, say
 
@@ -59,13 +59,12 @@ class Host:
     def from_inspect(cls, found: dict[str, Any], network: str) -> Host:
         """Read what the engine says about a container."""
         labels = found["Config"]["Labels"]
-        networks = found["NetworkSettings"]["Networks"]
         return cls(
             name=labels[f"{LABEL}.name"],
             container=found["Name"].lstrip("/"),
             release=labels.get(f"{LABEL}.release", ""),
             running=bool(found["State"]["Running"]),
-            address=(networks.get(network) or {}).get("IPAddress", ""),
+            address=address_of(found, network),
             image=found["Config"]["Image"],
         )
 
@@ -98,8 +97,9 @@ def host_up(
         docker("start", existing.container, purpose=f"start the lab host {name}")
         return wait_until_ready(checkout, docker, name, started)
     image = host_image(checkout, docker, release, with_engine=with_engine)
-    ensure_network(checkout, docker)
-    create(checkout, docker, name, image=image, release=release)
+    with reserved_address(checkout, docker) as address:
+        create(checkout, docker, name, image=image, release=release, address=address)
+    start_new(checkout, docker, name, address)
     try:
         return wait_until_ready(checkout, docker, name, started)
     except LabError:
@@ -110,8 +110,8 @@ def host_up(
         raise
 
 
-def create(checkout: Checkout, docker: Docker, name: str, *, image: str, release: str) -> None:
-    """Create and start the container of a host, its keys and certificates in place before it boots."""
+def create(checkout: Checkout, docker: Docker, name: str, *, image: str, release: str, address: str) -> None:
+    """Create the container of a host."""
     container = checkout.container(name)
     mounts = [
         f"--mount=type=volume,source={container}-{key},destination={path},volume-label={checkout.label}"
@@ -122,6 +122,7 @@ def create(checkout: Checkout, docker: Docker, name: str, *, image: str, release
         f"--name={container}",
         f"--hostname={name}",
         f"--network={checkout.network}",
+        f"--ip={address}",
         f"--network-alias={name}.{DOMAIN}",
         f"--label={checkout.label}",
         f"--label={LABEL}.kind=host",
@@ -132,9 +133,14 @@ def create(checkout: Checkout, docker: Docker, name: str, *, image: str, release
         image,
         purpose=f"create the lab host {name}",
     )
+
+
+def start_new(checkout: Checkout, docker: Docker, name: str, address: str) -> None:
+    """Boot a new host, its keys and certificates in place before."""
+    container = checkout.container(name)
     host_key = ssh.new_key(f"root@{name}")
     docker.copy_in(container, host_files(checkout, host_key))
-    ssh.remember_host(checkout, container, host_key.public)
+    ssh.remember_host(checkout, address, host_key.public)
     docker("start", container, purpose=f"start the lab host {name}")
 
 
@@ -204,7 +210,7 @@ def host_down(checkout: Checkout, docker: Docker, name: str) -> bool:
         if found[0]["Config"]["Labels"].get(LABEL) != checkout.id:
             raise LabError(f"The container {container} is not this lab's; it stays. Remove it by hand if you know it.")
         docker("rm", "--force", "--volumes", container, purpose=f"remove the lab host {name}")
+        ssh.remember_host(checkout, address_of(found[0], checkout.network), None)
     with contextlib.suppress(LabError):
         docker("volume", "rm", "--force", *(f"{container}-{key}" for key in VOLUMES))
-    ssh.remember_host(checkout, container, None)
     return bool(found)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Picking a subnet that nothing on this machine uses."""
+"""Picking a subnet that nothing on this machine uses, and addresses in it."""
 
 from __future__ import annotations
 
@@ -37,3 +37,14 @@ def parse_networks(texts: Iterable[str]) -> list[Network]:
         if network.prefixlen:
             found.append(network)
     return found
+
+
+def next_address(subnet: Network, last: str, used: set[str]) -> str | None:
+    """The first free address after the last one given out, beginning again at the end; the gateway's is left out."""
+    hosts = [str(address) for address in subnet.hosts()][1:]
+    first = hosts.index(last) + 1 if last in hosts else 0
+    for step in range(len(hosts)):
+        candidate = hosts[(first + step) % len(hosts)]
+        if candidate not in used:
+            return candidate
+    return None

@@ -57,32 +57,31 @@ def known_hosts(checkout: Checkout) -> Path:
     return checkout.path("ssh", "known_hosts")
 
 
-def with_host(lines: Iterable[str], alias: str, public: str | None) -> list[str]:
+def with_host(lines: Iterable[str], address: str, public: str | None) -> list[str]:
     """The lines of a known_hosts file with this host's key replaced, or taken out when there is none."""
-    kept = [line for line in lines if line.split(" ", 1)[0] != alias]
+    kept = [line for line in lines if line.split(" ", 1)[0] != address]
     if public is not None:
-        kept.append(f"{alias} {' '.join(public.split()[:2])}")
+        kept.append(f"{address} {' '.join(public.split()[:2])}")
     return kept
 
 
-def remember_host(checkout: Checkout, alias: str, public: str | None) -> None:
+def remember_host(checkout: Checkout, address: str, public: str | None) -> None:
     """Record a host's public key, or forget the host."""
     path = known_hosts(checkout)
     with checkout.lock("ssh"):
         before = path.read_text().splitlines() if path.exists() else []
         staged = path.with_suffix(".new")
-        staged.write_text("".join(line + "\n" for line in with_host(before, alias, public)))
+        staged.write_text("".join(line + "\n" for line in with_host(before, address, public)))
         staged.replace(path)
 
 
-def options(checkout: Checkout, alias: str) -> list[str]:
+def options(checkout: Checkout) -> list[str]:
     """Options of ``ssh``: only the lab's key, only the recorded host key."""
     chosen = {
         "IdentitiesOnly": "yes",
         "UserKnownHostsFile": str(known_hosts(checkout)),
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes",
-        "HostKeyAlias": alias,
         "HostKeyAlgorithms": "ssh-ed25519",
     }
     return [word for key, value in chosen.items() for word in ("-o", f"{key}={value}")]
