@@ -78,13 +78,13 @@ molecule: lab-up setup-dev ## every scenario
 
 .PHONY: test
 test: lint ## everything CI runs
-	pytest tests examples
+	pytest
 
 .PHONY: bench
-bench: setup-dev ## every benchmark (see benchmarks/)
-	@found=0
-	for bench in benchmarks/*/run.py; do [ -e "$$bench" ] || continue; found=1; $(BIN)/python "$$bench"; done
-	[ $$found = 1 ] || echo "drydock: no benchmark yet"
+bench: $(patsubst benchmarks/%/run.py,bench-%,$(wildcard benchmarks/*/run.py)) ## every benchmark; each alone: make bench-<name>
+
+bench-%: setup-dev
+	$(BIN)/python benchmarks/$*/run.py
 
 .PHONY: docs
 docs: setup $(call STAMP,docs) ## reference pages from the modules' and roles' own documentation, into build/docs
