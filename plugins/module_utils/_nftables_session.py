@@ -1,10 +1,7 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Would the controller still get in? Finds the SSH session this process runs under and holds it against the rules.
-
-``sudo`` drops ``SSH_CONNECTION``, so it is read from the environment of the processes above this one, which root may.
-"""
+"""Would the controller still get in? Holds the ports that a ruleset opens against the session this run came in by."""
 
 from __future__ import annotations
 
@@ -12,24 +9,15 @@ import contextlib
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Union
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._ssh_session import Session
 
 ANY = "any"
-MAX_DEPTH = 64
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
-
-
-@dataclass(frozen=True)
-class Session:
-    """One SSH connection as the host's sshd sees it."""
-
-    client: str
-    port: int
 
 
 @dataclass(frozen=True)
@@ -88,46 +76,6 @@ def parse_openings(raw: Iterable[Mapping[str, Any]]) -> tuple[Opening, ...]:
             networks = []
         openings.append(Opening(port=port, protocol=str(item.get("protocol") or "tcp"), networks=tuple(networks)))
     return tuple(openings)
-
-
-def find_session(pid: int, environment: Mapping[str, str], proc: Path = Path("/proc")) -> Session | None:
-    """The SSH session that process ``pid`` descends from; None when there is none (local connection, console)."""
-    own = _parse_connection(environment.get("SSH_CONNECTION", ""))
-    if own is not None:
-        return own
-    for _step in range(MAX_DEPTH):
-        if pid <= 1:
-            return None
-        session = _parse_connection(_environ_value(proc / str(pid) / "environ", "SSH_CONNECTION"))
-        if session is not None:
-            return session
-        pid = _parent(proc / str(pid) / "status")
-    return None
-
-
-def _parse_connection(text: str) -> Session | None:
-    """``client port server port``, as sshd(8) exports it."""
-    parts = text.split()
-    if len(parts) != 4 or not parts[3].isdigit():
-        return None
-    return Session(client=parts[0], port=int(parts[3]))
-
-
-def _environ_value(path: Path, name: str) -> str:
-    prefix = f"{name}=".encode()
-    try:
-        entries = path.read_bytes().split(b"\0")
-    except OSError:
-        return ""
-    return next((entry[len(prefix) :].decode("utf-8", "replace") for entry in entries if entry.startswith(prefix)), "")
-
-
-def _parent(path: Path) -> int:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("PPid:")), 0)
 
 
 def refuse_lockout(session: Session | None, openings: tuple[Opening, ...]) -> None:

@@ -132,10 +132,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.drydock.serving.plugins.module_utils import _nftables as nftables
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._nftables_session import (
-    find_session,
     parse_openings,
     refuse_lockout,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._ssh_session import find_session
 
 ACCEPTS = {
     "port": {"type": "int", "required": True},
