@@ -91,7 +91,7 @@ def new_pair(*, domains: Sequence[str], days: int, now: datetime.datetime) -> tu
 
 
 def _key_usage() -> x509.KeyUsage:
-    """What strict clients (OpenSSL's X509_STRICT, the default of Python 3.13) ask of a certificate that signs itself."""
+    """What strict clients (X509_STRICT of OpenSSL, default of Python 3.13) ask of a certificate that signs itself."""
     from cryptography import x509  # noqa: PLC0415 - see the module's docstring
 
     return x509.KeyUsage(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-QUERIES = {"kex": "kex", "ciphers": "cipher", "macs": "mac", "signatures": "sig"}
+QUERIES = {"kex": "kex", "ciphers": "cipher", "macs": "mac", "signatures": "key-sig"}
 DROP_INS = "/etc/ssh/sshd_config.d/"
 _VERSION = re.compile(r"OpenSSH_(\d+\.\d+)")
 
