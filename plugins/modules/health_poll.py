@@ -131,19 +131,20 @@ options:
 requirements:
   - The Python library C(requests) for V(http) targets.
   - The Python library C(docker) for V(container) targets.
+extends_documentation_fragment:
+  - drydock.serving.attributes
 attributes:
   check_mode:
-    description: Can run in check mode and returns what it would return without it.
     support: full
-    details: [It only looks. What a request does to the service it asks is up to that service.]
+    details: [It only looks, in check mode too. What a request does to the service it asks is up to that service.]
   diff_mode:
-    description: Returns details on what has changed, or may change in check mode, as a diff.
     support: N/A
     details: [Changes nothing.]
   idempotent:
-    description: When run twice in a row with the same arguments, the second invocation indicates no change.
     support: full
     details: [Never reports a change.]
+  platform:
+    platforms: posix
 """
 
 EXAMPLES = r"""

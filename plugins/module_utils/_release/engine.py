@@ -32,18 +32,44 @@ OK = "ok"
 MISSING = "missing"
 UNREACHABLE = "unreachable"
 
-_UNREACHABLE_SAID = (
-    "no such host",
-    "connection refused",
-    "i/o timeout",
-    "timeout exceeded",
-    "network is unreachable",
-    "no route to host",
-    "connection reset",
-    "server misbehaving",
-    "tls:",
-    "x509:",
-    "eof",
+# kind, what the engine says (lower case), what it means and what to do
+PULL_FAILURES: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    (
+        "no_space",
+        ("no space left",),
+        "There is no room on the host's disk for the image {image}. Make room where the engine keeps its images "
+        "(`docker system df` shows what is used), then run again.",
+    ),
+    (
+        "registry_denied",
+        ("unauthorized", "denied", "authentication required", "no basic auth"),
+        "The registry {registry} does not give out the image {image}. Check the repository's name, and that the host "
+        "is logged in to the registry with an account that may read it.",
+    ),
+    (
+        "image_missing",
+        ("manifest unknown", "name unknown", "does not exist", "not found"),
+        "The image {image} is not in the registry {registry}. Push it, or correct its digest or tag in the stack, then "
+        "run again.",
+    ),
+    (
+        "registry_unreachable",
+        (
+            "no such host",
+            "connection refused",
+            "i/o timeout",
+            "timeout exceeded",
+            "network is unreachable",
+            "no route to host",
+            "connection reset",
+            "server misbehaving",
+            "tls:",
+            "x509:",
+            "eof",
+        ),
+        "The registry {registry} does not answer the host, so the image {image} could not be pulled. Check the "
+        "registry's name, the host's DNS and network, and that the host trusts the registry's certificate.",
+    ),
 )
 
 
@@ -155,43 +181,15 @@ def registry_of(reference: str) -> str:
 def pull_error(reference: str, done: Completed) -> DrydockError:
     """What a failed pull means."""
     said = done.tail(3)
-    low = said.lower()
     registry = registry_of(reference)
-    kept = "What runs now was not touched."
-    if "no space left" in low:
-        kind, message = (
-            "no_space",
-            (
-                f"There is no room on the host's disk for the image {reference}. {kept} Make room under the engine's "
-                "data directory (`docker system df` shows what is used), then run again."
-            ),
-        )
-    elif any(word in low for word in ("unauthorized", "denied", "authentication required", "no basic auth")):
-        kind, message = (
-            "registry_denied",
-            (
-                f"The registry {registry} refuses to give out the image {reference}. {kept} Check that the "
-                "repository's name is right and that the host is logged in to the registry with an account that may "
-                "read it."
-            ),
-        )
-    elif any(word in low for word in ("manifest unknown", "not found", "does not exist", "name unknown")):
-        kind, message = (
-            "image_missing",
-            (
-                f"The image {reference} is not in the registry {registry}. {kept} Push the image, or correct its "
-                "digest or tag in the stack, then run again."
-            ),
-        )
-    elif any(word in low for word in _UNREACHABLE_SAID):
-        kind, message = (
-            "registry_unreachable",
-            (
-                f"The registry {registry} does not answer the host, so the image {reference} could not be pulled. "
-                f"{kept} Check the registry's name, the host's DNS and network, and that the host trusts the "
-                "registry's certificate."
-            ),
-        )
-    else:
-        kind, message = "pull_failed", f"The image {reference} could not be pulled. {kept}"
-    return DrydockError(kind, f"{message} The engine said: {said}", image=reference, registry=registry)
+    kind, meaning = next(
+        ((kind, text) for kind, words, text in PULL_FAILURES if any(word in said.lower() for word in words)),
+        ("pull_failed", "The image {image} could not be pulled. Read what the engine said, then run again."),
+    )
+    meaning = meaning.format(image=reference, registry=registry)
+    return DrydockError(
+        kind,
+        f"{meaning} What runs now was not touched. The engine said: {said}",
+        image=reference,
+        registry=registry,
+    )

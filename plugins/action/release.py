@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of release: render the files of the stack and of its components, ship them in one module call."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
+from ansible_collections.drydock.serving.plugins.plugin_utils._render import RenderedFile, render_entries
+
+MODULE = "drydock.serving.release"
+SUFFIX = ".j2"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
+    """Rendered here, released there, one round trip."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        arguments = dict(self._task.args)
+        components = arguments.pop("components", None)
+        try:
+            entries = _entries(arguments, components)
+            extra = [str(Path(components).parent)] if components else []
+            rendered = render_entries(self, entries, variables, extra)
+            arguments["files"] = [{"dest": item.dest, "content": _text(item)} for item in rendered]
+        except DrydockError as error:
+            return {**empty_result(), **error.as_result(), "failed": True}
+        arguments["actor"] = arguments.get("actor") or _actor()
+        result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=variables)
+        if not self._task.diff:
+            result.pop("diff", None)
+        return result
+
+
+def _entries(arguments: Mapping[str, Any], components: str | None) -> list[dict[str, Any]]:
+    """The files as given, then those that the components bring; each sees the model as ``stack_model``."""
+    stack, files = arguments.get("stack"), arguments.get("files")
+    if not isinstance(stack, Mapping) or not isinstance(files, list) or not all(isinstance(f, Mapping) for f in files):
+        raise DrydockError(
+            "invalid_stack",
+            "`stack` has to be the dictionary that the filter drydock.serving.stack_model returns, and `files` a list "
+            "of dictionaries with `dest`.",
+        )
+    entries = [dict(entry) for entry in files]
+    for name in sorted(stack.get("components") or {}) if components else ():
+        entries += _component_entries(Path(str(components)), name, stack["components"][name])
+    return [{**entry, "vars": {"stack_model": stack, **(entry.get("vars") or {})}} for entry in entries]
+
+
+def _component_entries(root: Path, name: str, component: Mapping[str, Any]) -> list[dict[str, Any]]:
+    folder = root / name / "config"
+    return [
+        {
+            "dest": f"base/config/{name}/{str(path.relative_to(folder)).removesuffix(SUFFIX)}",
+            "template": str(path.relative_to(root.parent)),
+            "vars": {"component": component, "component_name": name},
+        }
+        for path in sorted(folder.rglob(f"*{SUFFIX}"))
+    ]
+
+
+def _text(item: RenderedFile) -> str:
+    try:
+        return item.content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DrydockError(
+            "invalid_stack", f"{item.dest}: {item.source} is not UTF-8 text; a release holds only text files."
+        ) from error
+
+
+def _actor() -> str:
+    """Who runs Ansible, and where."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is kept of a release that failed: enough to find the cause, and no secret in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.module_utils._atomic import write_atomic
+from ansible_collections.drydock.serving.plugins.module_utils._release.compose import Compose
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired
+from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+
+REDACTED = "[redacted]"
+LOG_LINES = 300
+SHORTEST = 4
+_PATTERNS = (
+    re.compile(r"(?P<keep>://[^/\s:@]*:)[^@\s/]+(?=@)"),
+    re.compile(r"(?i)(?P<keep>\bbearer\s+)\S+"),
+    re.compile(
+        r"(?i)(?P<keep>\b[\w-]*(?:password|passwd|passphrase|secret|token|api[_-]?key)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;]+"
+    ),
+)
+
+
+class Redactor:
+    """Takes known secret values, and what looks like a secret, out of texts."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        pieces = {piece for value in values for piece in (value, *value.splitlines(), json.dumps(value)[1:-1])}
+        self._values = sorted((piece for piece in pieces if len(piece) >= SHORTEST), key=len, reverse=True)
+
+    def known(self, text: str) -> str:
+        """Without the values of the stack's secrets."""
+        for value in self._values:
+            text = text.replace(value, REDACTED)
+        return text
+
+    def text(self, text: str) -> str:
+        """Without known values and without what looks like one; for logs."""
+        text = self.known(text)
+        for pattern in _PATTERNS:
+            text = pattern.sub(lambda match: match.group("keep") + REDACTED, text)
+        return text
+
+    def inspection(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """An inspection without the values of environment variables."""
+        copy: dict[str, Any] = json.loads(self.known(json.dumps(raw)))
+        config = copy.get("Config") or {}
+        config["Env"] = [f"{entry.partition('=')[0]}={REDACTED}" for entry in config.get("Env") or []]
+        return copy
+
+
+def collect(
+    folder: Path,
+    *,
+    desired: Desired,
+    release: Path,
+    engine: Engine,
+    composes: Mapping[str, Compose],
+    redactor: Redactor,
+    failure: Mapping[str, Any],
+) -> None:
+    """Write the evidence of a failed release. Parts that cannot be had are left out; the failure itself never is."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(folder / "failure.json", redactor.known(json.dumps(failure, indent=2, sort_keys=True, default=str)))
+    for part, compose in composes.items():
+        if not release.is_dir():
+            continue
+        _write(folder / f"{part}-ps.txt", redactor.text(compose.run("ps", "--all").out))
+        for unit in desired.of(part):
+            logs = compose.run("logs", "--no-color", "--timestamps", "--tail", str(LOG_LINES), unit.name)
+            _write(folder / f"{unit.name}.log", redactor.text(logs.out + logs.err))
+    inspections = [engine.inspect(unit.container) for unit in desired.units]
+    found = [redactor.inspection(item) for item in inspections if item is not None]
+    _write(folder / "inspect.json", json.dumps(found, indent=2, sort_keys=True))
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomic(path, (text.rstrip("\n") + "\n").encode("utf-8"), mode=0o600)

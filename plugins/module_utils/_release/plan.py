@@ -1,0 +1,287 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run would do. Reads only; check mode returns this, and everything that changes follows from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, Unit
+from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
+    Journal,
+    Record,
+    current_record,
+    read_journal,
+)
+from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
+    SecretsPlan,
+    plan_secrets,
+    read_or_make_key,
+)
+
+NONE = "none"
+REPAIR = "repair"
+RELEASE = "release"
+DATA_MODE = 0o700
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between the host and what is wanted. ``before`` and ``after`` are texts for a diff."""
+
+    topic: str  # file, config, image, model, secret, data, container, journal, engine
+    name: str
+    before: str
+    after: str
+    said: str  # one line for people
+
+    def as_diff(self) -> dict[str, str]:
+        return {"before_header": self.name, "after_header": self.name, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run is going to do."""
+
+    kind: str
+    desired: Desired
+    hash: str
+    secrets: SecretsPlan = field(repr=False)
+    changes: tuple[Change, ...]
+    engine: str
+    current: Record | None
+    journal: Journal | None
+    pulls: tuple[str, ...] = ()
+    restarts: tuple[Unit, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        return self.kind != NONE
+
+    def actions(self) -> list[str]:
+        """What would be done, in words."""
+        pulls = [f"pull the image {reference}" for reference in self.pulls]
+        return pulls + [change.said for change in self.changes]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "actions": self.actions(), "engine": self.engine, "hash": self.hash}
+
+
+def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may_write: bool) -> Plan:
+    """Compare the host with what is wanted.
+
+    :param given: secret values from the operator.
+    :param may_write: false in check mode: the key for fingerprints is then not made.
+    """
+    layout = desired.layout
+    current = current_record(layout)
+    journal = read_journal(layout)
+    key = read_or_make_key(layout.fingerprint_key, create=may_write and layout.state.is_dir())
+    secrets = plan_secrets(layout.secrets, desired.secrets, given, key=key)
+    status, live = engine.containers(desired.name)
+    wanted_hash = desired.hash(secrets.fingerprints)
+
+    content = _files(desired) + _images(desired, current) + _models(desired, current) + _keys(secrets, current)
+    state = _secret_files(secrets) + _config(desired) + _data(desired)
+    drifted = _containers(desired, current, live) if status == engines.OK and current else []
+    leftovers = _leftovers(journal, status)
+    new = current is None or current.hash != wanted_hash or bool(content)
+    changes = content + state + drifted + leftovers
+    kind = RELEASE if new else REPAIR if changes else NONE
+    return Plan(
+        kind=kind,
+        desired=desired,
+        hash=wanted_hash,
+        secrets=secrets,
+        changes=tuple(changes),
+        engine=status,
+        current=current,
+        journal=journal,
+        pulls=_pulls(desired, engine) if kind == RELEASE and status == engines.OK else (),
+        restarts=_restarts(desired, secrets, live) if kind == REPAIR else (),
+    )
+
+
+def _text(content: bytes | None) -> str:
+    return "" if content is None else content.decode("utf-8", "replace")
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _files(desired: Desired) -> list[Change]:
+    """The rendered files against those of the current release as they are on disk, edited by hand or not."""
+    current = desired.layout.current
+    record = current_record(desired.layout)
+    names = set(desired.files) | set(record.files if record else ())
+    found = []
+    for dest in sorted(names):
+        before, after = _read(current / dest), desired.files.get(dest)
+        if before != after:
+            verb = "add" if before is None else "remove" if after is None else "change"
+            found.append(Change("file", str(current / dest), _text(before), _text(after), f"{verb} the file {dest}"))
+    return found
+
+
+def _pairs(topic: str, title: str, before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
+    """One change for a whole table of names, where any row of it differs."""
+    if before == after:
+        return []
+    lines = ["".join(f"{name}: {side[name]}\n" for name in sorted(side)) for side in (before, after)]
+    rows = [
+        f"{topic} {name}: {before.get(name, 'none')} -> {after.get(name, 'none')}"
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    ]
+    return [Change(topic, title, lines[0], lines[1], "; ".join(rows))]
+
+
+def _images(desired: Desired, current: Record | None) -> list[Change]:
+    before = {name: str(image["reference"]) for name, image in current.images.items()} if current else {}
+    return _pairs("image", f"{desired.name}: images", before, desired.images)
+
+
+def _models(desired: Desired, current: Record | None) -> list[Change]:
+    before = {name: _model(model) for name, model in current.models.items()} if current else {}
+    return _pairs(
+        "model", f"{desired.name}: models", before, {name: _model(model) for name, model in desired.models.items()}
+    )
+
+
+def _model(model: Mapping[str, Any]) -> str:
+    return f"{model['version']} ({str(model['digest'])[:12]})"
+
+
+def _keys(secrets: SecretsPlan, current: Record | None) -> list[Change]:
+    """Secrets whose value is another one than the recorded release had; only that is told."""
+    if current is None:
+        return []
+    before = current.rest.get("secrets") or {}
+    names = [
+        name
+        for name in sorted({*before, *secrets.fingerprints})
+        if before.get(name) != secrets.fingerprints.get(name) and name not in secrets.generated
+    ]
+    return [Change("secret", f"secret {name}", "", "", f"secret {name}: another value") for name in names]
+
+
+def _secret_files(secrets: SecretsPlan) -> list[Change]:
+    found = []
+    for item in secrets.writes:
+        made = item.reason == "missing" and item.path.name in secrets.generated
+        what = "would be generated" if made else f"would be written ({item.reason})"
+        found.append(Change("secret", str(item.path), "", f"{what}\n", f"secret file {item.path}: {item.reason}"))
+    found += [
+        Change("secret", str(path), "present\n", "", f"secret file {path}: not wanted any more")
+        for path in secrets.stale
+    ]
+    return found
+
+
+def _config(desired: Desired) -> list[Change]:
+    """Configuration directories that were edited or removed on the host."""
+    found = []
+    for unit in desired.units:
+        folder = desired.config_dir(unit)
+        if folder is None or not folder.is_dir():
+            continue  # comes with its release
+        for name, content in sorted(desired.config_files(unit).items()):
+            before = _read(folder / name)
+            if before != content:
+                said = f"restore {folder / name}"
+                found.append(Change("config", str(folder / name), _text(before), _text(content), said))
+    return found
+
+
+def _data(desired: Desired) -> list[Change]:
+    found = []
+    for unit in desired.units:
+        if unit.data is None:
+            continue
+        wanted = f"{unit.uid}:{unit.gid} {DATA_MODE:04o}\n"
+        try:
+            status = unit.data.stat()
+            before = f"{status.st_uid}:{status.st_gid} {status.st_mode & 0o7777:04o}\n"
+        except FileNotFoundError:
+            before = ""
+        if before != wanted:
+            said = f"data directory {unit.data}: {before.strip() or 'absent'} -> {wanted.strip()}"
+            found.append(Change("data", str(unit.data), before, wanted, said))
+    return found
+
+
+def _containers(desired: Desired, current: Record, live: list[Live]) -> list[Change]:
+    """Containers that are not as the current release left them."""
+    by_place = {(item.project, item.service): item for item in live}
+    found = []
+    for unit in desired.units:
+        recorded = current.containers.get(unit.name)
+        before = _container_state(by_place.get((unit.project, unit.name)), recorded)
+        if recorded is not None and before is not None:
+            found.append(
+                Change(
+                    "container",
+                    f"container {unit.container}",
+                    f"{before}\n",
+                    "running\n",
+                    f"{unit.container}: {before}",
+                )
+            )
+    return found
+
+
+def _container_state(live: Live | None, recorded: Mapping[str, str] | None) -> str | None:
+    if live is None:
+        return "absent"
+    if live.state != "running":
+        return live.state
+    if recorded and live.config_hash != recorded.get("config_hash"):
+        return "running with other settings than released"
+    return "running, unhealthy" if live.unhealthy else None
+
+
+def _leftovers(journal: Journal | None, status: str) -> list[Change]:
+    found = []
+    if journal is not None:
+        said = (
+            f"clean up after the release {journal.release or '(unknown)'}, interrupted at {journal.step or '(unknown)'}"
+        )
+        found.append(Change("journal", "unfinished release", f"{journal.release}: {journal.step}\n", "", said))
+    if status != engines.OK:
+        found.append(Change("engine", "Docker engine", f"{status}\n", "ok\n", f"the Docker engine is {status}"))
+    return found
+
+
+def _pulls(desired: Desired, engine: Engine) -> tuple[str, ...]:
+    wanted = sorted(set(desired.images.values()))
+    have = engine.images(wanted)
+    return tuple(reference for reference in wanted if reference not in have)
+
+
+def _restarts(desired: Desired, secrets: SecretsPlan, live: list[Live]) -> tuple[Unit, ...]:
+    """Units that a repair has to restart: unhealthy ones, and those whose secret was edited under their feet."""
+    unhealthy = {(item.project, item.service) for item in live if item.unhealthy}
+    edited = {item.path.parent.name for item in secrets.writes if item.reason == "content"}
+    return tuple(unit for unit in desired.units if (unit.project, unit.name) in unhealthy or unit.name in edited)
+
+
+def model_dirs_missing(desired: Desired) -> list[str]:
+    """Model sets that a unit mounts and that are not on the host, as ``name version (directory)``."""
+    missing = {
+        f"{name} {version} ({source})"
+        for unit in desired.units
+        for name, version, source in unit.models
+        if not os.path.isdir(source)  # noqa: PTH112  # a plain string of the model
+    }
+    return sorted(missing)

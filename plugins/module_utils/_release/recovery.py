@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run does about one that died before it: finish what was proven, tidy away the rest.
+
+Containers are not touched here. After this the host's files are those of one recorded release; the plan that is made
+next sees containers that differ from it and brings them to the wanted one.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+from ansible_collections.drydock.serving.plugins.module_utils._atomic import replace_symlink
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.prune import remove_unrecorded
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
+    clear_journal,
+    current_record,
+    read_journal,
+    read_record,
+)
+from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import PROVEN
+from ansible_collections.drydock.serving.plugins.module_utils._secrets import forget_undo, restore_secrets
+
+
+def recover(layout: Layout) -> list[str]:
+    """Settle an unfinished release; what was done, in words. Call it while holding the lease."""
+    journal = read_journal(layout)
+    if journal is None:
+        return []
+    folder = layout.release(journal.release)
+    if journal.release and journal.step in PROVEN and read_record(folder) is not None:
+        replace_symlink(layout.current, f"releases/{journal.release}")
+        forget_undo(layout.secrets)
+        clear_journal(layout)
+        return [f"finished the release {journal.release}, interrupted at {journal.step}"]
+    restored = restore_secrets(layout.secrets)
+    current = current_record(layout)
+    if journal.release and (current is None or current.identity != journal.release):
+        shutil.rmtree(folder, ignore_errors=True)
+    remove_unrecorded(layout)
+    clear_journal(layout)
+    said = f"undid the release {journal.release or '(unknown)'}, interrupted at {journal.step or '(unknown)'}"
+    return [f"{said}, and put back {restored} secret files" if restored else said]

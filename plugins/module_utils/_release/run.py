@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run of the release module, from plan to result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Clock
+from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired
+from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.plan import Plan, make_plan
+from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
+from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options, Transaction
+from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
+
+
+@dataclass(frozen=True)
+class Host:
+    """Everything outside: programs, time, polling. Tests hand in their own."""
+
+    runner: Runner
+    engine: Engine
+    waiter: Waiter
+    now: Callable[[], str]
+    clock: Clock
+    on_step: Callable[[str], None] | None = None
+
+
+def empty_result() -> dict[str, Any]:
+    """The unchanged result; every exit has these keys."""
+    return {
+        "changed": False,
+        "release": None,
+        "previous": None,
+        "path": None,
+        "kind": "none",
+        "actions": [],
+        "engine": engines.OK,
+        "health": [],
+        "durations": {},
+        "pruned": [],
+        "diff": [],
+    }
+
+
+def run(
+    desired: Desired,
+    given: Mapping[str, str],
+    options: Options,
+    host: Host,
+    *,
+    check_mode: bool,
+    result: dict[str, Any],
+) -> None:
+    """Bring the host to ``desired`` and fill ``result`` on the way, so that a failure still tells the plan.
+
+    :raises DrydockError: with the kinds of the steps, ``locked``, ``engine_missing`` and ``engine_unreachable``.
+    """
+    plan = make_plan(desired, given, host.engine, may_write=not check_mode)
+    _tell(result, plan)
+    if check_mode or not plan.changed:
+        return
+    _require_engine(plan)
+    desired.layout.make()
+    owner = {"actor": options.actor, "since": options.started, "doing": f"release {options.identity}"}
+    with lease(desired.layout, owner):
+        settled = recover(desired.layout)
+        plan = make_plan(desired, given, host.engine, may_write=True)
+        _tell(result, plan)
+        result["actions"] = settled + result["actions"]
+        result["changed"] = bool(settled) or plan.changed
+        if plan.changed:
+            _execute(plan, options, host, result)
+
+
+def _execute(plan: Plan, options: Options, host: Host, result: dict[str, Any]) -> None:
+    transaction = Transaction(
+        plan,
+        options,
+        runner=host.runner,
+        engine=host.engine,
+        waiter=host.waiter,
+        now=host.now,
+        clock=host.clock,
+        on_step=host.on_step,
+    )
+    outcome = transaction.run()
+    result.update(
+        release=outcome.identity,
+        path=str(plan.desired.layout.release(outcome.identity or "")),
+        health=outcome.health,
+        durations=outcome.durations,
+        pruned=outcome.pruned,
+    )
+
+
+def _tell(result: dict[str, Any], plan: Plan) -> None:
+    current = plan.current
+    result.update(
+        changed=plan.changed,
+        kind=plan.kind,
+        actions=plan.actions(),
+        engine=plan.engine,
+        release=current.identity if current else None,
+        previous=current.identity if current else None,
+        path=str(plan.desired.layout.release(current.identity)) if current else None,
+        diff=[change.as_diff() for change in plan.changes],
+    )
+
+
+def _require_engine(plan: Plan) -> None:
+    if plan.engine == engines.MISSING:
+        raise DrydockError(
+            "engine_missing",
+            "The host has no Docker engine: the command `docker` was not found. Install it first (the tag `engine`), "
+            "then run again.",
+        )
+    if plan.engine == engines.UNREACHABLE:
+        raise DrydockError(
+            "engine_unreachable",
+            "The Docker engine on the host does not answer. Look at `systemctl status docker` and `journalctl -u "
+            "docker`, then run again.",
+        )

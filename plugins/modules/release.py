@@ -1,0 +1,246 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release
+short_description: Release a stack of containers as one transaction
+version_added: 0.1.0
+author:
+  - drydock.serving contributors (@drydock-serving)
+description:
+  - Brings a host from the release it serves to the wanted one, or leaves it as it was.
+  - Stages the rendered files beside the current release, has Docker Compose check them, pulls images that are missing,
+    writes secrets as files, starts the components and then the services, waits until all are healthy, records the
+    release and makes it current.
+  - When a step fails after containers were touched, the previous release is brought back and the evidence is kept on
+    the host. The failure names its directory.
+  - A run that was killed is finished or undone by the next one. Two runs at once are refused.
+  - An unchanged stack is left alone. A container that is stopped, missing, unhealthy or different is brought back.
+options:
+  stack:
+    description: The stack model that the filter P(drydock.serving.stack_model#filter) returns.
+    type: dict
+    required: true
+  files:
+    description:
+      - The files of the release. V(base/compose.yaml) runs the components and V(blue/compose.yaml) the services.
+      - Files below V(base/config/NAME/) and V(blue/config/NAME/) are a container's configuration. They are put into a
+        directory named by their content, which the compose file takes from the variable E(CONFIG_NAME).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      dest:
+        description: Path inside the release directory.
+        type: str
+        required: true
+      template:
+        description:
+          - The template on the controller.
+          - Default is O(files[].dest) with V(.j2) added.
+        type: str
+      content:
+        description: The content itself, instead of a template.
+        type: str
+      src:
+        description: A file on the controller to copy as it is, instead of a template.
+        type: path
+      vars:
+        description: Further variables for this template.
+        type: dict
+  components:
+    description:
+      - A directory on the controller with one folder per component, for the files in their V(config) folders.
+      - Each file of a component that the stack uses is added to O(files) as V(base/config/NAME/FILE).
+    type: path
+  secrets:
+    description:
+      - Values of secrets by their name.
+      - Secrets of the stack without a value here keep the one on the host, or get one generated there.
+    type: dict
+    default: {}
+  wait_timeout:
+    description: Seconds that containers may take to become healthy.
+    type: float
+    default: 300.0
+  pull_timeout:
+    description: Seconds that pulling one image may take.
+    type: float
+    default: 1800.0
+  keep:
+    description: How many releases stay on the host, besides the current one and the one before it.
+    type: int
+    default: 5
+  reserve:
+    description: Bytes that have to be free on the host's disks before a release begins.
+    type: int
+    default: 536870912
+  reason:
+    description: Why this release is made, for its record.
+    type: str
+    default: ""
+  revision:
+    description: The revision of the inventory, for the record.
+    type: str
+    default: ""
+  actor:
+    description:
+      - Who makes this release, for its record.
+      - Default is the user and the host that run Ansible.
+    type: str
+requirements:
+  - Docker with the Compose v2 plugin.
+  - The Python library C(requests), where a service has a health path.
+extends_documentation_fragment:
+  - drydock.serving.attributes
+attributes:
+  check_mode:
+    support: full
+    details: [Compares everything, also on a host without Docker, and returns what would be done.]
+  diff_mode:
+    support: full
+    details: [Shows rendered files, images, models and containers. Of secrets it only says that they would be written.]
+  idempotent:
+    support: full
+  platform:
+    platforms: posix
+"""
+
+EXAMPLES = r"""
+- name: Release the stack
+  drydock.serving.release:
+    stack: "{{ stack_model }}"
+    secrets: "{{ stack_secrets }}"
+    files:
+      - dest: base/compose.yaml
+      - dest: blue/compose.yaml
+    reason: new recognition model
+"""
+
+RETURN = r"""
+release:
+  description: The release that serves now.
+  returned: always
+  type: str
+  sample: 20261121T041500Z-3f9c01ab
+previous:
+  description: The release that served before this run, or null.
+  returned: always
+  type: str
+path:
+  description: The directory of the release on the host.
+  returned: always
+  type: str
+kind:
+  description: What was to be done. V(none), V(repair) of the current release, or a new V(release).
+  returned: always
+  type: str
+actions:
+  description: What was done, or would be done in check mode, in words.
+  returned: always
+  type: list
+  elements: str
+engine:
+  description: How the engine answered. V(ok), V(missing) or V(unreachable).
+  returned: always
+  type: str
+health:
+  description: What was last seen of each container and path.
+  returned: always
+  type: list
+  elements: dict
+durations:
+  description: Seconds by step.
+  returned: always
+  type: dict
+pruned:
+  description: Old releases that were removed.
+  returned: always
+  type: list
+  elements: str
+failure:
+  description:
+    - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(engine_missing), V(engine_unreachable),
+      V(host_failed), V(image_missing), V(invalid_stack), V(locked), V(missing_library), V(models_missing),
+      V(network_foreign), V(no_space), V(port_taken), V(pull_failed), V(registry_denied), V(registry_unreachable),
+      V(secret_invalid), V(state_unreadable), V(timed_out), V(unhealthy), V(up_failed).
+    - With RV(ignore:step), and with RV(ignore:evidence) where containers had been touched.
+  returned: failure
+  type: dict
+"""
+
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import parse_desired
+from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.run import Host, empty_result, run
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
+from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
+from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
+
+ARGUMENTS: dict[str, Any] = {
+    "stack": {"type": "dict", "required": True},
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "dest": {"type": "str", "required": True},
+            "template": {"type": "str"},
+            "content": {"type": "str"},
+            "src": {"type": "path"},
+            "vars": {"type": "dict"},
+        },
+    },
+    "components": {"type": "path"},
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "wait_timeout": {"type": "float", "default": 300.0},
+    "pull_timeout": {"type": "float", "default": 1800.0},
+    "keep": {"type": "int", "default": 5},
+    "reserve": {"type": "int", "default": 512 * 1024 * 1024},
+    "reason": {"type": "str", "default": ""},
+    "revision": {"type": "str", "default": ""},
+    "actor": {"type": "str"},
+}
+
+
+def now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    params = module.params
+    result = empty_result()
+    started = datetime.now(timezone.utc)
+    engine = Engine(SubprocessRunner())
+    host = Host(
+        runner=SubprocessRunner(),
+        engine=engine,
+        waiter=Waiter(engine, clock=time.monotonic),
+        now=now,
+        clock=time.monotonic,
+    )
+    try:
+        desired = parse_desired(params["stack"], params["files"])
+        options = Options(
+            identity=f"{started:%Y%m%dT%H%M%SZ}-{desired.hash({})[:8]}",
+            started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
+            actor=params["actor"] or "unknown",
+            **{key: params[key] for key in ("wait_timeout", "pull_timeout", "keep", "reserve", "reason", "revision")},
+        )
+        run(desired, params["secrets"], options, host, check_mode=module.check_mode, result=result)
+    except DrydockError as error:
+        module.fail_json(**{**result, **error.as_result()})
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
