@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import re
 import socket
-import tarfile
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from lab import ssh
+from lab.archive import File, pack
 from lab.ca import ensure_ca
 from lab.checkout import DOMAIN, LABEL, Checkout
 from lab.docker import Docker
@@ -146,21 +145,14 @@ def start_new(checkout: Checkout, docker: Docker, name: str, address: str) -> No
 
 def host_files(checkout: Checkout, host_key: ssh.SshKey) -> bytes:
     """A tar archive of what makes a copy of the image this one host."""
-    authorized = ssh.ensure_user_key(checkout).with_suffix(".pub").read_text()
-    authority = ensure_ca(checkout).certificate.read_text()
-    files = (
-        ("etc/ssh/ssh_host_ed25519_key", host_key.private, 0o600, 0),
-        ("etc/ssh/ssh_host_ed25519_key.pub", host_key.public, 0o644, 0),
-        ("home/ops/.ssh/authorized_keys", authorized, 0o600, 1000),
-        ("usr/local/share/ca-certificates/drydock-lab.crt", authority, 0o644, 0),
+    authorized = ssh.ensure_user_key(checkout).with_suffix(".pub").read_bytes()
+    authority = ensure_ca(checkout).certificate.read_bytes()
+    return pack(
+        File(path="etc/ssh/ssh_host_ed25519_key", content=host_key.private.encode(), mode=0o600),
+        File(path="etc/ssh/ssh_host_ed25519_key.pub", content=host_key.public.encode()),
+        File(path="home/ops/.ssh/authorized_keys", content=authorized, mode=0o600, owner=1000),
+        File(path="usr/local/share/ca-certificates/drydock-lab.crt", content=authority),
     )
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path, text, mode, owner in files:
-            member = tarfile.TarInfo(path)
-            member.size, member.mode, member.uid, member.gid = len(text), mode, owner, owner
-            archive.addfile(member, io.BytesIO(text.encode()))
-    return buffer.getvalue()
 
 
 def wait_until_ready(checkout: Checkout, docker: Docker, name: str, started: float) -> Host:

@@ -109,13 +109,10 @@ def bootstrap(release: str, mirror: Mirror, archive: Path) -> None:
         )
 
 
-def host_image(checkout: Checkout, docker: Docker, release: str = DEFAULT_RELEASE, *, with_engine: bool = False) -> str:
-    """Make sure the image of a lab host exists and return its name.
-
-    :param with_engine: the variant on which the distribution's Docker engine is installed already.
-    """
+def layered_image(checkout: Checkout, docker: Docker, release: str, names: tuple[str, ...]) -> str:
+    """Build definitions on one another, the first on the base image; return the last one's name."""
     image = base_image(checkout, docker, release)
-    for name in ("host", "host-engine") if with_engine else ("host",):
+    for name in names:
         context = checkout.images_dir / name
         tag = f"drydock-lab/{name}:{release}-{tree_digest([context], image)}"
         with checkout.lock(f"image-{name}-{release}"):
@@ -128,3 +125,16 @@ def host_image(checkout: Checkout, docker: Docker, release: str = DEFAULT_RELEAS
                 what=f"the image '{name}' of Debian {release}",
             )
     return image
+
+
+def host_image(checkout: Checkout, docker: Docker, release: str = DEFAULT_RELEASE, *, with_engine: bool = False) -> str:
+    """Make sure the image of a lab host exists and return its name.
+
+    :param with_engine: the variant on which the distribution's Docker engine is installed already.
+    """
+    return layered_image(checkout, docker, release, ("host", "host-engine") if with_engine else ("host",))
+
+
+def services_image(checkout: Checkout, docker: Docker) -> str:
+    """Make sure the image of the lab's services exists and return its name."""
+    return layered_image(checkout, docker, DEFAULT_RELEASE, ("services",))
