@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of release: render the files of the stack and of its components, ship them in one module call."""
+"""The controller's half of release: render the files of a stack and of its components, ship them in one module call."""
 
 from __future__ import annotations
 
