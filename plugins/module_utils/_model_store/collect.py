@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What may be removed from a store: versions beyond ``keep``, and what interrupted syncs left.
+
+A version that is mounted into a running container stays, whatever ``keep`` says. A blob goes with its last set.
+"""
+
+from __future__ import annotations
+
+import calendar
+import os
+import re
+import stat
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.drydock.serving.plugins.module_utils._atomic import STAGING_PREFIX
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, lstat
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.mounts import mounted_under
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import MANIFEST
+
+STALE_AFTER = 24 * 3600
+QUARANTINE_FOR = 30 * 24 * 3600
+_HEX = re.compile(r"[0-9a-f]{64}")
+_TIME = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What is removed.
+
+    :param versions: ``(name, version)`` of sets beyond ``keep``.
+    :param leftovers: staging directories, parts nobody waits for, blobs no set links, old quarantine.
+    :param in_use: ``name/version`` that would go, but is mounted by a running container.
+    :param size: bytes that come free.
+    """
+
+    versions: tuple[tuple[str, str], ...] = ()
+    leftovers: tuple[Path, ...] = ()
+    in_use: tuple[str, ...] = ()
+    size: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.versions or self.leftovers)
+
+
+def plan_collection(
+    layout: Layout, *, keep: int, wanted: frozenset[str], active: Mapping[str, str], now: float
+) -> Collection:
+    """Find what may go.
+
+    :param keep: versions of each model that stay, the wanted one included.
+    :param wanted: digests that stay in any case.
+    :param active: the wanted version of each model that is managed in this call; other models keep all versions.
+    """
+    beyond = [pair for name, version in active.items() for pair in _beyond(layout, name, version, keep)]
+    staging = list(_staging(layout))
+    mounted = mounted_under(layout.root) if beyond or staging else frozenset()
+    going = [pair for pair in beyond if not _in_use(layout.set_dir(*pair), mounted)]
+    leftovers = [path for path in staging if not _in_use(path, mounted)]
+    leftovers += [*_stale_parts(layout, wanted, now), *_orphans(layout, wanted, now), *_old_quarantine(layout, now)]
+    trees = [layout.set_dir(*pair) for pair in going] + [path for path in leftovers if path in staging]
+    files = [path for path in leftovers if path not in staging]
+    return Collection(
+        versions=tuple(going),
+        leftovers=tuple(leftovers),
+        in_use=tuple(f"{name}/{version}" for name, version in beyond if (name, version) not in going),
+        size=_freed_by_trees(layout, trees, wanted)
+        + sum(found.st_size for path in files if (found := lstat(path)) is not None),
+    )
+
+
+def quarantine_name(sha256: str, now: float) -> str:
+    """The name a damaged blob gets."""
+    return f"{sha256}.{time.strftime(_TIME, time.gmtime(now))}"
+
+
+def _in_use(place: Path, mounted: frozenset[Path]) -> bool:
+    return any(path == place or place in path.parents for path in mounted)
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _beyond(layout: Layout, name: str, version: str, keep: int) -> list[tuple[str, str]]:
+    """The versions of one model that are too many, newest use kept first."""
+    current = layout.active_version(name)
+    others = []
+    for place in _entries(layout.sets / name):
+        manifest = lstat(place / MANIFEST)
+        if place.name.startswith(STAGING_PREFIX) or place.name == version or place.is_symlink() or manifest is None:
+            continue
+        others.append((place.name == current, manifest.st_mtime_ns, place.name))
+    return [(name, other) for _current, _used, other in sorted(others, reverse=True)[keep - 1 :]]
+
+
+def _staging(layout: Layout) -> Iterator[Path]:
+    """What a killed sync was building or removing. Whoever removes it holds the lock, so nobody works in it."""
+    for directory in (*_entries(layout.sets), layout.state):
+        yield from (path for path in _entries(directory) if path.name.startswith(STAGING_PREFIX))
+
+
+def _stale_parts(layout: Layout, wanted: frozenset[str], now: float) -> Iterator[Path]:
+    for path in _entries(layout.partial):
+        found = lstat(path)
+        digest = path.name.split(".")[0]
+        complete = lstat(layout.blob(digest)) is not None if _HEX.fullmatch(digest) else False
+        if found is not None and (complete or (digest not in wanted and now - found.st_mtime > STALE_AFTER)):
+            yield path
+
+
+def _orphans(layout: Layout, wanted: frozenset[str], now: float) -> Iterator[Path]:
+    """Blobs that no set links: fetched by a sync that failed, and not wanted any more."""
+    for directory in _entries(layout.blobs):
+        for path in _entries(directory):
+            found = lstat(path)
+            if found is None or path.name in wanted or not _HEX.fullmatch(path.name) or not stat.S_ISREG(found.st_mode):
+                continue
+            if found.st_nlink == 1 and now - max(found.st_mtime, found.st_ctime) > STALE_AFTER:
+                yield path
+
+
+def _old_quarantine(layout: Layout, now: float) -> Iterator[Path]:
+    for path in _entries(layout.quarantine):
+        try:
+            since = calendar.timegm(time.strptime(path.name.partition(".")[2], _TIME))
+        except ValueError:
+            continue
+        if now - since > QUARANTINE_FOR:
+            yield path
+
+
+def _freed_by_trees(layout: Layout, trees: list[Path], wanted: frozenset[str]) -> int:
+    """Bytes of the blobs that lose their last set."""
+    stays = {found.st_ino for digest in wanted if (found := lstat(layout.blob(digest))) is not None}
+    links: Counter[int] = Counter()
+    found_by_inode: dict[int, os.stat_result] = {}
+    for tree in trees:
+        for directory, _directories, names in os.walk(tree):
+            for name in names:
+                found = lstat(Path(directory) / name)
+                if found is not None:
+                    links[found.st_ino] += 1
+                    found_by_inode[found.st_ino] = found
+    return sum(
+        found.st_size
+        for inode, found in found_by_inode.items()
+        if inode not in stays and found.st_nlink - links[inode] <= 1
+    )

@@ -1,0 +1,190 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where everything of a model store lies, who owns it, and who is at work in it.
+
+::
+
+    blobs/sha256/ab/<hex>          verified bytes, read-only, named by their digest
+    sets/<name>/<version>/<path>   hard links to blobs, with manifest.json; what containers mount
+    sets/<name>/current            symbolic link to the version in use
+    partial/<hex>.part, .json      bytes still arriving, and the validator they came under
+    quarantine/<hex>.<time>        blobs whose bytes no longer matched their name
+    state/receipts.json, lock
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.module_utils._download import PartFiles
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import CURRENT
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one store."""
+
+    root: Path
+
+    @property
+    def blobs(self) -> Path:
+        return self.root / "blobs" / "sha256"
+
+    @property
+    def sets(self) -> Path:
+        return self.root / "sets"
+
+    @property
+    def partial(self) -> Path:
+        return self.root / "partial"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "quarantine"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def receipts(self) -> Path:
+        return self.state / "receipts.json"
+
+    def blob(self, sha256: str) -> Path:
+        return self.blobs / sha256[:2] / sha256
+
+    def part(self, sha256: str) -> PartFiles:
+        return PartFiles(data=self.partial / f"{sha256}.part", sidecar=self.partial / f"{sha256}.json")
+
+    def set_dir(self, name: str, version: str) -> Path:
+        return self.sets / name / version
+
+    def current(self, name: str) -> Path:
+        return self.sets / name / CURRENT
+
+    def active_version(self, name: str) -> str | None:
+        """The version ``current`` points at."""
+        try:
+            return str(self.current(name).readlink())
+        except OSError:
+            return None
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Who owns blobs and sets, and with which permission bits. -1 leaves an owner as it is."""
+
+    uid: int
+    gid: int
+    file_mode: int
+
+    @property
+    def directory_mode(self) -> int:
+        """Who may read files may enter directories; the owner may write."""
+        return 0o700 | self.file_mode | (self.file_mode & 0o444) >> 2
+
+    def differs(self, found: os.stat_result) -> bool:
+        """Is this file or directory owned or permitted otherwise?"""
+        mode = self.directory_mode if stat.S_ISDIR(found.st_mode) else self.file_mode
+        return (
+            stat.S_IMODE(found.st_mode) != mode
+            or self.uid not in (-1, found.st_uid)
+            or self.gid not in (-1, found.st_gid)
+        )
+
+    def apply(self, path: Path) -> None:
+        """Set owner, then mode; a symbolic link is refused rather than followed."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            mode = self.directory_mode if stat.S_ISDIR(os.fstat(descriptor).st_mode) else self.file_mode
+            if self.uid != -1 or self.gid != -1:
+                os.fchown(descriptor, self.uid, self.gid)
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
+
+
+def lstat(path: Path) -> os.stat_result | None:
+    """``os.lstat``, or ``None`` where nothing is."""
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def require_directory(path: Path) -> bool:
+    """True where a real directory is, false where nothing is.
+
+    :raises DrydockError: a file or a symbolic link is in its place; writing through it could leave the store.
+    """
+    found = lstat(path)
+    if found is None:
+        return False
+    if not stat.S_ISDIR(found.st_mode):
+        raise DrydockError(
+            "store_damaged",
+            f"{path} must be a directory of the model store, but is something else. Next step: see who put it there "
+            f"(ls -l {path}), move it away, run again.",
+            path=str(path),
+        )
+    return True
+
+
+@contextlib.contextmanager
+def exclusive(layout: Layout, *, timeout: float, sleep: Callable[[float], None]) -> Iterator[None]:
+    """Be the only sync in this store. The kernel gives the lock back when the holder dies.
+
+    :param timeout: seconds to wait for another one.
+    :raises DrydockError: kind ``locked``, naming the holder.
+    """
+    path = layout.state / "lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "r+", encoding="utf-8") as handle:
+        waited = 0.0
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if waited >= timeout:
+                    raise _locked(path, waited) from None
+            step = min(1.0, timeout - waited)
+            sleep(step)
+            waited += step
+        handle.truncate(0)
+        handle.write(json.dumps(_me()))
+        handle.flush()
+        try:
+            yield
+        finally:
+            handle.truncate(0)
+
+
+def _me() -> dict[str, Any]:
+    started = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    return {"pid": os.getpid(), "user": os.environ.get("SUDO_USER") or str(os.getuid()), "since": started}
+
+
+def _locked(path: Path, waited: float) -> DrydockError:
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        who = f"process {holder['pid']} of {holder['user']}, at work since {holder['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        who = "a process that left no name"
+    return DrydockError(
+        "locked",
+        f"Another sync is at work in this model store: {who}. Waited {waited:.0f} s for {path}. Nothing was touched. "
+        "Next step: let it finish and run again, or raise 'lock_timeout'; the lock goes when that process ends.",
+        holder=who,
+    )

@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan in the words of Ansible: result, diff and one sentence."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership, lstat
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import Plan, SetPlan, human
+
+
+def empty_result() -> dict[str, Any]:
+    """Every key of the result, as it is when nothing happened."""
+    return {
+        "changed": False,
+        "msg": "",
+        "sets": [],
+        "planned_bytes": 0,
+        "bytes_fetched": 0,
+        "bytes_freed": 0,
+        "free_bytes": 0,
+        "quarantined": [],
+        "collected": [],
+        "kept_in_use": [],
+    }
+
+
+def describe(layout: Layout, plan: Plan, *, free: int) -> dict[str, Any]:
+    """What the plan adds to the empty result; the same in check mode and after a run."""
+    return {
+        "changed": plan.changed,
+        "msg": _sentence(plan, free),
+        "sets": [_set(item) for item in plan.sets],
+        "planned_bytes": plan.planned_bytes,
+        "bytes_freed": plan.collection.size,
+        "free_bytes": free,
+        "quarantined": [
+            {"checksum": f"sha256:{digest}", "found": found, "moved_to": str(layout.quarantine)}
+            for digest, found in plan.damaged.items()
+        ],
+        "collected": _collected(layout, plan),
+        "kept_in_use": list(plan.collection.in_use),
+    }
+
+
+def diff_of(layout: Layout, plan: Plan, ownership: Ownership) -> list[dict[str, str]]:
+    """One entry for each set that changes, one for owners and modes, one for what is removed."""
+    entries = [_set_diff(item) for item in plan.sets if item.state != "unchanged"]
+    if plan.attributes:
+        entries.append(
+            {
+                "before_header": f"{layout.root} (owners and modes)",
+                "after_header": f"{layout.root} (owners and modes)",
+                "before": "".join(f"{path} {_attributes(path)}\n" for path in plan.attributes),
+                "after": "".join(f"{path} {_wanted_attributes(path, ownership)}\n" for path in plan.attributes),
+            }
+        )
+    removed = _collected(layout, plan)
+    if removed:
+        header = f"{layout.root} (no longer needed)"
+        entries.append(
+            {"before_header": header, "after_header": header, "before": "\n".join(removed) + "\n", "after": ""}
+        )
+    return entries
+
+
+def _sentence(plan: Plan, free: int) -> str:
+    if not plan.changed:
+        return f"{len(plan.sets)} model set(s) are in place."
+    parts = []
+    if plan.fetch:
+        parts.append(f"{human(plan.planned_bytes)} in {len(plan.fetch)} file(s) to fetch, {human(free)} free before")
+    states = [item.state for item in plan.sets]
+    parts += [
+        f"{states.count(word)} set(s) {word}"
+        for word in ("created", "replaced", "repaired", "activated")
+        if word in states
+    ]
+    if plan.damaged:
+        parts.append(f"{len(plan.damaged)} damaged file(s) found")
+    if plan.attributes:
+        parts.append(f"{len(plan.attributes)} owner(s) or mode(s) corrected")
+    if plan.collection:
+        parts.append(f"{human(plan.collection.size)} freed")
+    return "; ".join(parts) + "."
+
+
+def _set(item: SetPlan) -> dict[str, Any]:
+    return {
+        "name": item.model.name,
+        "version": item.model.version,
+        "previous": item.old_version,
+        "state": item.state,
+        "files": [
+            {
+                "path": file.spec.path,
+                "checksum": f"sha256:{file.spec.sha256}",
+                "size": file.spec.size,
+                "state": file.state,
+            }
+            for file in item.files
+        ],
+    }
+
+
+def _set_diff(item: SetPlan) -> dict[str, str]:
+    name, version = item.model.name, item.model.version
+    new = {file.spec.path: f"sha256:{file.spec.sha256} {file.spec.size} bytes" for file in item.files}
+    old = {path: f"sha256:{digest}" for path, digest in item.old_files.items()}
+    # an old manifest without change gets the same text, so that a diff shows only what differs
+    old.update({path: new[path] for path, text in old.items() if new.get(path, "").startswith(f"{text} ")})
+    for file in item.files:
+        if file.found:
+            old[file.spec.path] = f"DAMAGED: {file.found}"
+        elif file.state in ("fetched", "linked") and item.action == "repair":
+            old[file.spec.path] = "MISSING"
+    old.update(dict.fromkeys(item.extra, "does not belong to the set"))
+    active = item.old_version or "none"
+    return {
+        "before_header": f"model {name} (active: {active})",
+        "after_header": f"model {name} (active: {version})",
+        "before": _lines(active, old),
+        "after": _lines(version, new),
+    }
+
+
+def _lines(version: str, files: dict[str, str]) -> str:
+    return f"active {version}\n" + "".join(f"{path} {files[path]}\n" for path in sorted(files))
+
+
+def _collected(layout: Layout, plan: Plan) -> list[str]:
+    versions = [f"sets/{name}/{version}" for name, version in plan.collection.versions]
+    return versions + [str(path.relative_to(layout.root)) for path in plan.collection.leftovers]
+
+
+def _attributes(path: Path) -> str:
+    found = lstat(path)
+    return f"{found.st_uid}:{found.st_gid} {stat.S_IMODE(found.st_mode):04o}" if found else "(gone)"
+
+
+def _wanted_attributes(path: Path, ownership: Ownership) -> str:
+    found = lstat(path)
+    if found is None:
+        return "(gone)"
+    mode = ownership.directory_mode if stat.S_ISDIR(found.st_mode) else ownership.file_mode
+    uid, gid = (
+        (found.st_uid if ownership.uid == -1 else ownership.uid),
+        (found.st_gid if ownership.gid == -1 else ownership.gid),
+    )
+    return f"{uid}:{gid} {mode:04o}"
