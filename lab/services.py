@@ -93,7 +93,7 @@ def create(checkout: Checkout, docker: Docker, service: Service, *, image: str, 
         mount = f"type=volume,source={container},destination={service.volume},volume-label={checkout.label}"
         options.append(f"--mount={mount}")
     if service.tree:
-        tree = checkout.path(service.name, ".")
+        tree = origin_tree(checkout)
         options.append(f"--mount=type=bind,source={tree},destination={service.tree},readonly")
     with reserved_address(checkout, docker) as address:
         docker(
@@ -192,4 +192,6 @@ def registry_has(checkout: Checkout, docker: Docker, name: str, digest: str) -> 
 
 def origin_tree(checkout: Checkout) -> Path:
     """The directory whose content the origin serves."""
-    return checkout.path(ORIGIN.name, ".")
+    folder = checkout.path(ORIGIN.name)
+    folder.mkdir(exist_ok=True)
+    return folder
