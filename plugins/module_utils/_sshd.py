@@ -87,4 +87,4 @@ def login(settings: dict[str, str], user: str, home: str) -> dict[str, Any]:
         for key in ("authorizedkeyscommand", "trustedusercakeys", "authorizedprincipalscommand")
         if settings.get(key, "none") != "none"
     ]
-    return {"user": user, "keys": count_keys(key_files(settings, user, home)), "other_ways": others}
+    return {"user": user, "authorized_keys": count_keys(key_files(settings, user, home)), "other_ways": others}

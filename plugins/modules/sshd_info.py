@@ -57,7 +57,7 @@ login:
   description: The ways left to that user when passwords no longer count, empty when there is no such connection.
   returned: always
   type: dict
-  sample: {user: ops, keys: 1, other_ways: []}
+  sample: {user: ops, authorized_keys: 1, other_ways: []}
 """
 
 import os
