@@ -12,12 +12,18 @@ import sys
 from collections.abc import Callable, Sequence
 
 from lab import ssh
+from lab.ca import ensure_ca
 from lab.checkout import Checkout, this_checkout
+from lab.demo import Deployed, demo
 from lab.docker import Docker
 from lab.engine import ensure_engine
 from lab.errors import LabError
 from lab.hosts import Host, find_host, host_down, host_up, hosts
 from lab.images import DEFAULT_RELEASE, RELEASES
+from lab.inventory import DEMO_DOMAIN, connection, inventory, read_facts
+from lab.progress import say
+from lab.services import SERVICES, ensure_service, find, stop_service
+from lab.up import down, up
 
 Verb = Callable[[Checkout, argparse.Namespace], int]
 
@@ -47,6 +53,17 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     add("engine", verb_engine, "make sure a Docker engine answers on this machine")
+    add("up", verb_up, "make sure the whole lab runs: engine, registry, origin, images and the host of the site")
+    add("down", verb_down, "remove exactly what the lab made")
+    add("status", verb_status, "show what runs")
+    sub = add("demo", verb_demo, "the lab, one deploy, and a picture read by the deployed model")
+    sub.add_argument("--setup-seconds", type=float, default=0.0, help="what making the environment took, for the table")
+    add("inventory", verb_inventory, "print the lab as an Ansible inventory")
+    add("images", verb_images, "print the deployed images' references by digest")
+    for service in SERVICES.values():
+        sub = add(service.name, verb_service, f"stop or start the lab's {service.name}, to see what its absence does")
+        sub.add_argument("action", choices=["start", "stop"])
+        sub.set_defaults(service=service)
     sub = add("host-up", verb_host_up, "make sure a lab host runs; prints it as JSON")
     sub.add_argument("name")
     sub.add_argument("--release", choices=sorted(RELEASES), default=DEFAULT_RELEASE)
@@ -76,22 +93,70 @@ def verb_host_up(checkout: Checkout, options: argparse.Namespace) -> int:
     if options.fresh:
         host_down(checkout, docker, options.name)
     host = host_up(checkout, docker, options.name, release=options.release, with_engine=options.engine)
-    print(json.dumps(connection(checkout, host), indent=2))
+    print(json.dumps({"name": host.name, "release": host.release, **connection(checkout, host)}, indent=2))
     return 0
 
 
-def connection(checkout: Checkout, host: Host) -> dict[str, object]:
-    """How to reach a host, in Ansible's words."""
-    return {
-        "name": host.name,
-        "release": host.release,
-        "container": host.container,
-        "ansible_host": host.address,
-        "ansible_port": 22,
-        "ansible_user": ssh.USER,
-        "ansible_ssh_private_key_file": str(ssh.ensure_user_key(checkout)),
-        "ansible_ssh_common_args": " ".join(ssh.options(checkout)),
-    }
+def verb_up(checkout: Checkout, _options: argparse.Namespace) -> int:
+    """Bring the whole lab up."""
+    host = up(checkout)
+    say(f"the lab is up: host {host.name} at {host.address}")
+    return 0
+
+
+def verb_down(checkout: Checkout, _options: argparse.Namespace) -> int:
+    """Remove the whole lab."""
+    down(checkout)
+    return 0
+
+
+def verb_demo(checkout: Checkout, options: argparse.Namespace) -> int:
+    """Show that it works."""
+
+    def bring_up() -> Deployed:
+        host = up(checkout)
+        return Deployed(host=host.name, address=host.address, domain=DEMO_DOMAIN, ca=ensure_ca(checkout).certificate)
+
+    demo(checkout, bring_up=bring_up, setup_seconds=options.setup_seconds)
+    return 0
+
+
+def verb_inventory(checkout: Checkout, _options: argparse.Namespace) -> int:
+    """Print the inventory."""
+    print(json.dumps(inventory(checkout), indent=2))
+    return 0
+
+
+def verb_images(checkout: Checkout, _options: argparse.Namespace) -> int:
+    """Print the images."""
+    print(json.dumps(read_facts(checkout)["lab_images"], indent=2))
+    return 0
+
+
+def verb_service(checkout: Checkout, options: argparse.Namespace) -> int:
+    """Stop or start a service."""
+    docker = ensure_engine(checkout)
+    if options.action == "stop":
+        stop_service(checkout, docker, options.service)
+    else:
+        ensure_service(checkout, docker, options.service)
+    return 0
+
+
+def verb_status(checkout: Checkout, _options: argparse.Namespace) -> int:
+    """Print what runs."""
+    docker = Docker.find()
+    print(f"checkout  {checkout.id}  {checkout.root}")
+    print(f"engine    {'answers' if docker is not None else 'does not answer'}")
+    if docker is None:
+        return 0
+    for service in SERVICES.values():
+        found = find(checkout, docker, service)
+        state = "absent" if found is None else found["State"]["Status"]
+        print(f"service   {service.fqdn:<36} {state}")
+    for host in hosts(checkout, docker):
+        print(f"host      {host.name:<24} {host.release:<9} {host.address:<15} {'up' if host.running else 'stopped'}")
+    return 0
 
 
 def verb_host_down(checkout: Checkout, options: argparse.Namespace) -> int:

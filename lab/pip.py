@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fetching from the Python package index, outside any image build: the machine knows how to reach it, a container may not."""
+"""Fetching from the Python package index, outside any image build: a container may not be able to reach it."""
 
 from __future__ import annotations
 

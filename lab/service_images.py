@@ -3,9 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The images of the services that are deployed in the lab: built here, pushed to the lab's registry, known by digest.
 
-A definition is a folder ``lab/images/<name>`` with a Dockerfile whose ``ARG BASE`` is the Debian base, and, where it needs
-more than its own files, a ``build.json``: ``copy`` maps names in the build context to paths in the checkout, and
-``python`` maps names in the context to lock files whose packages are installed there, outside the build.
+A definition is a folder ``lab/images/<name>`` with a Dockerfile whose ``ARG BASE`` is the Debian base, and, where it
+needs more than its own files, a ``build.json``; lab/images/README.md describes both.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from lab.progress import say
 from lab.services import REGISTRY, published_port, registry_has
 from lab.state import State
 
-NAMES = ("ocr", "postgres", "redis")
+OWN = frozenset({"base", "host", "host-engine", "services"})
 IGNORE = shutil.ignore_patterns("__pycache__", "*.pyc", "tests")
 
 
@@ -58,6 +57,17 @@ class Definition:
     def digest(self, base: str) -> str:
         """Stands for everything that goes into the image."""
         return tree_digest([self.folder, *self.copies.values(), *self.python.values()], base, TARGET_PYTHON)
+
+
+def names(checkout: Checkout) -> list[str]:
+    """Every image that is deployed: each definition that is not one of the lab's own machines."""
+    return sorted(path.parent.name for path in checkout.images_dir.glob("*/Dockerfile") if path.parent.name not in OWN)
+
+
+def prepare_packages(checkout: Checkout, definition: Definition) -> None:
+    """Install the packages a definition asks for ahead of its build."""
+    for lock in definition.python.values():
+        package_tree(checkout, lock)
 
 
 def reference(name: str, digest: str) -> str:
@@ -108,7 +118,7 @@ def push(checkout: Checkout, docker: Docker, name: str, tag: str) -> str:
     try:
         docker("push", "--quiet", target, timeout=180, purpose=f"push the image '{name}' to the lab's registry")
         found = docker.inspect("image", [target])[0]["RepoDigests"]
-        digest = next(each.partition("@")[2] for each in found if each.startswith(f"{repository}@"))
+        digest = next(str(each).partition("@")[2] for each in found if each.startswith(f"{repository}@"))
     finally:
         docker("rmi", "--no-prune", target, check=False)
     say(f"pushed {name} to {REGISTRY.fqdn}")
