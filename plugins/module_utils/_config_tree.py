@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,9 +15,10 @@ from typing import Any
 from ansible_collections.drydock.serving.plugins.module_utils import _atomic, _lock
 from ansible_collections.drydock.serving.plugins.module_utils import _config_tree_apply as transaction
 from ansible_collections.drydock.serving.plugins.module_utils import _config_tree_plan as planning
-from ansible_collections.drydock.serving.plugins.module_utils import _config_tree_reader as reader
+from ansible_collections.drydock.serving.plugins.module_utils import _reader as reader
 from ansible_collections.drydock.serving.plugins.module_utils._config_tree_spec import TreeSpec
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._file_state import make_state_directory, os_failure
 from ansible_collections.drydock.serving.plugins.module_utils._journal import COMMITTED, Journal, Record
 
 DIFF_LIMIT = 104448  # bytes; the same limit as ansible-core's own max_diff_size
@@ -44,13 +43,6 @@ FAILURE_KINDS = (
     "validator_missing",
     "validator_timeout",
 )
-_ERRNO_KINDS = {
-    errno.ENOSPC: "no_space",
-    errno.EDQUOT: "no_space",
-    errno.EROFS: "read_only",
-    errno.EACCES: "permission_denied",
-    errno.EPERM: "permission_denied",
-}
 
 
 @dataclass
@@ -86,11 +78,11 @@ def converge(tree: TreeSpec, *, check: bool, diff: bool, tools: transaction.Tool
     journal, manifest = Journal(folder / f"{tree.name}.journal"), folder / f"{tree.name}.json"
     try:
         if not check:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_state_directory(folder)
         with _locked(folder / "lock", timeout=tree.lock_timeout, shared=check):
             return _converge_locked(tree, journal, manifest, check=check, diff=diff, tools=tools)
     except OSError as error:
-        raise _io_error(error) from error
+        raise os_failure(error) from error
 
 
 def _converge_locked(
@@ -223,16 +215,3 @@ def _content_diff(change: planning.FileChange) -> dict[str, Any]:
         return {**headers, "before": before.decode("utf-8"), "after": after.decode("utf-8")}
     except UnicodeDecodeError:
         return {"prepared": f"{change.dest}: {change.state}; binary ({len(before)} -> {len(after)} bytes)\n"}
-
-
-def _io_error(error: OSError) -> DrydockError:
-    kind = _ERRNO_KINDS.get(error.errno or 0, "io_error")
-    where = f" at {error.filename}" if error.filename else ""
-    advice = {
-        "no_space": "Make room on that file system, then run again.",
-        "read_only": "Remount that file system for writing, then run again.",
-        "permission_denied": "Run the task with become: true.",
-    }.get(kind, "Look at the host's kernel log, then run again.")
-    return DrydockError(
-        kind, f"The host refused{where}: {os.strerror(error.errno or 0)}. {advice}", path=error.filename
-    )

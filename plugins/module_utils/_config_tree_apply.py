@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from ansible_collections.drydock.serving.plugins.module_utils import _atomic, _config_tree_reader
+from ansible_collections.drydock.serving.plugins.module_utils import _atomic, _reader
 from ansible_collections.drydock.serving.plugins.module_utils._config_tree_plan import DirectoryChange, FileChange, Plan
-from ansible_collections.drydock.serving.plugins.module_utils._config_tree_state import Access, Disk, read_file
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._file_state import Access, Disk, read_file
 from ansible_collections.drydock.serving.plugins.module_utils._journal import COMMITTED, Journal, Record
 
 OPERATION = "config_tree"
@@ -41,7 +41,7 @@ class Tools:
     :param reached: told the name of each step right after it; a test ends the process there.
     """
 
-    ask: _config_tree_reader.Reader = _config_tree_reader.ask
+    ask: _reader.Reader = _reader.ask
     now: Callable[[], float] = time.time
     token: Callable[[], str] = lambda: secrets.token_hex(4)
     reached: Callable[[str], None] = _nothing
@@ -253,7 +253,7 @@ def _validate(
             ask_about(change, entry["staged"], timeout, tools.ask)
 
 
-def ask_about(change: FileChange, path: str, timeout: float, ask: _config_tree_reader.Reader) -> None:
+def ask_about(change: FileChange, path: str, timeout: float, ask: _reader.Reader) -> None:
     """Have a file's reader check the copy at ``path``.
 
     :raises DrydockError: ``validation_failed`` with the reader's words, unless the file's content must not be shown.
@@ -263,7 +263,7 @@ def ask_about(change: FileChange, path: str, timeout: float, ask: _config_tree_r
     if verdict.rc == 0:
         return
     shown = list(change.validate)
-    output = "(not shown: the file has no_log)" if change.hidden else verdict.output
+    output = "(not shown: the file has no_log)" if change.hidden else verdict.said
     raise DrydockError(
         "validation_failed",
         f"{change.dest}: {' '.join(shown)} refused the new content (exit {verdict.rc}); nothing was moved. "
@@ -298,10 +298,10 @@ def _check_tree(checks: Sequence[Sequence[str]], timeout: float, tools: Tools) -
             raise DrydockError(
                 "check_failed",
                 f"{' '.join(argv)} refused the whole (exit {verdict.rc}); every old file is back in its place. "
-                f"It said: {verdict.output or '(nothing)'}",
+                f"It said: {verdict.said or '(nothing)'}",
                 argv=list(argv),
                 rc=verdict.rc,
-                output=verdict.output,
+                output=verdict.said,
             )
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._config_tree_spec import DirectorySpec, FileSpec, TreeSpec
-from ansible_collections.drydock.serving.plugins.module_utils._config_tree_state import (
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._file_state import (
     Access,
     Disk,
     FileState,
@@ -23,7 +24,6 @@ from ansible_collections.drydock.serving.plugins.module_utils._config_tree_state
     resolve_owner,
     uid_of,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 
 MANIFEST_SCHEMA = 1
 CREATED, CHANGED, ATTRIBUTES, REMOVED, UNCHANGED = "created", "changed", "attributes", "removed", "unchanged"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is on the host now. Only reads."""
+"""Files as they are on the host, and what to call it when the host refuses."""
 
 from __future__ import annotations
 
@@ -16,6 +16,20 @@ from pathlib import Path
 from typing import Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+
+_ERRNO_KINDS = {
+    errno.ENOSPC: "no_space",
+    errno.EDQUOT: "no_space",
+    errno.EROFS: "read_only",
+    errno.EACCES: "permission_denied",
+    errno.EPERM: "permission_denied",
+}
+_ADVICE = {
+    "no_space": "Make room on that file system, then run again.",
+    "read_only": "Remount that file system for writing, then run again.",
+    "permission_denied": "Run the task with become: true.",
+    "io_error": "Look at the host's kernel log, then run again.",
+}
 
 
 @dataclass(frozen=True)
@@ -127,6 +141,24 @@ def uid_of(name: str) -> int:
 def gid_of(name: str) -> int:
     """The number of a group. :raises KeyError: when there is none."""
     return grp.getgrnam(name).gr_gid
+
+
+def make_state_directory(path: Path) -> None:
+    """A directory only its owner can enter; what is missing above it is passable for all, whatever the umask."""
+    for parent in reversed(path.parents):
+        if not parent.exists():
+            parent.mkdir()
+            parent.chmod(0o755)
+    path.mkdir(mode=0o700, exist_ok=True)
+
+
+def os_failure(error: OSError) -> DrydockError:
+    """A refusal by the host in words: ``no_space``, ``read_only``, ``permission_denied`` or ``io_error``."""
+    kind = _ERRNO_KINDS.get(error.errno or 0, "io_error")
+    where = f" at {error.filename}" if error.filename else ""
+    return DrydockError(
+        kind, f"The host refused{where}: {os.strerror(error.errno or 0)}. {_ADVICE[kind]}", path=error.filename
+    )
 
 
 def _access(info: os.stat_result) -> Access:

@@ -23,10 +23,15 @@ OUTPUT_LIMIT = 4000
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a reader said. ``output`` is both streams, its end kept when long."""
+    """What a reader said. ``output`` is both streams."""
 
     rc: int
     output: str
+
+    @property
+    def said(self) -> str:
+        """Its words for a message: the end when they are long."""
+        return self.output if len(self.output) <= OUTPUT_LIMIT else "… " + self.output[-OUTPUT_LIMIT:]
 
 
 Reader = Callable[[Sequence[str], float], Verdict]
@@ -67,12 +72,7 @@ def ask(argv: Sequence[str], timeout: float) -> Verdict:
             raise DrydockError(
                 "validator_timeout", f"{' '.join(argv)} gave no answer in {timeout:g} s.", argv=list(argv)
             ) from error
-    return Verdict(rc=process.returncode, output=_tail(output.decode("utf-8", "replace")))
-
-
-def _tail(text: str) -> str:
-    text = text.strip()
-    return text if len(text) <= OUTPUT_LIMIT else "… " + text[-OUTPUT_LIMIT:]
+    return Verdict(rc=process.returncode, output=output.decode("utf-8", "replace").strip())
 
 
 def _path() -> str:
