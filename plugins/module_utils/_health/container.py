@@ -49,7 +49,7 @@ def judge(inspection: Mapping[str, Any], spec: ContainerSpec, *, restarts_before
         return Observation(
             ok=False,
             final=True,
-            summary=f"crash loop: {restarts - restarts_before} restarts, {_ending(state)}",
+            summary=f"crash loop: {restarts - restarts_before} restarts, now {_described(status, state)}",
             facts=facts,
         )
     if status != spec.state:

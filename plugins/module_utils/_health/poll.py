@@ -137,15 +137,25 @@ class Report:
         return [state.as_dict() for state in self.states]
 
     def message(self) -> str:
-        """What is not healthy and what was last seen of it, one line per target."""
+        """What is not healthy and what was last seen of it, one line per target; those beyond hope first."""
         bad = [state for state in self.states if not state.healthy]
-        lost = sum(1 for state in bad if state.lost)
-        when = f"after {self.elapsed:.0f} s, as waiting longer cannot help" if lost else f"within {self.timeout:g} s"
-        lines = [f"{len(bad)} of {len(self.states)} health targets did not become healthy {when}:"]
-        for state in bad:
+        lost = [state for state in bad if state.lost]
+        if lost:
+            lines = [
+                f"{len(lost)} of {len(self.states)} health targets cannot become healthy, seen after "
+                f"{self.elapsed:.0f} s:"
+            ]
+        else:
+            lines = [
+                f"{len(bad)} of {len(self.states)} health targets did not become healthy within {self.timeout:g} s:"
+            ]
+        for state in lost or bad:
             seen = state.last.summary if state.last else "was not looked at"
             streak = f" ({state.streak} of {state.target.successes} successes in a row)" if state.streak else ""
             lines.append(f"  {state.target.name}: {seen}{streak}")
+        waiting = [state.target.name for state in bad if not state.lost]
+        if lost and waiting:
+            lines.append(f"  not waited for any longer: {', '.join(waiting)}")
         return "\n".join(lines)
 
     def error(self) -> DrydockError:

@@ -19,6 +19,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.engine im
 REDACTED = "[redacted]"
 LOG_LINES = 300
 SHORTEST = 4
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _PATTERNS = (
     re.compile(r"(?P<keep>://[^/\s:@]*:)[^@\s/]+(?=@)"),
     re.compile(r"(?i)(?P<keep>\bbearer\s+)\S+"),
@@ -56,6 +57,12 @@ class Redactor:
         return copy
 
 
+def last_words(compose: Compose, service: str, redactor: Redactor, *, lines: int) -> str:
+    """The end of a container's log, without secrets and without terminal codes."""
+    logs = compose.run("logs", "--no-color", "--no-log-prefix", "--timestamps", "--tail", str(lines), service)
+    return redactor.text(_TERMINAL.sub("", logs.out + logs.err)).strip()
+
+
 def collect(
     folder: Path,
     *,
@@ -74,8 +81,9 @@ def collect(
             continue
         _write(folder / f"{part}-ps.txt", redactor.text(compose.run("ps", "--all").out))
         for unit in desired.of(part):
-            logs = compose.run("logs", "--no-color", "--timestamps", "--tail", str(LOG_LINES), unit.name)
-            _write(folder / f"{unit.name}.log", redactor.text(logs.out + logs.err))
+            text = last_words(compose, unit.name, redactor, lines=LOG_LINES)
+            if text:
+                _write(folder / f"{unit.name}.log", text)
     inspections = [engine.inspect(unit.container) for unit in desired.units]
     found = [redactor.inspection(item) for item in inspections if item is not None]
     _write(folder / "inspect.json", json.dumps(found, indent=2, sort_keys=True))

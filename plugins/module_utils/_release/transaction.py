@@ -33,7 +33,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.compose i
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, Unit, sha256
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
-from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor, collect
+from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor, collect, last_words
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import (
     DATA_MODE,
     RELEASE,
@@ -74,6 +74,7 @@ RELEASE_STEPS = (
 REPAIR_STEPS = ("secrets", "data", "base", "services", "healthy", "prune")
 HARMLESS = frozenset({"room", "stage", "check", "images", "place"})
 PROVEN = frozenset({"switch", "prune"})
+LAST_WORDS = 4  # lines of each unhealthy container's log in the message
 UP_EXTRA = 120.0  # seconds that Compose may take on top of stopping containers
 
 
@@ -308,10 +309,11 @@ class Transaction:
             return DrydockError(error.kind, self._redactor.known(error.message), **details)
         evidence = self._layout.failures / self._options.identity
         self._keep_evidence(evidence, step, error)
+        words = self._last_words()
         back = self._go_back(evidence)
         clear_journal(self._layout)
         where = f"This happened at the step `{step}` of the release {self._options.identity}."
-        message = f"{error.message}\n{where} {back}\nEvidence: {evidence}"
+        message = "\n".join([error.message, *words, f"{where} {back}", f"Evidence on the host: {evidence}"])
         return DrydockError(
             error.kind, self._redactor.known(message), **details, evidence=str(evidence), previous=self._previous
         )
@@ -337,6 +339,19 @@ class Transaction:
             redactor=self._redactor,
             failure=failure,
         )
+
+    def _last_words(self) -> list[str]:
+        """What the containers that are not healthy logged last; often that is the cause."""
+        bad = (
+            {state.target.name.partition(" ")[0] for state in self._report.states if not state.healthy}
+            if self._report
+            else set()
+        )
+        said = []
+        for unit in (unit for unit in self._desired.units if unit.name in bad):
+            compose = self._compose(unit.part, self._folder)
+            said += last_words(compose, unit.name, self._redactor, lines=LAST_WORDS).splitlines()
+        return ["The last lines of their logs:", *(f"  {line}" for line in said)] if said else []
 
     def _go_back(self, evidence: Path) -> str:
         if self._plan.kind != RELEASE:
