@@ -185,7 +185,8 @@ def names_program(pid_file: Path, program: str) -> bool:
     """Whether the process named in a pid file is the program it should be."""
     try:
         pid = int(pid_file.read_text().strip() or "0")
-        return Path(f"/proc/{pid}/comm").read_text().strip() == program
+        # A killed engine that nobody has reaped keeps its name and runs no more.
+        return Path(f"/proc/{pid}/comm").read_text().strip() == program and start_time(pid) != ""
     except (OSError, ValueError):
         return False
 
