@@ -1,0 +1,140 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The model that everything after reads, from input that has passed every rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.capacity import totals
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components import Component
+
+SCHEMA = 1
+MODEL_STORE = "/var/lib/drydock/models"
+FIRST_HOST_PORT = 18000
+
+
+def assign_host_ports(services: Mapping[str, Any]) -> dict[str, int]:
+    """Loopback ports for services that have a port and chose none: free ones from 18000, in the order of names."""
+    taken = {service["host_port"] for service in services.values()}
+    taken |= {item["port"] for service in services.values() for item in service["publish"]}
+    free = (port for port in range(FIRST_HOST_PORT, 65536) if port not in taken)
+    return {
+        name: next(free)
+        for name, service in sorted(services.items())
+        if service["port"] is not None and service["host_port"] is None
+    }
+
+
+def derive(
+    stack: Mapping[str, Any],
+    models: Sequence[Mapping[str, Any]],
+    known: Mapping[str, Component],
+    assigned: Mapping[str, int],
+) -> dict[str, Any]:
+    """See ``docs/stack.md`` for what each key means."""
+    root = f"/opt/{stack['name']}"
+    versions = {model["name"]: model["version"] for model in models}
+    services = {name: _service(item, versions, assigned.get(name)) for name, item in stack["services"].items()}
+    components = {name: _component(item, known[name], root) for name, item in stack["components"].items()}
+    units = {**services, **components}
+    return {
+        "schema": SCHEMA,
+        "name": stack["name"],
+        "environment": stack["environment"],
+        "domain": stack["domain"],
+        "paths": {"root": root, "secrets": f"/etc/{stack['name']}/secrets", "models": MODEL_STORE},
+        "services": services,
+        "components": components,
+        "secrets": _secrets(stack, services, components, known),
+        "models": [dict(model) for model in models],
+        "edge": _edge(stack, services),
+        "firewall": _firewall(stack, services),
+        "capacity": stack["capacity"],
+        "totals": {**totals(units), "model_bytes": sum(item["size"] for model in models for item in model["files"])},
+    }
+
+
+def _service(item: Mapping[str, Any], versions: Mapping[str, str], assigned: int | None) -> dict[str, Any]:
+    return {
+        **item,
+        "host_port": item["host_port"] if assigned is None else assigned,
+        "routes": sorted(item["routes"]),
+        "publish": [{**entry, "target": entry["target"] or entry["port"]} for entry in item["publish"]],
+        "secrets": sorted(item["secrets"]),
+        "models": [
+            {
+                "name": name,
+                "version": versions[name],
+                "source": f"{MODEL_STORE}/sets/{name}/{versions[name]}",
+                "target": f"/models/{name}",
+            }
+            for name in sorted(item["models"])
+        ],
+        "health": {key: value for key, value in item["health"].items() if value is not None},
+    }
+
+
+def _component(item: Mapping[str, Any], component: Component, root: str) -> dict[str, Any]:
+    return {
+        "image": item["image"],
+        "user": component.user,
+        "port": component.port,
+        "settings": {key: item[key] for key in component.settings},
+        "secrets": sorted(key for key, secret in component.secrets.items() if secret.mounted),
+        "data": f"{root}/data/{component.name}" if component.data else None,
+        "resources": item["resources"],
+        "health": dict(component.health),
+        "stop_grace_period": component.stop_grace_period,
+    }
+
+
+def _secrets(
+    stack: Mapping[str, Any],
+    services: Mapping[str, Any],
+    components: Mapping[str, Any],
+    known: Mapping[str, Component],
+) -> dict[str, Any]:
+    """Every secret with who reads it. Values never pass through here."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in components:
+        for key, secret in known[name].secrets.items():
+            if secret.derived_from:
+                found[key] = {"derived_from": secret.derived_from, "template": secret.template, "consumers": []}
+            else:
+                found[key] = {"length": secret.length, "consumers": []}
+    for key, declared in stack["secrets"].items():
+        found.setdefault(key, {"consumers": []})["length"] = declared["length"]
+    for name, unit in sorted({**services, **components}.items()):
+        uid, _colon, gid = unit["user"].partition(":")
+        for key in unit["secrets"]:
+            entry = found.setdefault(key, {"length": 32, "consumers": []})
+            entry["consumers"].append({"service": name, "uid": int(uid), "gid": int(gid)})
+    return dict(sorted(found.items()))
+
+
+def _edge(stack: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Any]:
+    routes = [
+        {"path": route, "service": name, "upstreams": [f"127.0.0.1:{service['host_port']}"]}
+        for name, service in services.items()
+        for route in service["routes"]
+    ]
+    return {"domain": stack["domain"], **stack["edge"], "routes": sorted(routes, key=lambda route: route["path"])}
+
+
+def _firewall(stack: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Any]:
+    firewall, rules = stack["firewall"], []
+    if any(service["routes"] for service in services.values()):
+        rules += [
+            {"name": name, "port": stack["edge"][f"{name}_port"], "protocol": "tcp", "sources": ["any"]}
+            for name in ("http", "https")
+        ]
+    for name, service in services.items():
+        rules += [
+            {"name": f"{name}-{item['port']}", **{key: item[key] for key in ("port", "protocol", "sources")}}
+            for item in service["publish"]
+        ]
+    rules += [dict(item) for item in firewall["allow"]]
+    return {"ssh_port": firewall["ssh_port"], "ssh_sources": firewall["ssh_sources"], "rules": rules}
