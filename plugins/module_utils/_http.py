@@ -313,7 +313,7 @@ def _root_cause(error: BaseException) -> str:
     """The innermost reason in words. Never the library's own text: it repeats the whole address with its query."""
     for link in _chain(error):
         if isinstance(link, ssl.SSLCertVerificationError):
-            return f"certificate not accepted: {link.verify_message}"
+            return f"certificate not accepted: {getattr(link, 'verify_message', '') or link.strerror}"
     for link in _chain(error):
         if (
             isinstance(link, OSError)
@@ -362,11 +362,11 @@ def _open_file(source: Source, offset: int) -> Answer:
         raise SourceError("not_found", f"{source.shown}: no such file on this host") from None
     except OSError as error:
         raise SourceError("refused", f"{source.shown}: {error.strerror}") from None
-    handle = os.fdopen(descriptor, "rb", buffering=0)
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
-        handle.close()
+        os.close(descriptor)
         raise SourceError("not_found", f"{source.shown} is not a file")
+    handle = os.fdopen(descriptor, "rb", buffering=0)
     if offset > found.st_size:
         return Answer(status=416, headers={}, read=handle.read, close=handle.close)
     handle.seek(offset)

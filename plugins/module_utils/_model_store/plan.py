@@ -168,7 +168,8 @@ def check_room(layout: Layout, plan: Plan, *, reserve: int) -> int:
             "no_space",
             f"Not enough room for the models: needs {human(plan.planned_bytes)} in {len(plan.fetch)} file(s) and "
             f"{human(reserve)} in reserve, has {human(free)} free on {_mount_point(place)} (for {layout.root}). "
-            f"Nothing was fetched, what serves now is untouched. Next step: free {human(missing)} there, or lower 'reserve'.",
+            "Nothing was fetched, what serves now is untouched. "
+            f"Next step: free {human(missing)} there, or lower 'reserve'.",
             needed=plan.planned_bytes,
             reserve=reserve,
             free=free,
