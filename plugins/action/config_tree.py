@@ -64,7 +64,8 @@ def _coerce(args: Mapping[str, Any]) -> dict[str, Any]:
     if validation.error_messages:
         problems = list(validation.error_messages)
         raise DrydockError("bad_input", "The tree is not valid:\n" + "\n".join(problems), problems=problems)
-    return dict(validation.validated_parameters)
+    arguments = dict(validation.validated_parameters)
+    return {**arguments, "files": [entry for entry in arguments["files"] if entry["enabled"]]}
 
 
 def _without_secrets(args: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,8 +63,8 @@ def apply(
         and after any ``OSError`` before the commit, the host is as it was.
     """
     record = journal.begin(OPERATION, _journal_data(plan, tools), now=tools.now())
-    tools.reached("journal begun")
     try:
+        tools.reached("journal begun")
         _make_directories(plan.directories, tools)
         _stage(plan.files, record.data["files"], tools)
         _validate(plan.files, record.data["files"], timeout, tools)
@@ -85,6 +85,7 @@ def undo(record: Record, journal: Journal, tools: Tools) -> None:
         place, staged, old = entry["place"], entry["staged"], entry["old"]
         if Path(old).exists():
             Path(old).replace(place)
+            tools.reached(f"restored {place}")
             _unlink(old)  # two names of one file: replacing was nothing, the second name is still there
         elif not entry["had"] and not Path(staged).exists() and _is_ours(entry):
             _unlink(place)

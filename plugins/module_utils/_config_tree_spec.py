@@ -43,6 +43,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
             "no_log": {"type": "bool", "default": False},
             "backup": {"type": "bool", "default": False},
             "follow": {"type": "bool", "default": False},
+            "enabled": {"type": "bool", "default": True},
         },
         "mutually_exclusive": [["template", "content", "src"]],
     },

@@ -24,6 +24,7 @@ _ERRNO_KINDS = {
     errno.EACCES: "permission_denied",
     errno.EPERM: "permission_denied",
 }
+HOST_FAILURE_KINDS = ("io_error", "no_space", "permission_denied", "read_only")
 _ADVICE = {
     "no_space": "Make room on that file system, then run again.",
     "read_only": "Remount that file system for writing, then run again.",
@@ -108,11 +109,14 @@ def read_file(path: str) -> FileState | None:
         if error.errno == errno.ENXIO:
             raise _not_a_file(path) from error
         raise
-    with os.fdopen(descriptor, "rb") as handle:
-        info = os.fstat(handle.fileno())
+    try:
+        info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
             raise _not_a_file(path)
-        return FileState(content=handle.read(), access=_access(info))
+        with os.fdopen(descriptor, "rb", closefd=False) as handle:
+            return FileState(content=handle.read(), access=_access(info))
+    finally:
+        os.close(descriptor)
 
 
 def real_place(dest: str, *, follow: bool) -> str:

@@ -102,6 +102,10 @@ options:
         description: Replace the file that a symbolic link at O(files[].dest) points to. Without it a link is refused.
         type: bool
         default: false
+      enabled:
+        description: With V(false) the file counts as not declared; it is removed if the tree wrote it before.
+        type: bool
+        default: true
   directories:
     description: Directories with their attributes.
     type: list
