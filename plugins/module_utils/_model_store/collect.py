@@ -14,7 +14,7 @@ import re
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,21 +49,29 @@ class Collection:
 
 
 def plan_collection(
-    layout: Layout, *, keep: int, wanted: frozenset[str], active: Mapping[str, str], now: float
+    layout: Layout,
+    *,
+    keep: int,
+    wanted: frozenset[str],
+    replaced: Sequence[Path],
+    active: Mapping[str, str],
+    now: float,
 ) -> Collection:
     """Find what may go.
 
     :param keep: versions of each model that stay, the wanted one included.
     :param wanted: digests that stay in any case.
+    :param replaced: sets of a wanted version that give way to other files; not listed, but counted in the size.
     :param active: the wanted version of each model that is managed in this call; other models keep all versions.
     """
     beyond = [pair for name, version in active.items() for pair in _beyond(layout, name, version, keep)]
     staging = list(_staging(layout))
-    mounted = mounted_under(layout.root) if beyond or staging else frozenset()
+    mounted = mounted_under(layout.root) if beyond or staging or replaced else frozenset()
     going = [pair for pair in beyond if not _in_use(layout.set_dir(*pair), mounted)]
     leftovers = [path for path in staging if not _in_use(path, mounted)]
     leftovers += [*_stale_parts(layout, wanted, now), *_orphans(layout, wanted, now), *_old_quarantine(layout, now)]
     trees = [layout.set_dir(*pair) for pair in going] + [path for path in leftovers if path in staging]
+    trees += [path for path in replaced if not _in_use(path, mounted)]
     files = [path for path in leftovers if path not in staging]
     return Collection(
         versions=tuple(going),
@@ -153,5 +161,5 @@ def _freed_by_trees(layout: Layout, trees: list[Path], wanted: frozenset[str]) -
     return sum(
         found.st_size
         for inode, found in found_by_inode.items()
-        if inode not in stays and found.st_nlink - links[inode] <= 1
+        if inode not in stays and found.st_nlink - links[inode] == 1
     )

@@ -50,7 +50,7 @@ def _holding(path: Path, mounts: list[_Mount]) -> _Mount | None:
 
 def _inside(mount: _Mount, path: Path) -> str:
     """A path as its file system knows it, whatever part of that is mounted here."""
-    return os.path.normpath(f"{mount.source}/{os.path.relpath(path, mount.target)}")
+    return os.path.normpath(Path(mount.source) / os.path.relpath(path, mount.target))
 
 
 def _all_mounts(proc: Path) -> Iterator[_Mount]:

@@ -144,6 +144,7 @@ def plan_sync(layout: Layout, wishes: Wishes, *, receipts: Mapping[str, Receipt]
             layout,
             keep=wishes.keep,
             wanted=frozenset(wanted),
+            replaced=[layout.set_dir(one.model.name, one.model.version) for one in sets if one.action == "replace"],
             active={model.name: model.version for model in wishes.models},
             now=now,
         ),

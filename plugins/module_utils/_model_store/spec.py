@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -83,12 +82,16 @@ def check_path(path: str) -> str | None:
         ),
         (any(part.startswith(STAGING_PREFIX) for part in parts), f"uses the reserved prefix {STAGING_PREFIX}"),
         (
-            any(len(os.fsencode(part)) > 200 for part in parts) or len(os.fsencode(path)) > 1000,
+            any(_length(part) > 200 for part in parts) or _length(path) > 1000,
             "is too long (200 bytes for each part, 1000 for all)",
         ),
         (path == MANIFEST, "is the name of the manifest that model_sync writes itself"),
     )
     return next((reason for wrong, reason in reasons if wrong), None)
+
+
+def _length(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))
 
 
 def parse_models(raw: Sequence[Mapping[str, Any]]) -> tuple[ModelSpec, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,11 @@ def answer(status: int, data: bytes, headers: Mapping[str, str], then: SourceErr
 def good(offset: int) -> Answer:
     """A server that does everything right."""
     if offset:
-        where = {"Content-Range": f"bytes {offset}-{SIZE - 1}/{SIZE}", "Content-Length": str(SIZE - offset), "ETag": '"v1"'}
+        where = {
+            "Content-Range": f"bytes {offset}-{SIZE - 1}/{SIZE}",
+            "Content-Length": str(SIZE - offset),
+            "ETag": '"v1"',
+        }
         return answer(206, CONTENT[offset:], where)
     return answer(200, CONTENT, {"Content-Length": str(SIZE), "ETag": '"v1"'})
 
@@ -65,7 +69,7 @@ def breaks_at(count: int) -> Callable[[int], Answer]:
     return respond
 
 
-def fixed(status: int, data: bytes, **headers: str) -> Callable[[int], Answer]:
+def fixed(status: int, data: bytes, **headers: str) -> Step:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda _offset: answer(status, data, named)
 
@@ -77,8 +81,8 @@ def ignores_ranges(_offset: int) -> Answer:
 class Script:
     """Plays steps by host name, and keeps what was asked as (host, offset, etag)."""
 
-    def __init__(self, **steps: list[Step]) -> None:
-        self.steps = steps
+    def __init__(self, **steps: Sequence[Step]) -> None:
+        self.steps = {host: list(listed) for host, listed in steps.items()}
         self.asked: list[tuple[str, int, str | None]] = []
 
     def open(self, source: Source, *, offset: int, etag: str | None) -> Answer:
@@ -117,8 +121,8 @@ def test_the_bytes_arrive_once_and_are_counted(tmp_path: Path) -> None:
     assert run.downloader.received == SIZE
 
 
-# Every way a server can answer the request for the rest of a file of which 1000 bytes are there, and what is asked then.
-RESUME = {
+# How a server can answer the request for the rest of a file of which 1000 bytes are there, and the offsets asked for.
+RESUME: dict[str, tuple[list[Step], list[int]]] = {
     "goes on where asked": ([good], [1000]),
     "ignores the range": ([ignores_ranges], [1000]),
     "goes on elsewhere": ([fixed(206, CONTENT[500:], Content_Range=f"bytes 500-{SIZE - 1}/{SIZE}"), good], [1000, 0]),
