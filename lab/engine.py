@@ -35,6 +35,7 @@ PID_FILES = (
 )
 MACHINE_LOCK = Path("/var/lock/drydock-lab-engine.lock")
 PACKAGES = ("docker.io", "iptables")
+CLIENT = "docker-cli"  # a package of its own from Debian 13 on
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,24 @@ def ensure_engine(checkout: Checkout) -> Docker:
         if docker is not None:
             return docker
         if shutil.which("dockerd", path=search_path()) is None:
-            install(prefix)
+            say("no Docker engine here: installing the distribution's docker.io (with containerd, runc and iptables)")
+            install(prefix, *PACKAGES)
+        if shutil.which("docker") is None:
+            say(f"no docker command here: installing {CLIENT}")
+            install(prefix, CLIENT)
         return start(checkout, prefix)
+
+
+def ensure_ssh_client() -> None:
+    """Make sure this machine can reach a host over SSH, as Ansible does."""
+    if shutil.which("ssh") is None:
+        prefix = root_prefix()
+        if prefix is None:
+            raise LabError(
+                "The ssh command is missing and this user cannot become root. Install the package openssh-client."
+            )
+        say("no ssh command here: installing openssh-client")
+        install(prefix, "openssh-client")
 
 
 @contextlib.contextmanager
@@ -103,32 +120,35 @@ def search_path() -> str:
     return os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin"
 
 
-def install(prefix: list[str]) -> None:
-    """Install the distribution's engine."""
+def install(prefix: list[str], *packages: str) -> None:
+    """Install packages of the distribution."""
+    wanted = " ".join(packages)
     if shutil.which("apt-get") is None:
         raise LabError(
-            "No Docker engine is installed and this machine has no apt-get. "
-            "Install Docker by hand, start it, and try again."
+            f"This machine lacks {wanted} and has no apt-get to install it with. "
+            "Install Docker's engine and client by hand, start the engine, and try again."
         )
-    say("no Docker engine here: installing the distribution's docker.io (with containerd, runc and iptables)")
     env = {"DEBIAN_FRONTEND": "noninteractive"}
     apt = [*prefix, "apt-get", "-o", "DPkg::Lock::Timeout=120", "-q"]
     update = run([*apt, "update"], check=False, timeout=180, env=env)
-    result = run([*apt, "install", "-y", "--no-install-recommends", *PACKAGES], check=False, timeout=420, env=env)
+    result = run([*apt, "install", "-y", "--no-install-recommends", *packages], check=False, timeout=420, env=env)
     if result.returncode != 0:
         hint = f" (apt-get update said: {last_lines(update, 2)})" if update.returncode != 0 else ""
         raise LabError(
-            f"The package docker.io could not be installed: {last_lines(result, 3)}{hint}. "
+            f"{wanted} could not be installed: {last_lines(result, 3)}{hint}. "
             "Check that the machine's package mirror answers, or install and start Docker by hand."
         )
 
 
 def start(checkout: Checkout, prefix: list[str]) -> Docker:
     """Start the engine, by systemd where that runs the machine, else by hand."""
-    docker = wait_for_engine(None, 3.0) if Path("/run/systemd/system").is_dir() else None
-    if docker is not None:
-        return docker
-    if Path("/run/systemd/system").is_dir():
+    systemd = Path("/run/systemd/system").is_dir()
+    if systemd or names_program(*PID_FILES[0]):
+        # Somebody is starting one, perhaps the installation just now.
+        docker = wait_for_engine(None, 3.0 if systemd else START_TIMEOUT)
+        if docker is not None:
+            return docker
+    if systemd:
         say("starting the Docker engine (systemctl start docker)")
         run([*prefix, "systemctl", "start", "docker"], timeout=120, purpose="start the Docker engine")
         docker = wait_for_engine(None, START_TIMEOUT)
@@ -138,6 +158,11 @@ def start(checkout: Checkout, prefix: list[str]) -> Docker:
             )
         record_owner(checkout, {"by": "systemd"})
         return docker
+    if names_program(*PID_FILES[0]):
+        pid = PID_FILES[0][0].read_text().strip()
+        raise LabError(
+            f"A Docker engine runs (process {pid}) but does not answer. End it ('kill {pid}') and try again."
+        )
     remove_stale_pid_files(prefix)
     log = checkout.path("engine.log")
     say(f"starting the Docker engine by hand (log: {log})")
@@ -155,6 +180,7 @@ def start(checkout: Checkout, prefix: list[str]) -> Docker:
         tail = " / ".join(log.read_text(errors="replace").splitlines()[-4:])
         if process.poll() is None:
             process.terminate()
+            process.wait(STOP_TIMEOUT)
         raise LabError(f"The Docker engine did not start: {tail}. The whole log is {log}.")
     record_owner(checkout, {"by": "hand", "pid": process.pid, "started": start_time(process.pid)})
     return docker

@@ -28,7 +28,6 @@ BOOT_TIMEOUT = 60.0
 # What systemd needs of the engine without --privileged (which needs a capability that not every machine can give).
 RUN_FLAGS = (
     "--cap-add=ALL",
-    "--cap-drop=SYS_RESOURCE",
     "--security-opt=seccomp=unconfined",
     "--security-opt=systempaths=unconfined",
     "--security-opt=apparmor=unconfined",
@@ -37,6 +36,9 @@ RUN_FLAGS = (
     "--tmpfs=/run/lock:rw,nosuid,nodev,noexec,mode=1777",
     "--tmpfs=/tmp:rw,nosuid,nodev,exec,mode=1777",
 )
+# "All" must leave out the capability that this machine may lack; newer engines look themselves, and refuse to drop what
+# is not there.
+DROP = "--cap-drop=SYS_RESOURCE"
 # Overlay file systems do not stack: what the host's own engine keeps must lie on a real one.
 VOLUMES = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 FIRST_BOOT = "update-ca-certificates >/dev/null 2>&1; exec systemctl is-system-running --wait"
@@ -116,8 +118,7 @@ def create(checkout: Checkout, docker: Docker, name: str, *, image: str, release
         f"--mount=type=volume,source={container}-{key},destination={path},volume-label={checkout.label}"
         for key, path in VOLUMES.items()
     ]
-    docker(
-        "create",
+    options = [
         f"--name={container}",
         f"--hostname={name}",
         f"--network={checkout.network}",
@@ -129,9 +130,12 @@ def create(checkout: Checkout, docker: Docker, name: str, *, image: str, release
         f"--label={LABEL}.release={release}",
         *RUN_FLAGS,
         *mounts,
-        image,
-        purpose=f"create the lab host {name}",
-    )
+    ]
+    result = docker("create", DROP, *options, image, check=False)
+    if "invalid CapDrop" in result.stderr:
+        result = docker("create", *options, image, check=False)
+    if result.returncode != 0:
+        raise LabError(f"Could not create the lab host {name}: {last_lines(result)}")
 
 
 def start_new(checkout: Checkout, docker: Docker, name: str, address: str) -> None:

