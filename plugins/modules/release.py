@@ -130,7 +130,7 @@ previous:
   description: The release that served before this run, or null.
   returned: always
   type: str
-path:
+directory:
   description: The directory of the release on the host.
   returned: always
   type: str

@@ -89,6 +89,7 @@ class TargetState:
     streak: int = 0
     running: bool = False
     last: Observation | None = None
+    late: bool = False
     healthy_after: float | None = None
 
     @property
@@ -97,7 +98,7 @@ class TargetState:
 
     @property
     def lost(self) -> bool:
-        return self.last is not None and self.last.final and not self.healthy
+        return not self.healthy and (self.late or (self.last is not None and self.last.final))
 
     def take(self, observation: Observation, *, now: float, started: float) -> None:
         """Count one attempt."""
@@ -108,6 +109,8 @@ class TargetState:
         self.due = now + self.target.interval
         if self.streak >= self.target.successes:
             self.healthy_after = now - started
+        elif self.target.budget is not None and now - started >= self.target.budget:
+            self.late = True
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in a module's result and in a release record."""
@@ -132,31 +135,33 @@ class Report:
     def __post_init__(self) -> None:
         self.ok = all(state.healthy for state in self.states)
 
+    def culprits(self) -> list[TargetState]:
+        """The targets that the failure is about: those beyond hope, else all that are not healthy."""
+        bad = [state for state in self.states if not state.healthy]
+        return [state for state in bad if state.lost] or bad
+
     def as_list(self) -> list[dict[str, Any]]:
         """Every target with its last observation."""
         return [state.as_dict() for state in self.states]
 
     def message(self) -> str:
-        """What is not healthy and what was last seen of it, one line per target; those beyond hope first."""
-        bad = [state for state in self.states if not state.healthy]
-        lost = [state for state in bad if state.lost]
-        if lost:
-            lines = [
-                f"{len(lost)} of {len(self.states)} health targets cannot become healthy, seen after "
-                f"{self.elapsed:.0f} s:"
-            ]
-        else:
-            lines = [
-                f"{len(bad)} of {len(self.states)} health targets did not become healthy within {self.timeout:g} s:"
-            ]
-        for state in lost or bad:
+        """What is not healthy and what was last seen of it, one line per target."""
+        culprits = self.culprits()
+        waiting = [state.target.name for state in self.states if not state.healthy and state not in culprits]
+        lines = [f"{len(culprits)} of {len(self.states)} health targets {self._verdict(culprits)}:"]
+        for state in culprits:
             seen = state.last.summary if state.last else "was not looked at"
             streak = f" ({state.streak} of {state.target.successes} successes in a row)" if state.streak else ""
             lines.append(f"  {state.target.name}: {seen}{streak}")
-        waiting = [state.target.name for state in bad if not state.lost]
-        if lost and waiting:
+        if waiting:
             lines.append(f"  not waited for any longer: {', '.join(waiting)}")
         return "\n".join(lines)
+
+    def _verdict(self, culprits: Sequence[TargetState]) -> str:
+        if any(state.lost and not state.late for state in culprits):
+            return f"cannot become healthy, seen after {self.elapsed:.0f} s"
+        budgets = [state.target.budget for state in culprits if state.late and state.target.budget]
+        return f"did not become healthy within {min([self.timeout, *budgets]):g} s"
 
     def error(self) -> DrydockError:
         """The failure of a run that needed all targets."""

@@ -61,13 +61,17 @@ Spec = Union[HttpSpec, TcpSpec, ContainerSpec]
 
 @dataclass(frozen=True)
 class Target:
-    """One thing to poll. ``interval`` and ``timeout`` (of one attempt) are seconds."""
+    """One thing to poll. ``interval`` and ``timeout`` (of one attempt) are seconds.
+
+    ``budget``: seconds from the start of polling after which this target is given up, whatever time others have.
+    """
 
     name: str
     spec: Spec
     interval: float = 2.0
     timeout: float = 5.0
     successes: int = 1
+    budget: float | None = None
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class Compose:
         done = self.run("up", "--detach", "--no-build", "--pull", "never", "--remove-orphans", timeout=timeout)
         if done.ok:
             return
-        said = done.tail()
+        said = done.error()
         if "port is already allocated" in said or "address already in use" in said:
             raise DrydockError(
                 "port_taken",

@@ -34,7 +34,7 @@ class Health:
     @property
     def budget(self) -> float:
         """The longest a healthy start takes."""
-        return self.start_period + self.retries * (self.interval + self.timeout)
+        return self.start_period + self.retries * max(self.interval, self.timeout)
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,13 @@ class Unit:
     def container(self) -> str:
         """The name Compose gives it."""
         return f"{self.project}-{self.name}-1"
+
+    @property
+    def url(self) -> str | None:
+        """Where the host asks whether it is ready."""
+        if not (self.health.path and self.host_port):
+            return None
+        return f"http://127.0.0.1:{self.host_port}{self.health.path}"
 
     @property
     def variable(self) -> str:

@@ -18,7 +18,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.lease imp
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import Plan, make_plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options, Transaction
+from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import HARMLESS, Options, Transaction
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 
 
@@ -40,7 +40,7 @@ def empty_result() -> dict[str, Any]:
         "changed": False,
         "release": None,
         "previous": None,
-        "path": None,
+        "directory": None,
         "kind": "none",
         "actions": [],
         "engine": engines.OK,
@@ -68,6 +68,7 @@ def run(
     _tell(result, plan)
     if check_mode or not plan.changed:
         return
+    result["changed"] = False  # until something is
     _require_engine(plan)
     desired.layout.make()
     owner = {"actor": options.actor, "since": options.started, "doing": f"release {options.identity}"}
@@ -92,10 +93,14 @@ def _execute(plan: Plan, options: Options, host: Host, result: dict[str, Any]) -
         clock=host.clock,
         on_step=host.on_step,
     )
-    outcome = transaction.run()
+    try:
+        outcome = transaction.run()
+    except DrydockError as error:
+        result["changed"] = error.details.get("step") not in HARMLESS
+        raise
     result.update(
         release=outcome.identity,
-        path=str(plan.desired.layout.release(outcome.identity or "")),
+        directory=str(plan.desired.layout.release(outcome.identity or "")),
         health=outcome.health,
         durations=outcome.durations,
         pruned=outcome.pruned,
@@ -111,7 +116,7 @@ def _tell(result: dict[str, Any], plan: Plan) -> None:
         engine=plan.engine,
         release=current.identity if current else None,
         previous=current.identity if current else None,
-        path=str(plan.desired.layout.release(current.identity)) if current else None,
+        directory=str(plan.desired.layout.release(current.identity)) if current else None,
         diff=[change.as_diff() for change in plan.changes],
     )
 

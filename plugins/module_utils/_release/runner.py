@@ -30,6 +30,11 @@ class Completed:
     def ok(self) -> bool:
         return self.code == 0
 
+    def error(self, lines: int = 4) -> str:
+        """The lines that tell of an error, without the progress around them; else the last ones."""
+        said = [line.strip() for line in self.err.splitlines() if "error" in line.lower()]
+        return "\n".join(said[-lines:]) or self.tail(lines)
+
     def tail(self, lines: int = 6) -> str:
         """The last lines it said, standard error first."""
         said = [line.strip() for line in (self.err or self.out).splitlines() if line.strip()]

@@ -276,6 +276,7 @@ class Transaction:
                 unit.name: {
                     "part": unit.part,
                     "name": unit.container,
+                    "url": unit.url or "",
                     "config_hash": hashes.get((unit.project, unit.name), ""),
                 }
                 for unit in self._desired.units
@@ -342,11 +343,8 @@ class Transaction:
 
     def _last_words(self) -> list[str]:
         """What the containers that are not healthy logged last; often that is the cause."""
-        bad = (
-            {state.target.name.partition(" ")[0] for state in self._report.states if not state.healthy}
-            if self._report
-            else set()
-        )
+        culprits = self._report.culprits() if self._report else []
+        bad = {state.target.name.partition(" ")[0] for state in culprits}
         said = []
         for unit in (unit for unit in self._desired.units if unit.name in bad):
             compose = self._compose(unit.part, self._folder)
@@ -370,8 +368,7 @@ class Transaction:
             for part in (BASE, *sorted(parts - {BASE})):
                 if part in parts:
                     self._compose(part, folder).up(timeout=self._options.wait_timeout + UP_EXTRA)
-            names = [container["name"] for container in previous.containers.values()]
-            report = self._waiter.wait_containers(names, limit=self._options.wait_timeout)
+            report = self._waiter.wait_recorded(previous.containers, limit=self._options.wait_timeout)
         except DrydockError as error:
             return f"The previous release {previous.identity} could NOT be brought back: {error.message}"
         if not report.ok:

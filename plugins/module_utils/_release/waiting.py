@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._health.container import Watch, absent
@@ -31,21 +31,15 @@ INTERVAL = 1.0
 SETTLED = 3  # looks in a row that a container has to run; a crash right after the start shows within them
 
 
-def unit_targets(unit: Unit) -> list[Target]:
+def targets_for(
+    name: str, *, container: str, url: str | None, timeout: float = 5.0, budget: float | None = None
+) -> list[Target]:
     """A container that runs and, where it has one, passes its health check; and the path that says it is ready."""
-    targets = [
-        Target(
-            name=unit.name,
-            spec=ContainerSpec(container=unit.container),
-            interval=INTERVAL,
-            timeout=10.0,
-            successes=SETTLED,
-        )
-    ]
-    if unit.health.path and unit.host_port:
-        url = f"http://127.0.0.1:{unit.host_port}{unit.health.path}"
+    spec = ContainerSpec(container=container)
+    targets = [Target(name=name, spec=spec, interval=INTERVAL, timeout=10.0, successes=SETTLED, budget=budget)]
+    if url:
         targets.append(
-            Target(name=f"{unit.name} {url}", spec=HttpSpec(url=url), interval=INTERVAL, timeout=unit.health.timeout)
+            Target(name=f"{name} {url}", spec=HttpSpec(url=url), interval=INTERVAL, timeout=timeout, budget=budget)
         )
     return targets
 
@@ -59,16 +53,26 @@ class Waiter:
         self._make_pool = make_pool
 
     def wait(self, units: Sequence[Unit], *, limit: float) -> Report:
-        """Until all are healthy; at most as long as the slowest may take to start, and never longer than ``limit``."""
-        targets = [target for unit in units for target in unit_targets(unit)]
-        return self._poll(targets, min(limit, max(unit.health.budget for unit in units)))
-
-    def wait_containers(self, names: Sequence[str], *, limit: float) -> Report:
-        """Until the containers of these names run and are healthy."""
-        targets = [
-            Target(name=name, spec=ContainerSpec(container=name), interval=INTERVAL, timeout=10.0) for name in names
+        """Until all are healthy; each at most as long as it may take to start, and none longer than ``limit``."""
+        found = [
+            targets_for(
+                unit.name,
+                container=unit.container,
+                url=unit.url,
+                timeout=unit.health.timeout,
+                budget=unit.health.budget,
+            )
+            for unit in units
         ]
-        return self._poll(targets, limit)
+        return self._poll([target for targets in found for target in targets], limit)
+
+    def wait_recorded(self, containers: Mapping[str, Mapping[str, str]], *, limit: float) -> Report:
+        """Until the containers of a record are healthy."""
+        found = [
+            targets_for(name, container=item["name"], url=item.get("url") or None)
+            for name, item in sorted(containers.items())
+        ]
+        return self._poll([target for targets in found for target in targets], limit)
 
     def _poll(self, targets: Sequence[Target], timeout: float) -> Report:
         watch = Watch()
