@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     sub = add("demo", verb_demo, "the lab, one deploy, and a picture read by the deployed model")
     sub.add_argument("--setup-seconds", type=float, default=0.0, help="what making the environment took, for the table")
     add("inventory", verb_inventory, "print the lab as an Ansible inventory")
+    add("ca", verb_ca, "print the path of the lab's certificate authority")
     add("images", verb_images, "print the deployed images' references by digest")
     for service in SERVICES.values():
         sub = add(service.name, verb_service, f"stop or start the lab's {service.name}, to see what its absence does")
@@ -124,6 +125,12 @@ def verb_demo(checkout: Checkout, options: argparse.Namespace) -> int:
 def verb_inventory(checkout: Checkout, _options: argparse.Namespace) -> int:
     """Print the inventory."""
     print(json.dumps(inventory(checkout), indent=2))
+    return 0
+
+
+def verb_ca(checkout: Checkout, _options: argparse.Namespace) -> int:
+    """Print where the authority's certificate lies."""
+    print(ensure_ca(checkout).certificate)
     return 0
 
 

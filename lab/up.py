@@ -57,10 +57,10 @@ def up(checkout: Checkout) -> Host:
 
 def down(checkout: Checkout) -> None:
     """Remove everything this checkout made, and stop the engine if it was started for the lab."""
-    if not checkout.state_dir.exists():
-        say("nothing to remove: this checkout has made no lab")
-        return
     docker = Docker.find()
+    if docker is None and not checkout.state_dir.exists():
+        say("nothing to remove: no Docker engine answers, and this checkout has made no lab")
+        return
     if docker is None and owner_file(checkout).exists():
         say("the engine that was started for the lab has ended: starting it again, to remove what the lab made in it")
         docker = ensure_engine(checkout)
