@@ -41,8 +41,7 @@ RUN_FLAGS = (
 DROP = "--cap-drop=SYS_RESOURCE"
 # Overlay file systems do not stack: what the host's own engine keeps must lie on a real one.
 VOLUMES = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
-# The trust store only after the boot: its script works in /tmp, which systemd mounts over on the way (Debian 12 then kept
-# the old bundle).
+# The trust store only after the boot: run during it, Debian 12's script links the authority but leaves the old bundle.
 FIRST_BOOT = 'state=$(systemctl is-system-running --wait); update-ca-certificates >/dev/null 2>&1; echo "$state"'
 FAILED_UNITS = "systemctl list-units --state=failed --plain --no-legend --no-pager"
 
