@@ -41,7 +41,7 @@ class Service:
         self._limiter = anyio.CapacityLimiter(settings.concurrency)
         self._waiting = 0
         self._warm_up_seconds: float | None = None
-        self._prepared = False
+        self.prepared = threading.Event()  # warmed up, and the schema is in place
         self._stopping = threading.Event()
         self._checking = threading.Lock()
         self._checked: tuple[float, dict[str, str]] = (0.0, {})
@@ -61,7 +61,7 @@ class Service:
         except ServiceError as exc:
             LOG.warning("the database is not there yet", extra={"reason": getattr(exc, "reason", exc.message)})
             return False
-        self._prepared = True
+        self.prepared.set()
         LOG.info("the database schema is in place")
         return True
 
@@ -86,7 +86,7 @@ class Service:
                     "database": database.result(),
                     "queue": queue.result(),
                 }
-                if found["database"] == "ok" and not self._prepared:
+                if found["database"] == "ok" and not self.prepared.is_set():
                     found["database"] = "schema not in place yet"
                 self._checked = (time.monotonic(), found)
                 self.metrics.ready.set(all(value == "ok" for value in found.values()))

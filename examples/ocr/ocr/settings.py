@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from ocr.errors import CannotStartError
 
 T = TypeVar("T")
+FORBIDDEN = ("POSTGRES_PASSWORD", "PGPASSWORD", "REDIS_PASSWORD")
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -39,15 +40,15 @@ class Settings:
     """What the service was told. Sizes in bytes, durations in seconds."""
 
     model_dir: Path = setting("MODEL_DIR", Path("/models/ocr"), Path)
-    database_host: str = setting("OCR_DATABASE_HOST", "postgres", str)
-    database_port: int = setting("OCR_DATABASE_PORT", 5432, whole(1, 65535))
-    database_name: str = setting("OCR_DATABASE_NAME", "ocr", str)
-    database_user: str = setting("OCR_DATABASE_USER", "ocr", str)
-    database_password_file: Path = setting("OCR_DATABASE_PASSWORD_FILE", Path("/run/secrets/postgres_password"), Path)
-    queue_host: str = setting("OCR_QUEUE_HOST", "redis", str)
-    queue_port: int = setting("OCR_QUEUE_PORT", 6379, whole(1, 65535))
+    database_host: str = setting("POSTGRES_HOST", "postgres", str)
+    database_port: int = setting("POSTGRES_PORT", 5432, whole(1, 65535))
+    database_name: str = setting("POSTGRES_DB", "ocr", str)
+    database_user: str = setting("POSTGRES_USER", "ocr", str)
+    database_password_file: Path = setting("POSTGRES_PASSWORD_FILE", Path("/run/secrets/postgres_password"), Path)
+    queue_host: str = setting("REDIS_HOST", "redis", str)
+    queue_port: int = setting("REDIS_PORT", 6379, whole(1, 65535))
     queue_name: str = setting("OCR_QUEUE_NAME", "ocr", str)
-    queue_password_file: Path = setting("OCR_QUEUE_PASSWORD_FILE", Path("/run/secrets/redis_password"), Path)
+    queue_password_file: Path = setting("REDIS_PASSWORD_FILE", Path("/run/secrets/redis_password"), Path)
     port: int = setting("OCR_PORT", 8000, whole(1, 65535))
     threads: int = setting("OCR_THREADS", 1, whole(1, 64))
     concurrency: int = setting("OCR_CONCURRENCY", 1, whole(1, 64))
@@ -76,7 +77,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
                 values[known[name].name] = known[name].metadata["parse"](given[name])
             except ValueError as exc:
                 problems.append(f"{name}: {given[name]!r} is not usable ({exc})")
-        elif name.startswith("OCR_") and name.endswith("PASSWORD"):
+        elif name in FORBIDDEN:
             problems.append(f"{name}: a password in the environment is readable in 'docker inspect'; use {name}_FILE")
         elif name.startswith("OCR_"):
             problems.append(f"{name}: no such setting")

@@ -12,7 +12,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from ocr import logs
 from ocr.errors import EX_CONFIG, CannotStartError, QueueUnavailableError, ServiceError, StoreUnavailableError
 from ocr.healthcheck import HEARTBEAT, reader_mark
 from ocr.model_set import ModelSet, open_model_set
-from ocr.ports import Model, ReadsPictures, Store, answer_of
+from ocr.ports import Model, Queue, ReadsPictures, Store, answer_of
 from ocr.settings import Settings, read_secret
 from ocr.store import PostgresStore
 from ocr.tasks import READ, CeleryQueue, celery_app
@@ -64,6 +66,15 @@ def work(job_id: UUID, *, reader: ReadsPictures, store: Store, max_pixels: int) 
     LOG.info("done", extra={"job": str(job_id), "lines": len(answer.lines), "seconds": answer.seconds})
 
 
+def queue_lost_jobs(store: Store, queue: Queue, *, older_than: float) -> None:
+    """Queue again what has waited for long although the queue is empty: the queue has lost its messages."""
+    lost = store.waiting_jobs(older_than=older_than)
+    if lost and queue.length() == 0:
+        for job_id in lost:
+            queue.put(job_id)
+            LOG.warning("queued again: its message was lost", extra={"job": str(job_id)})
+
+
 class Worker:
     """The worker's process and the processes it forks."""
 
@@ -72,12 +83,17 @@ class Worker:
         self._model_set = model_set
         self._reader: ReadsPictures | None = None
         self._store: Store | None = None
+        self._looking_after = False
 
     def run(self) -> int:
         """Work until told to stop."""
         self._clear_marks()
         app = celery_app(self._settings)
-        app.task(self._task, name=READ, bind=True, max_retries=MAX_RETRIES)
+
+        def read(task: Any, job_id: str) -> None:
+            self._task(task, job_id)
+
+        app.task(read, name=READ, bind=True, max_retries=MAX_RETRIES)
         listeners: dict[Any, Callable[..., None]] = {
             signals.setup_logging: self._logging_is_set_up,
             signals.worker_process_init: self._child_starts,
@@ -87,7 +103,9 @@ class Worker:
         }
         for signal, listener in listeners.items():
             signal.connect(listener, weak=False)
-        worker = app.Worker(quiet=True, without_gossip=True, without_mingle=True, hostname="ocr@%h")
+        worker = app.Worker(
+            quiet=True, without_gossip=True, without_mingle=True, hostname=f"ocr@{socket.gethostname()}"
+        )
         worker.start()
         return int(worker.exitcode or 0)
 
@@ -115,6 +133,9 @@ class Worker:
         except CannotStartError as exc:
             LOG.critical("%s", exc)
             os._exit(EX_CONFIG)
+        except Exception:  # Celery would go on with a process that cannot read
+            LOG.critical("the models could not be loaded", exc_info=True)
+            os._exit(1)
         self._reader, self._store = reader, PostgresStore(self._settings, connections=1)
         reader_mark(self._settings.state_dir, os.getpid()).touch()
         LOG.info("the models read the warm-up picture", extra={"seconds": round(seconds, 3)})
@@ -129,23 +150,27 @@ class Worker:
         (self._settings.state_dir / HEARTBEAT).touch()
 
     def _is_ready(self, **_: Any) -> None:
-        """Connected: create the schema and queue again what was lost, without holding up the main loop."""
+        """Connected: look after lost jobs, beside the main loop."""
         LOG.info("ready for jobs", extra={"model": self._model_set.name, "version": self._model_set.version})
-        threading.Thread(target=self._queue_lost_jobs, name="lost-jobs", daemon=True).start()
+        if not self._looking_after:
+            self._looking_after = True
+            threading.Thread(target=self._look_after_lost_jobs, name="lost-jobs", daemon=True).start()
 
-    def _queue_lost_jobs(self) -> None:
-        store, queue = PostgresStore(self._settings, connections=1), CeleryQueue(self._settings)
-        try:
-            store.prepare()
-            lost = store.waiting_jobs(older_than=self._settings.visibility_timeout)
-            for job_id in lost if queue.length() == 0 else []:
-                queue.put(job_id)
-                LOG.warning("queued again: its message was lost", extra={"job": str(job_id)})
-        except (StoreUnavailableError, QueueUnavailableError) as exc:
-            LOG.warning("could not look for lost jobs", extra={"reason": exc.reason})
-        finally:
-            store.close()
-            queue.close()
+    def _look_after_lost_jobs(self) -> None:
+        while True:
+            # opened each time: a process that is forked in between must not inherit connections
+            store, queue = PostgresStore(self._settings, connections=1), CeleryQueue(self._settings)
+            wait: float = self._settings.visibility_timeout
+            try:
+                store.prepare()
+                queue_lost_jobs(store, queue, older_than=wait)
+            except (StoreUnavailableError, QueueUnavailableError) as exc:
+                LOG.warning("could not look for lost jobs", extra={"reason": exc.reason})
+                wait = RETRY_EVERY
+            finally:
+                store.close()
+                queue.close()
+            time.sleep(wait)
 
     def _clear_marks(self) -> None:
         directory: Path = self._settings.state_dir
