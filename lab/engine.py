@@ -27,7 +27,7 @@ from lab.errors import LabError
 from lab.proc import last_lines, root_prefix, run
 from lab.progress import say
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 90.0
 STOP_TIMEOUT = 30.0
 PID_FILES = (
     (Path("/var/run/docker.pid"), "dockerd"),

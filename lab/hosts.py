@@ -24,7 +24,7 @@ from lab.proc import last_lines
 from lab.progress import elapsed, say
 
 NAME = re.compile(r"^[a-z][a-z0-9-]{0,40}$")
-BOOT_TIMEOUT = 60.0
+BOOT_TIMEOUT = 120.0
 # What systemd needs of the engine without --privileged (which needs a capability that not every machine can give).
 RUN_FLAGS = (
     "--cap-add=ALL",

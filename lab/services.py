@@ -24,7 +24,7 @@ from lab.network import address_of, reserved_address
 from lab.proc import last_lines
 from lab.progress import say
 
-READY_TIMEOUT = 20.0
+READY_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
