@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,7 +143,8 @@ def test_a_failing_check_of_the_whole_brings_every_old_file_back(tree: Target) -
 def test_a_module_killed_in_the_middle_is_undone_and_done_by_the_next_run(tree: Target) -> None:
     play(tree)
     woken(tree)
-    killed = play(tree, listen=8080, checks=[[str(tree.folder / "readers" / "assassin")]])
+    assassin = [sys.executable, str(tree.folder / "readers" / "assassin.py")]
+    killed = play(tree, listen=8080, checks=[assassin])
     assert killed.rc != 0
     assert (tree.root / "state/integration.journal").exists()
     assert b"listen 8080" in (tree.root / "etc/server.conf").read_bytes()

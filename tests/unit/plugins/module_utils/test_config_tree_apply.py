@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import itertools
 import os
 import signal
 from pathlib import Path
@@ -83,6 +84,17 @@ def run_and_die(action: Callable[[Reached], object], at: int) -> None:
     _pid, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status), f"step {at} was never reached"
     assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def failing_at(at: int, number: int) -> Reached:
+    """Let step number ``at`` fail by an error of the host."""
+    steps = itertools.count(1)
+
+    def reached(_step: str) -> None:
+        if next(steps) == at:
+            raise OSError(number, "injected")
+
+    return reached
 
 
 def steps_of(root: Path) -> list[str]:
@@ -185,15 +197,8 @@ def test_an_error_of_the_host_at_any_step_before_the_commit_leaves_the_very_same
         old = look(root, identity=True)
         manifest = (root / "state" / "demo.json").read_bytes()
 
-        passed: list[str] = []
-
-        def fail(reached: str, passed: list[str] = passed, at: int = index) -> None:
-            passed.append(reached)
-            if len(passed) == at + 1:
-                raise OSError(number, "injected")
-
         with pytest.raises(DrydockError) as caught:
-            helpers.run(wanted(root, "new"), tools=tools(fail))
+            helpers.run(wanted(root, "new"), tools=tools(failing_at(index + 1, number)))
         assert caught.value.kind == ("no_space" if number == errno.ENOSPC else "io_error")
         assert look(root, identity=True) == old, f"failed after: {step}"
         assert (root / "state" / "demo.json").read_bytes() == manifest

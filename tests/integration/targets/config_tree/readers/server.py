@@ -1,4 +1,6 @@
-#!/usr/bin/env python3
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A server's configuration check: it refuses a port that is no number."""
 
 import pathlib
