@@ -104,20 +104,28 @@ def _ending(state: Mapping[str, Any]) -> str:
 
 
 class Watch:
-    """Judges containers over time: remembers the restart count each one had when it was first seen."""
+    """Judges containers over time: remembers the restart count each had when it was first and last seen.
+
+    A container that restarts faster than it is looked at would else seem to run at every look.
+    """
 
     def __init__(self) -> None:
-        self._first: dict[str, tuple[str, int]] = {}
+        self._seen: dict[str, tuple[str, int, int]] = {}  # container -> identity, first and last restart count
         self._lock = threading.Lock()
 
     def judge(self, inspection: Mapping[str, Any], spec: ContainerSpec) -> Observation:
+        """What is seen now; never healthy where it has restarted since the last look."""
         identity = str(inspection.get("Id", ""))
         restarts = int(inspection.get("RestartCount") or 0)
         with self._lock:
-            known = self._first.get(spec.container)
-            if known is None or known[0] != identity:
-                known = self._first[spec.container] = (identity, restarts)
-        return judge(inspection, spec, restarts_before=known[1])
+            known = self._seen.get(spec.container)
+            _identity, first, last = known if known and known[0] == identity else (identity, restarts, restarts)
+            self._seen[spec.container] = (identity, first, restarts)
+        seen = judge(inspection, spec, restarts_before=first)
+        if seen.ok and restarts > last:
+            again = f"has restarted (restart count {restarts}), {seen.summary} again"
+            return Observation(ok=False, summary=again, facts=seen.facts)
+        return seen
 
 
 class DockerInspector:

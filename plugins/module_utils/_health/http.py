@@ -108,7 +108,7 @@ def _read(response: Any, *, deadline: float) -> bytes | None:
     """The body up to a limit; None when it does not end in time (each chunk may be quick and the whole endless)."""
     parts = []
     size = 0
-    for chunk in response.iter_content(16384):
+    for chunk in response.iter_content(1024):
         parts.append(chunk)
         size += len(chunk)
         if size >= BODY_LIMIT:

@@ -150,7 +150,8 @@ class Report:
         waiting = [state.target.name for state in self.states if not state.healthy and state not in culprits]
         lines = [f"{len(culprits)} of {len(self.states)} health targets {self._verdict(culprits)}:"]
         for state in culprits:
-            seen = state.last.summary if state.last else "was not looked at"
+            unseen = "the first attempt did not end" if state.running else "was not looked at"
+            seen = state.last.summary if state.last else unseen
             streak = f" ({state.streak} of {state.target.successes} successes in a row)" if state.streak else ""
             lines.append(f"  {state.target.name}: {seen}{streak}")
         if waiting:

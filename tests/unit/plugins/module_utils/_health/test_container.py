@@ -52,8 +52,17 @@ def test_a_state_is_judged(spec: ContainerSpec, seen: dict[str, Any], ok: bool, 
 def test_restarts_of_last_month_are_no_crash_loop_now() -> None:
     watch = Watch()
     assert watch.judge(inspection("running", restarts=40), SPEC).ok
-    assert watch.judge(inspection("running", restarts=42), SPEC).ok
+    assert watch.judge(inspection("running", restarts=40), SPEC).ok
     assert watch.judge(inspection("running", restarts=43), SPEC).final
+
+
+def test_a_container_that_restarts_between_two_looks_is_not_healthy_at_the_second() -> None:
+    watch = Watch()
+    assert watch.judge(inspection("running"), SPEC).ok
+    seen = watch.judge(inspection("running", restarts=1), SPEC)
+    assert not seen.ok
+    assert "has restarted" in seen.summary
+    assert watch.judge(inspection("running", restarts=1), SPEC).ok
 
 
 def test_a_container_that_was_made_anew_is_counted_from_its_own_start() -> None:

@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Docker engine with Compose in memory, behind the runner protocol. It can be killed at any of its calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import digest
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed
+
+
+class KilledError(BaseException):
+    """kill -9: nothing after this line runs, no handler either."""
+
+
+@dataclass
+class Container:
+    image: str
+    hash: str
+    environment: dict[str, str] = field(default_factory=dict)
+    state: str = "running"
+    health: str = ""
+    restarts: int = 0
+
+
+class FakeDocker:
+    """``crashing`` images restart for ever, ``sick`` ones stay unhealthy."""
+
+    def __init__(self) -> None:
+        self.installed = True
+        self.answering = True
+        self.images: set[str] = set()
+        self.registry: set[str] = set()
+        self.pull_says = "Error response from daemon: manifest unknown"
+        self.crashing: set[str] = set()
+        self.sick: set[str] = set()
+        self.busy_ports = False
+        self.invalid = False
+        self.network_label: str | None = None
+        self.containers: dict[tuple[str, str], Container] = {}
+        self.calls: list[tuple[str, ...]] = []
+        self.die_at: int | None = None
+
+    def run(self, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
+        self.calls.append(tuple(argv))
+        if self.die_at is not None and len(self.calls) > self.die_at:
+            raise KilledError
+        if not self.installed:
+            return Completed(tuple(argv), 127)
+        if not self.answering:
+            return Completed(tuple(argv), 1, err="Cannot connect to the Docker daemon")
+        handler = getattr(self, f"_{argv[1]}")
+        code, out, err = handler(list(argv[2:]))
+        return Completed(tuple(argv), code, out, err)
+
+    def said(self, *words: str) -> list[tuple[str, ...]]:
+        """The calls in which all of these words were arguments."""
+        return [call for call in self.calls if all(word in call for word in words)]
+
+    # -- the commands ------------------------------------------------------------------------------------------------
+
+    def _ps(self, _rest: list[str]) -> tuple[int, str, str]:
+        rows = [
+            "\t".join([f"{project}-{name}-1", item.state, self._status(item), project, name, item.hash])
+            for (project, name), item in self.containers.items()
+        ]
+        return 0, "\n".join(rows), ""
+
+    @staticmethod
+    def _status(item: Container) -> str:
+        return "Up 2 seconds" + (f" ({item.health})" if item.health else "")
+
+    def _inspect(self, rest: list[str]) -> tuple[int, str, str]:
+        for (project, name), item in self.containers.items():
+            if rest[-1] == f"{project}-{name}-1":
+                if item.image in self.crashing:
+                    item.restarts += 1
+                state: dict[str, Any] = {"Status": item.state, "ExitCode": 0}
+                if item.health:
+                    state["Health"] = {"Status": item.health, "Log": []}
+                environment = [f"{key}={value}" for key, value in item.environment.items()]
+                found = {"Id": item.hash, "RestartCount": item.restarts, "State": state, "Config": {"Env": environment}}
+                return 0, json.dumps([found]), ""
+        return 1, "[]", "no such container"
+
+    def _image(self, rest: list[str]) -> tuple[int, str, str]:
+        return (0, f"sha256:{rest[-1]}\t[]", "") if rest[-1] in self.images else (1, "", "No such image")
+
+    def _pull(self, rest: list[str]) -> tuple[int, str, str]:
+        if rest[-1] not in self.registry:
+            return 1, "", self.pull_says
+        self.images.add(rest[-1])
+        return 0, rest[-1], ""
+
+    def _info(self, _rest: list[str]) -> tuple[int, str, str]:
+        return 0, "/", ""
+
+    def _network(self, rest: list[str]) -> tuple[int, str, str]:
+        if rest[0] == "inspect":
+            return (1, "", "not found") if self.network_label is None else (0, self.network_label + "\n", "")
+        self.network_label = rest[-1]
+        return 0, "", ""
+
+    def _compose(self, rest: list[str]) -> tuple[int, str, str]:
+        options = {rest[index]: rest[index + 1] for index in range(0, 8, 2)}
+        project, command = options["--project-name"], rest[8:]
+        if command[0] == "config":
+            return (1, "", "services.api.x is not allowed") if self.invalid else (0, "", "")
+        if command[0] == "up":
+            return self._up(project, Path(options["--file"]), Path(options["--env-file"]))
+        if command[0] == "stop":
+            for key, item in self.containers.items():
+                item.state = "exited" if key[0] == project else item.state
+        if command[0] == "restart":
+            for name in command[1:]:
+                self.containers[(project, name)].health = "healthy"
+        if command[0] == "logs":
+            return 0, f"{command[-1]} says password=hunter2 and canary-value\n", ""
+        return 0, "", ""
+
+    def _up(self, project: str, file: Path, variables: Path) -> tuple[int, str, str]:
+        text = file.read_text()
+        for line in variables.read_text().splitlines():
+            key, _equals, value = line.partition("=")
+            text = text.replace("${" + key + ":?}", value)
+        services: dict[str, Any] = yaml.safe_load(text)["services"]
+        for orphan in [item for item in self.containers if item[0] == project and item[1] not in services]:
+            del self.containers[orphan]
+        for name, service in services.items():
+            if service["image"] not in self.images:
+                return 1, "", f"Error response from daemon: No such image: {service['image']}"
+            self._start(project, name, service)
+            if self.busy_ports:
+                self.busy_ports = False
+                return 1, "", "Container x Starting\nError response from daemon: port is already allocated"
+        return 0, "", ""
+
+    def _start(self, project: str, name: str, service: dict[str, Any]) -> None:
+        wanted = digest(service)
+        item = self.containers.get((project, name))
+        if item is None or item.hash != wanted:
+            health = "unhealthy" if service["image"] in self.sick else "healthy"
+            item = Container(
+                image=service["image"], hash=wanted, environment={"PASSWORD": "canary-value"}, health=health
+            )
+            self.containers[(project, name)] = item
+        item.state = "running"

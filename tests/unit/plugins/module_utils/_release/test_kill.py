@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run that dies anywhere: afterwards the old or the new release serves, and nothing is left over."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import RELEASE_STEPS
+
+from tests.unit.plugins.module_utils._release.fake_docker import KilledError
+from tests.unit.plugins.module_utils._release.world import World
+
+
+def consistent(world: World) -> None:
+    """What runs is what is recorded as current, and nothing lies about."""
+    record = world.current
+    for name, unit in record.containers.items():
+        assert world.docker.containers[(f"demo-{unit['part']}", name)].hash == unit["config_hash"]
+    assert world.leftovers() == []
+    assert not (world.root / "state" / "lease.json").exists()
+
+
+def die_at_step(world: World, step: str, stack: dict[str, object]) -> None:
+    def kill(reached: str) -> None:
+        if reached == step:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        world.release(stack, on_step=kill)
+
+
+@pytest.mark.parametrize("step", RELEASE_STEPS)
+@pytest.mark.parametrize("then", ["the new stack again", "the old stack"])
+def test_a_run_killed_at_a_step_is_finished_or_undone_by_the_next_one(world: World, step: str, then: str) -> None:
+    world.given = {"db_password": "old"}
+    world.release()
+    new = world.with_api(image="api:2")
+    world.given = {"db_password": "new"}
+    die_at_step(world, step, new)
+    assert world.release(new if then.startswith("the new") else world.stack, check=True)["changed"]
+
+    if then == "the new stack again":
+        world.release(new)
+        assert world.serving() == {"db": "db:1", "api": "api:2"}
+        assert (world.secrets / "api" / "db_password").read_text() == "new"
+    else:
+        world.given = {"db_password": "old"}
+        world.release()
+        assert world.serving() == {"db": "db:1", "api": "api:1"}
+        assert (world.secrets / "api" / "db_password").read_text() == "old"
+    consistent(world)
+    assert not world.release(new if then.startswith("the new") else world.stack)["changed"]
+
+
+@pytest.mark.parametrize("step", RELEASE_STEPS)
+def test_a_first_release_killed_at_a_step_is_completed_by_the_next_run(world: World, step: str) -> None:
+    die_at_step(world, step, world.stack)
+    world.release()
+    assert world.serving() == {"db": "db:1", "api": "api:1"}
+    consistent(world)
+
+
+def test_a_run_killed_at_any_call_of_the_engine_is_undone_by_a_run_of_the_old_stack(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    killed = 0
+    while True:
+        world = World(tmp_path_factory.mktemp("kill"))
+        world.release()
+        new = world.with_api(image="api:2")
+        world.docker.die_at = len(world.docker.calls) + killed
+        try:
+            world.release(new)
+        except KilledError:
+            world.docker.die_at = None
+            killed += 1
+        else:
+            break
+        world.release()
+        assert world.serving() == {"db": "db:1", "api": "api:1"}
+        consistent(world)
+    assert killed > 15
+
+
+def test_a_run_killed_while_it_goes_back_is_brought_back_by_the_next_one(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    killed = 0
+    while True:
+        world = World(tmp_path_factory.mktemp("back"))
+        world.docker.sick = {"api:2"}
+        world.release()
+        seen = len(world.docker.calls)
+        new = world.with_api(image="api:2")
+        world.docker.die_at = seen + 10 + killed
+        try:
+            world.failing(new)
+        except KilledError:
+            world.docker.die_at = None
+            killed += 1
+        else:
+            break
+        world.release()
+        assert world.serving() == {"db": "db:1", "api": "api:1"}
+        consistent(world)
+    assert killed > 10
+
+
+def test_a_journal_that_cannot_be_read_is_cleaned_up_and_the_release_goes_on(world: World) -> None:
+    world.release()
+    (world.root / "state" / "journal.json").write_text('{"release": "r0')
+    (world.root / "releases" / "r000.staging").mkdir()
+    result = world.release()
+    assert result["changed"]
+    assert world.serving() == {"db": "db:1", "api": "api:1"}
+    consistent(world)
