@@ -35,6 +35,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             name = str(self._task.args.get("name", ""))
             result = {**unchanged_result(name), **error.as_result(), "failed": True}
         result["invocation"] = {"module_args": shown}
+        if not (self._task.until or self._task.retries):  # another attempt would still need them
+            self._task.args = shown  # callbacks are handed the task's arguments besides the result
         if result.get("wakes") and not result.get("failed"):
             own = list(self._task.notify or [])
             self._task.notify = [*own, *(name for name in result["wakes"] if name not in own)]

@@ -28,9 +28,10 @@ HOST_FAILURE_KINDS = ("io_error", "no_space", "permission_denied", "read_only")
 _ADVICE = {
     "no_space": "Make room on that file system, then run again.",
     "read_only": "Remount that file system for writing, then run again.",
-    "permission_denied": "Run the task with become: true.",
+    "permission_denied": "Run the task with become: true; if it does, look for an immutable file (lsattr).",
     "io_error": "Look at the host's kernel log, then run again.",
 }
+_MOUNTED = "Something is mounted on that very path, so it cannot be replaced; change what is mounted."
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,13 @@ def read_file(path: str) -> FileState | None:
 
 def real_place(dest: str, *, follow: bool) -> str:
     """Where a file really lies: links above it are resolved, the last name only when asked for."""
-    if follow:
-        return str(Path(dest).resolve())
-    parent, name = os.path.split(dest)
-    return str(Path(parent).resolve() / name)
+    try:
+        if follow:
+            return str(Path(dest).resolve())
+        parent, name = os.path.split(dest)
+        return str(Path(parent).resolve() / name)
+    except RuntimeError as error:  # Python before 3.13
+        raise DrydockError("symlink", f"{dest} leads through symbolic links that form a circle.", path=dest) from error
 
 
 def resolve_owner(owner: str, *, lookup: Callable[[str], int]) -> int | None:
@@ -160,8 +164,9 @@ def os_failure(error: OSError) -> DrydockError:
     """A refusal by the host in words: ``no_space``, ``read_only``, ``permission_denied`` or ``io_error``."""
     kind = _ERRNO_KINDS.get(error.errno or 0, "io_error")
     where = f" at {error.filename}" if error.filename else ""
+    advice = _MOUNTED if error.errno in (errno.EBUSY, errno.EXDEV) else _ADVICE[kind]
     return DrydockError(
-        kind, f"The host refused{where}: {os.strerror(error.errno or 0)}. {_ADVICE[kind]}", path=error.filename
+        kind, f"The host refused{where}: {os.strerror(error.errno or 0)}. {advice}", path=error.filename
     )
 
 

@@ -19,7 +19,8 @@ description:
     it was.
   - A run that dies in the middle, by whatever cause, leaves a journal. The next run with the same O(name) first undoes
     what was not complete, or finishes what was.
-  - Files the tree once wrote and no longer declares are removed. Their handlers are woken too.
+  - Files the tree once wrote and no longer declares are removed, and their handlers woken. What someone edited since is
+    kept beside its place. Directories stay.
   - Handlers are notified per file. Name them in O(files[].wakes); a C(notify) of the task works as usual besides.
 extends_documentation_fragment:
   - drydock.serving.attributes

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -236,6 +237,21 @@ def test_a_link_at_the_destination_is_refused_and_followed_only_on_demand(tmp_pa
 
     assert real.read_text() == "text\n"
     assert (tmp_path / "link").is_symlink()
+
+
+def test_links_in_a_circle_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(DrydockError) as caught:
+        run(tree(tmp_path, file(tmp_path / "a", follow=True)))
+    assert caught.value.kind == "symlink"
+
+
+def test_a_path_something_is_mounted_on_is_explained() -> None:
+    failure = _file_state.os_failure(OSError(errno.EBUSY, "busy", "/etc/hosts"))
+    assert failure.kind == "io_error"
+    assert "/etc/hosts" in failure.message
+    assert "mounted" in failure.message
 
 
 def test_two_ways_to_one_file_are_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import errno
 import functools
 import itertools
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import Any, Callable
@@ -203,6 +204,25 @@ def test_an_error_of_the_host_at_any_step_before_the_commit_leaves_the_very_same
         assert look(root, identity=True) == old, f"failed after: {step}"
         assert (root / "state" / "demo.json").read_bytes() == manifest
         assert not list((root / "state").glob("*.journal"))
+
+
+def test_a_write_that_breaks_off_in_the_middle_of_a_file_leaves_nothing_of_it(fresh: Make) -> None:
+    root = fresh("root")
+    prepare(root)
+    before = look(root, identity=True)
+    large = helpers.tree(root, helpers.file(root / "etc" / "changes.conf", "x" * 1_000_000))
+    child = os.fork()
+    if child == 0:  # the limit is for this process alone
+        resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
+        try:
+            helpers.run(large)
+        except DrydockError as error:
+            os._exit(0 if error.kind == "io_error" else 2)
+        os._exit(1)
+    _pid, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert look(root, identity=True) == before
+    assert list(root.rglob(".drydock-*")) == []
 
 
 def test_what_another_put_in_the_place_of_a_new_file_survives_the_undo(fresh: Make) -> None:
