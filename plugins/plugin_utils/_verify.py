@@ -55,7 +55,7 @@ def _url(scheme: str, edge: Mapping[str, Any], usual: int, path: str) -> str:
 
 
 def _route_target(route: Mapping[str, Any], stack: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask for the service's health path where the route covers it; else the route itself, which may say no, but not fail."""
+    """Ask for the service's health path where the route covers it; else the route, which may say no, but not fail."""
     health = stack["services"][route["service"]]["health"].get("path")
     prefix = route["path"].rstrip("/")
     covered = health is not None and (health == prefix or health.startswith(f"{prefix}/"))
