@@ -26,7 +26,9 @@ from ansible_collections.drydock.serving.plugins.module_utils._http import Answe
 from ansible_collections.drydock.serving.plugins.module_utils._retry import RetryPolicy
 
 # A connection that brought this much starts the count of tries again; crumbs must not hold us for ever.
-PROGRESS = 1024 * 1024
+PROGRESS = 512 * 1024
+# What is in the hands of the HTTP library when a connection breaks is lost, so it gets little at a time.
+PIECE = 128 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
@@ -165,7 +167,7 @@ class Downloader:
     ) -> None:
         have = offset
         while True:
-            data = answer.read(min(CHUNK, wanted.size - have + 1))
+            data = answer.read(min(PIECE, wanted.size - have + 1))
             if not data:
                 break
             self.received += len(data)

@@ -109,7 +109,7 @@ options:
     description:
       - Further tries of one source after a failure that may pass, which is no connection, a broken one, or the status
         408, 425, 429, 500, 502, 503 or 504.
-      - The count starts again when a try brought a megabyte or more. Other failures are never retried.
+      - The count starts again when a try brought half a megabyte or more. Other failures are never retried.
     type: int
     default: 3
   retry_delay:
