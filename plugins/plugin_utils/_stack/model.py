@@ -34,6 +34,10 @@ def build_model(
     :raises StackError: with every violation.
     """
     problems = Problems()
+    if stack is None:
+        raise StackError(
+            ["stack: is not set for this host. Describe it in the inventory; inventories/prod has an example."]
+        )
     read = schema.stack(components)(to_plain(stack), "stack", problems)
     read_models = schema.models(to_plain(models or {}), "models", problems)
     read_lock = schema.lock(to_plain(lock or {}), "models_lock", problems)

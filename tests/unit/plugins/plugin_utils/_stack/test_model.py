@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the stack model holds when nothing is wrong."""
+
+from __future__ import annotations
+
+import json
+
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.capacity import Host
+
+from .stacks import DIGEST, build, violations
+
+
+def test_a_right_stack_has_no_violation() -> None:
+    assert violations() == []
+
+
+def test_defaults_and_units_are_filled_in() -> None:
+    api = build()["services"]["api"]
+    assert api["user"] == "10001:10001"
+    assert api["resources"] == {"cpus": 1.0, "memory": 768 * 1024**2}
+    assert api["health"] == {"path": "/health/ready", "interval": 5, "timeout": 5, "retries": 12, "start_period": 60}
+    assert api["read_only"] is True
+    assert api["tmpfs"] == ["/tmp"]
+    assert api["stop_grace_period"] == 30
+
+
+def test_models_are_mounted_from_the_set_of_their_version() -> None:
+    assert build()["services"]["api"]["models"] == [
+        {
+            "name": "ocr",
+            "version": "4.0",
+            "source": "/var/lib/drydock/models/sets/ocr/4.0",
+            "target": "/models/ocr",
+        }
+    ]
+
+
+def test_digests_are_small_letters_and_sizes_numbers() -> None:
+    (model,) = build()["models"]
+    assert model["files"][0]["checksum"] == "sha256:" + "cd" * 32
+    assert model["files"][0]["size"] == 4745517
+
+
+def test_loopback_ports_are_given_in_the_order_of_names_around_chosen_ones() -> None:
+    changes = {f"stack.services.{name}": {"image": f"x@{DIGEST}", "port": 80} for name in ("alpha", "beta", "gamma")}
+    model = build({**changes, "stack.services.beta.host_port": 18001})
+    ports = {name: service["host_port"] for name, service in model["services"].items()}
+    assert ports == {"alpha": 18000, "api": 18002, "beta": 18001, "gamma": 18003, "worker": None}
+
+
+def test_a_secret_knows_its_readers_by_number_and_never_its_value() -> None:
+    secrets = build(secrets=["postgres_password"])["secrets"]
+    assert secrets["postgres_password"] == {
+        "length": 32,
+        "consumers": [
+            {"service": "api", "uid": 10001, "gid": 10001},
+            {"service": "postgres", "uid": 999, "gid": 999},
+        ],
+    }
+    assert [item["service"] for item in secrets["redis_password"]["consumers"]] == ["api", "worker"]
+    assert secrets["redis_acl"]["derived_from"] == "redis_password"
+    assert [item["service"] for item in secrets["redis_acl"]["consumers"]] == ["redis"]
+
+
+def test_a_declared_secret_has_its_length() -> None:
+    changes = {"stack.secrets.jwt_key": {"length": "64"}, "stack.services.api.secrets": ["jwt_key"]}
+    assert build(changes)["secrets"]["jwt_key"]["length"] == 64
+
+
+def test_the_edge_leads_each_route_to_its_service_on_the_loopback() -> None:
+    changes = {"stack.services.api.routes": ["/v1//", "/docs/"]}
+    assert build(changes)["edge"]["routes"] == [
+        {"path": "/docs", "service": "api", "upstreams": ["127.0.0.1:18000"]},
+        {"path": "/v1", "service": "api", "upstreams": ["127.0.0.1:18000"]},
+    ]
+
+
+def test_the_firewall_lets_in_the_edge_published_ports_and_what_is_allowed_and_nothing_else() -> None:
+    changes = {
+        "stack.services.worker.publish": [{"port": 9000, "sources": ["192.0.2.0/24"]}],
+        "stack.firewall.allow": [{"name": "node", "port": 9100}],
+    }
+    rules = build(changes)["firewall"]["rules"]
+    assert {(rule["name"], rule["port"], rule["protocol"], *rule["sources"]) for rule in rules} == {
+        ("http", 80, "tcp", "any"),
+        ("https", 443, "tcp", "any"),
+        ("worker-9000", 9000, "tcp", "192.0.2.0/24"),
+        ("node", 9100, "tcp", "any"),
+    }
+
+
+def test_a_stack_without_routes_opens_no_web_ports() -> None:
+    changes = {"stack.services.api.routes": []}
+    assert build(changes)["firewall"]["rules"] == []
+    assert build(changes)["edge"]["routes"] == []
+
+
+def test_variables_are_text_as_the_program_reads_it() -> None:
+    changes = {"stack.services.api.environment": {"A": True, "B": 1, "C": None, "D": 0.5}}
+    assert build(changes)["services"]["api"]["environment"] == {"A": "true", "B": "1", "C": "", "D": "0.5"}
+
+
+def test_totals_add_up_everything_that_runs() -> None:
+    totals = build()["totals"]
+    assert totals["memory"] == (768 + 512 + 512 + 256) * 1024**2
+    assert totals["cpus"] == 3.5
+    assert totals["model_bytes"] == 4745517
+
+
+def test_the_model_is_the_same_for_the_same_input_and_plain_json() -> None:
+    assert json.loads(json.dumps(build())) == build()
+
+
+def test_a_host_that_is_large_enough_is_no_problem() -> None:
+    assert violations(host=Host(memory=8 * 1024**3, cpus=4)) == []
+
+
+def test_a_locked_model_needs_no_digest_of_its_own() -> None:
+    changes = {"models.ocr.files.0.checksum": ..., "models.ocr.files.0.size": ...}
+    lock = {"ocr": {"version": "4.0", "files": {"det.onnx": {"checksum": DIGEST, "size": 7}}}}
+    (file,) = build(changes, lock=lock)["models"][0]["files"]
+    assert (file["checksum"], file["size"]) == (DIGEST, 7)
