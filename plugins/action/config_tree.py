@@ -34,7 +34,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         except DrydockError as error:
             name = str(self._task.args.get("name", ""))
             result = {**unchanged_result(name), **error.as_result(), "failed": True}
-        result["invocation"] = {"module_args": shown}
+        if "invocation" in result:  # ansible-core decides whether it wants it
+            result["invocation"] = {"module_args": shown}
         if not (self._task.until or self._task.retries):  # another attempt would still need them
             self._task.args = shown  # callbacks are handed the task's arguments besides the result
         if result.get("wakes") and not result.get("failed"):

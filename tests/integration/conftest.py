@@ -39,7 +39,8 @@ class Target:
         kept = self.root / "result.json"
         kept.unlink(missing_ok=True)
         settings = self.root / "ansible.cfg"  # not the checkout's, nor the user's
-        settings.write_text("[defaults]\nlocalhost_warning = false\n", encoding="utf-8")
+        # ansible-core 2.21 leaves a module's arguments out of its result unless told otherwise; here they must show.
+        settings.write_text("[defaults]\nlocalhost_warning = false\ninject_invocation = true\n", encoding="utf-8")
         extra = {"root": str(self.root), "ansible_python_interpreter": sys.executable, **variables}
         done = subprocess.run(
             [
