@@ -35,11 +35,17 @@ $(VENV)/.installed-%: requirements/%.txt $(VENV)/.created
 	$(BIN)/pip install --quiet --no-compile --requirement requirements/$*.txt || { echo "drydock: pip could not install requirements/$*.txt. Is a package index reachable? See: $(BIN)/pip config list" >&2; exit 1; }
 	touch $@
 
+# Each sample service has a set of its own, made to fit beside the others.
+$(VENV)/.installed-example-%: examples/%/requirements-test.txt $(VENV)/.created
+	@echo "drydock: installing what the tests of examples/$* need"
+	$(BIN)/pip install --quiet --no-compile --requirement $< || { echo "drydock: pip could not install $<. Is a package index reachable? See: $(BIN)/pip config list" >&2; exit 1; }
+	touch $@
+
 .PHONY: setup
 setup: $(call STAMP,controller) ## create .venv with what a controller needs
 
 .PHONY: setup-dev
-setup-dev: setup $(call STAMP,lint) $(call STAMP,test)
+setup-dev: setup $(call STAMP,lint) $(call STAMP,test) $(call STAMP,example-ocr)
 
 .PHONY: demo
 demo: ## from nothing to a picture read by a model through TLS

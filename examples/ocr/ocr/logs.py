@@ -56,5 +56,5 @@ def set_up(role: str, level: str = "INFO", secrets: Iterable[str] = ()) -> None:
         logger = logging.getLogger(name)
         logger.handlers[:] = []
         logger.propagate = True
-    for name in ("psycopg.pool", "kombu", "amqp", "PIL"):
+    for name in ("psycopg.pool", "kombu", "amqp", "celery.worker.strategy", "celery.app.trace", "PIL"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -144,7 +144,7 @@ class Service:
 
     def job(self, job_id: UUID) -> Job:
         """A job as it stands."""
-        job = self._store.job(job_id, give_up_after=2 * self.settings.visibility_timeout)
+        job = self._store.job(job_id, give_up_after=4 * self.settings.visibility_timeout)
         if job is None:
             raise ServiceError("job_unknown", f"There is no job {job_id}.", status=404)
         return job

@@ -52,7 +52,7 @@ class Settings:
     port: int = setting("OCR_PORT", 8000, whole(1, 65535))
     threads: int = setting("OCR_THREADS", 1, whole(1, 64))
     concurrency: int = setting("OCR_CONCURRENCY", 1, whole(1, 64))
-    waiting: int = setting("OCR_WAITING", 8, whole(0, 1000))
+    waiting: int = setting("OCR_WAITING", 4, whole(0, 1000))
     max_bytes: int = setting("OCR_MAX_BYTES", 10 * 1024 * 1024, whole(1024, 1024**3))
     max_pixels: int = setting("OCR_MAX_PIXELS", 16_000_000, whole(1024, 500_000_000))
     detection_side: int = setting("OCR_DETECTION_SIDE", 960, whole(320, 4096))

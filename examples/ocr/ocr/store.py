@@ -111,9 +111,9 @@ class PostgresStore:
         except (psycopg.OperationalError, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed) as exc:
             raise StoreUnavailableError(str(exc)) from exc
 
-    def _run(self, statement: LiteralString, *values: Any) -> int:
+    def _run(self, statement: LiteralString, *values: Any) -> None:
         with self._connection() as connection:
-            return connection.execute(statement, values).rowcount
+            connection.execute(statement, values)
 
     def prepare(self) -> None:
         """Create the tables; an advisory lock lets one process do it while the others wait."""

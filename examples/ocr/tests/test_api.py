@@ -169,7 +169,10 @@ def test_not_ready_while_a_part_is_away_but_alive(reader: Reader, part: str) -> 
     service = Service(Settings(), reader, store, queue)
     with TestClient(create_app(service)) as client:
         until_ready(service)
-        {"database": store, "queue": queue}[part].down = True
+        if part == "database":
+            store.down = True
+        else:
+            queue.down = True
         answer = client.get("/health/ready")
         assert (answer.status_code, answer.json()["checks"][part]) == (503, "does not answer")
         assert client.get("/health/live").status_code == 200
@@ -232,7 +235,7 @@ def test_each_request_is_logged_once_with_its_id(client: TestClient, caplog: pyt
         answer = client.get("/nowhere", headers={"x-request-id": "abc-1"})
     (record,) = [each for each in caplog.records if each.message == "request"]
     assert answer.headers["x-request-id"] == "abc-1"
-    assert (record.request_id, record.status, record.path) == ("abc-1", 404, "/nowhere")
+    assert vars(record).items() >= {"request_id": "abc-1", "status": 404, "path": "/nowhere"}.items()
 
 
 def test_a_request_id_with_strange_characters_is_replaced(client: TestClient) -> None:

@@ -9,15 +9,16 @@ import math
 
 import numpy as np
 import pytest
-from ocr.boxes import find_boxes, joined_runs, regions, smallest_rectangle, widened
+from ocr.boxes import Floats, find_boxes, joined_runs, regions, smallest_rectangle, widened
 
 
-def painted(angle: float, *, width: float = 60, height: float = 16) -> np.ndarray:
+def painted(angle: float, *, width: float = 60, height: float = 16) -> Floats:
     """A map of 120 x 120 with one rotated bar of certainty in its middle."""
     ys, xs = np.mgrid[0:120, 0:120] - 59.5
     along = xs * math.cos(angle) + ys * math.sin(angle)
     across = -xs * math.sin(angle) + ys * math.cos(angle)
-    return ((np.abs(along) <= width / 2) & (np.abs(across) <= height / 2)).astype(np.float32)
+    inside: Floats = ((np.abs(along) <= width / 2) & (np.abs(across) <= height / 2)).astype(np.float32)
+    return inside
 
 
 def test_regions_that_touch_at_a_corner_are_one() -> None:

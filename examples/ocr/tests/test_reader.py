@@ -45,8 +45,8 @@ def test_boxes_lie_around_the_text(reader: Reader) -> None:
     picture = rendered(random_text(), size=40)
     (line,) = reader.read(picture).lines
     (left, top), (right, _), (_, bottom), _ = line.box
-    assert (left, top) == (pytest.approx(40, abs=12), pytest.approx(48, abs=16))
-    assert (right, bottom) == (pytest.approx(picture.width - 40, abs=12), pytest.approx(picture.height - 40, abs=16))
+    assert [left, top] == pytest.approx([40, 48], abs=16)
+    assert [right, bottom] == pytest.approx([picture.width - 40, picture.height - 40], abs=16)
     assert 0.5 <= line.score <= 1.0
 
 

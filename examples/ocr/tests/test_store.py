@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,28 +36,26 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def unprivileged() -> dict[str, int]:
-    """PostgreSQL refuses to run as root."""
+def unprivileged() -> tuple[int, int] | tuple[None, None]:
+    """User and group for PostgreSQL, which refuses to run as root; None for the user that runs the tests."""
     if os.geteuid() != 0:
-        return {}
+        return None, None
     user = pwd.getpwnam("nobody")
-    return {"user": user.pw_uid, "group": user.pw_gid}
+    return user.pw_uid, user.pw_gid
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def settings() -> Iterator[Settings]:
     """A server of its own, on a free port, gone afterwards."""
-    folder = tmp_path_factory.mktemp("postgres")
+    folder = Path(tempfile.mkdtemp(prefix="ocr-postgres-"))  # not pytest's: another user must come to it
+    folder.chmod(0o711)
     secret = folder / "password"
     secret.write_text("tmp-password")
-    for directory in (folder, *folder.parents):
-        if directory.owner() == Path.home().owner() and directory != Path("/tmp"):  # noqa: S108 - pytest's own folders below it
-            directory.chmod(0o755)
     data = folder / "data"
     data.mkdir(mode=0o700)
-    who = unprivileged()
-    if who:
-        os.chown(data, who["user"], who["group"])
+    user, group = unprivileged()
+    if user is not None and group is not None:
+        os.chown(data, user, group)
     subprocess.run(
         [
             str(INITDB),
@@ -69,14 +69,20 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         check=True,
         capture_output=True,
         cwd="/",
-        **who,
+        user=user,
+        group=group,
     )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     options = [f"-cport={port}", "-clisten_addresses=127.0.0.1", "-cunix_socket_directories=", "-cfsync=off"]
     server = subprocess.Popen(
-        [str(POSTGRES), "-D", str(data), *options], cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **who
+        [str(POSTGRES), "-D", str(data), *options],
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        user=user,
+        group=group,
     )
     found = Settings(
         database_host="127.0.0.1", database_port=port, database_name="postgres", database_password_file=secret
@@ -85,8 +91,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         until_it_answers(found)
         yield found
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # a fast shutdown
         server.wait(timeout=START_WITHIN)
+        shutil.rmtree(folder)
 
 
 def until_it_answers(settings: Settings) -> None:
