@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Whatever the tests start finds this checkout's own programs first, and keeps Ansible's working files in the checkout:
+# Molecule's would otherwise be shared by every checkout of the same folder name.
+os.environ["PATH"] = f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"
+os.environ["ANSIBLE_HOME"] = str(ROOT / ".ansible")
+os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
 
 
 @pytest.fixture(scope="session")

@@ -84,10 +84,10 @@ def test_a_picture_sent_through_the_queue_is_read_by_the_worker(post: Any) -> No
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         state = json.loads(post(f"/v1/jobs/{job}").body)
-        if state["state"] not in {"queued", "running"}:
+        if state["status"] not in {"queued", "running"}:
             break
         time.sleep(0.5)  # the worker is another process on another host: there is nothing else to wait on
-    assert state["state"] == "done", state
+    assert state["status"] == "done", state
     assert state["result"]["text"].replace(" ", "") == text
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -13,7 +12,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = ROOT / ".venv" / "bin"
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
 
 
@@ -30,9 +28,8 @@ def test_scenario(scenario: str, lab: None, tmp_path: Path) -> None:
     started = time.monotonic()
     with log.open("wb") as output:
         code = subprocess.run(
-            [str(BIN / "molecule"), "test", "--scenario-name", scenario],
+            ["molecule", "test", "--scenario-name", scenario],
             cwd=ROOT,
-            env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "ANSIBLE_HOME": str(ROOT / ".ansible")},
             stdout=output,
             stderr=subprocess.STDOUT,
             timeout=1500,
