@@ -97,9 +97,11 @@ def parse_source(url: str) -> Source:
         raise ValueError("contains a space or control character; percent-encode it")
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        port = parts.port
     except ValueError:
         raise ValueError("is not a URL") from None
+    if port == 0:
+        raise ValueError("names port 0")
     if parts.scheme not in SCHEMES:
         raise ValueError(f"has the scheme {parts.scheme or 'nothing'!r}; expected one of {', '.join(SCHEMES)}")
     if parts.username is not None or parts.password is not None:

@@ -287,18 +287,18 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec 
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import Clock, Limits, Sync
 from ansible_collections.drydock.serving.plugins.module_utils._retry import RetryPolicy
 
-FILE_SPEC = {
+FILE_SPEC: dict[str, dict[str, Any]] = {
     "path": {"type": "str", "required": True},
     "urls": {"type": "list", "elements": "str", "required": True},
     "checksum": {"type": "str"},
     "size": {"type": "int"},
 }
-MODEL_SPEC = {
+MODEL_SPEC: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
     "version": {"type": "str", "required": True},
     "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_SPEC},
 }
-ARGUMENT_SPEC = {
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "root": {"type": "path", "default": "/var/lib/drydock/models"},
     "models": {"type": "list", "elements": "dict", "required": True, "options": MODEL_SPEC},
     "owner": {"type": "str", "default": "root"},

@@ -90,6 +90,7 @@ def redirect(to: str, status: int = 302) -> Response:
         ("https://a.example/\r\nX: y", "control"),
         ("https://a.example:99999/x", "not a URL"),
         ("https://[a.example/x", "not a URL"),
+        ("https://a.example:0/x", "port 0"),
         ("file://host/x", "local file"),
         ("file:relative", "local file"),
     ],

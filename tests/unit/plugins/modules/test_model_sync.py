@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The thin layer between Ansible and the store: bounds, owners, secrets, documentation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result
+from ansible_collections.drydock.serving.plugins.modules import model_sync
+
+
+def params(**changes: Any) -> dict[str, Any]:
+    """What Ansible hands over when only the models are given."""
+    defaults = {name: option.get("default") for name, option in model_sync.ARGUMENT_SPEC.items()}
+    return {**defaults, "models": [], **changes}
+
+
+def test_the_defaults_are_within_bounds() -> None:
+    assert model_sync._bounds(params()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("root", "models", "not an absolute path"),
+        ("keep", 0, "expected 1 or more"),
+        ("mode", "0644", "read bits only"),
+        ("mode", "0044", "read bits only"),
+        ("mode", "444x", "read bits only"),
+        ("timeout", 0, "more than 0 seconds"),
+        ("stall_timeout", -1, "more than 0 seconds"),
+        ("retries", -1, "0 or more"),
+        ("retry_delay", -1, "0 or more"),
+        ("lock_timeout", -1, "0 or more"),
+        ("reserve", "a lot", "expected a size"),
+        ("headers", {"Range": "x"}, "leave it out"),
+    ],
+)
+def test_a_value_out_of_bounds_is_named(name: str, value: object, says: str) -> None:
+    (problem,) = model_sync._bounds(params(**{name: value}))
+    assert problem.startswith(name)
+    assert says in problem
+
+
+def test_an_owner_is_a_name_or_a_number() -> None:
+    assert model_sync._id("owner", "root", check=False) == 0
+    assert model_sync._id("group", "10001", check=False) == 10001
+
+
+def test_an_owner_that_is_not_there_yet_only_matters_in_a_run() -> None:
+    assert model_sync._id("owner", "nobody-of-this-name", check=True) == -1
+    with pytest.raises(DrydockError, match="there is no group 'nobody-of-this-name'"):
+        model_sync._id("group", "nobody-of-this-name", check=False)
+
+
+def test_what_addresses_carry_in_secret_is_hidden_everywhere() -> None:
+    urls = [
+        "https://a.example/m?X-Signature=abc",
+        "https://me:passw0rd@a.example/m",
+        "https://a.example/m?v=1",
+        "file:///m",
+    ]
+    found = model_sync._secrets(params(models=[{"files": [{"urls": urls}]}]))
+    assert found == {"X-Signature=abc", "me:passw0rd", "passw0rd"}
+
+
+def test_the_documentation_says_what_the_specification_does() -> None:
+    documented = yaml.safe_load(model_sync.DOCUMENTATION)["options"]
+    assert list(documented) == list(model_sync.ARGUMENT_SPEC)
+    assert {name: option.get("default") for name, option in documented.items()} == {
+        name: option.get("default") for name, option in model_sync.ARGUMENT_SPEC.items()
+    }
+
+
+def test_every_key_of_the_result_is_documented() -> None:
+    documented = yaml.safe_load(model_sync.RETURN)
+    always = {name for name, value in documented.items() if value["returned"] == "always"}
+    assert always == set(empty_result()) - {"changed"}
