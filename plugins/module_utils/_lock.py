@@ -41,7 +41,7 @@ def held(
             if clock() >= deadline:
                 raise DrydockError(
                     "busy",
-                    f"Another run has held {path} for more than {timeout:g} s (process {_holder(path)}). "
+                    f"Another run has held {path} for more than {timeout:g} s ({_holder(path)}). "
                     "Wait for it to end, then run again.",
                     path=str(path),
                 )
@@ -49,8 +49,12 @@ def held(
         if not shared:
             with contextlib.suppress(OSError):  # a full disk: who holds it is only for the message
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
+                os.pwrite(descriptor, _me().encode(), 0)
+        try:
+            yield
+        finally:
+            if not shared:
+                os.ftruncate(descriptor, 0)  # or the next holder could be taken for this one
     finally:
         os.close(descriptor)
 
@@ -63,7 +67,12 @@ def _try_lock(descriptor: int, shared: bool) -> bool:
     return True
 
 
+def _me() -> str:
+    user = os.environ.get("SUDO_USER") or str(os.getuid())
+    return f"process {os.getpid()} of {user}, since {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime())}\n"
+
+
 def _holder(path: Path) -> str:
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        return path.read_text(encoding="ascii").strip() or "unknown"
-    return "unknown"
+        return path.read_text(encoding="utf-8").strip() or "a process that left no name"
+    return "a process that left no name"

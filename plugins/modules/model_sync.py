@@ -244,7 +244,7 @@ failure:
   contains:
     kind:
       description:
-        - One of V(invalid_input), V(requests_missing), V(no_space), V(locked), V(store_damaged),
+        - One of V(invalid_input), V(requests_missing), V(no_space), V(busy), V(store_damaged),
           V(io_error), V(unreachable), V(stalled), V(interrupted), V(refused), V(not_found), V(bad_response), V(tls),
           V(size_mismatch), V(checksum_mismatch).
       type: str
@@ -403,7 +403,7 @@ def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> Non
         Wishes(models=models, ownership=ownership, keep=params["keep"], full=params["verify"] == "full"),
         Limits(reserve=parse_size(params["reserve"]), lock_timeout=params["lock_timeout"]),
         downloader,
-        Clock(now=time.time, sleep=time.sleep),
+        Clock(now=time.time, monotonic=time.monotonic, sleep=time.sleep),
         result=result,
     ).run(check=check)
 

@@ -247,7 +247,7 @@ def test_the_second_sync_gives_up_after_its_bound_and_says_for_whom_it_waited(ma
     origin.during = meanwhile
     process = machine.start(origin.url("good"))
     process.communicate(timeout=60)
-    assert late[0]["failure"]["kind"] == "locked"
+    assert late[0]["failure"]["kind"] == "busy"
     assert f"process {process.pid} of " in late[0]["msg"]
     assert machine.active() == CONTENT
 

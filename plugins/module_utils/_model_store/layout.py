@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where everything of a model store lies, who owns it, and who is at work in it.
+"""Where everything of a model store lies, and who owns it.
 
 ::
 
@@ -15,16 +15,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
 import os
 import stat
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._download import PartFiles
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
@@ -60,6 +54,10 @@ class Layout:
     @property
     def receipts(self) -> Path:
         return self.state / "receipts.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.state / "lock"
 
     def blob(self, sha256: str) -> Path:
         return self.blobs / sha256[:2] / sha256
@@ -139,52 +137,3 @@ def require_directory(path: Path) -> bool:
             path=str(path),
         )
     return True
-
-
-@contextlib.contextmanager
-def exclusive(layout: Layout, *, timeout: float, sleep: Callable[[float], None]) -> Iterator[None]:
-    """Be the only sync in this store. The kernel gives the lock back when the holder dies.
-
-    :param timeout: seconds to wait for another one.
-    :raises DrydockError: kind ``locked``, naming the holder.
-    """
-    path = layout.state / "lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "r+", encoding="utf-8") as handle:
-        waited = 0.0
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if waited >= timeout:
-                    raise _locked(path, waited) from None
-            step = min(1.0, timeout - waited)
-            sleep(step)
-            waited += step
-        handle.truncate(0)
-        handle.write(json.dumps(_me()))
-        handle.flush()
-        try:
-            yield
-        finally:
-            handle.truncate(0)
-
-
-def _me() -> dict[str, Any]:
-    started = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-    return {"pid": os.getpid(), "user": os.environ.get("SUDO_USER") or str(os.getuid()), "since": started}
-
-
-def _locked(path: Path, waited: float) -> DrydockError:
-    try:
-        holder = json.loads(path.read_text(encoding="utf-8"))
-        who = f"process {holder['pid']} of {holder['user']}, at work since {holder['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        who = "a process that left no name"
-    return DrydockError(
-        "locked",
-        f"Another sync is at work in this model store: {who}. Waited {waited:.0f} s for {path}. Nothing was touched. "
-        "Next step: let it finish and run again, or raise 'lock_timeout'; the lock goes when that process ends.",
-        holder=who,
-    )

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._download import Downloader
+from ansible_collections.drydock.serving.plugins.module_utils._lock import held
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.execute import Executor, as_failure, prepare
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, exclusive
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import (
     Plan,
     Wishes,
@@ -28,9 +29,10 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.repor
 
 @dataclass(frozen=True)
 class Clock:
-    """Time as arguments: seconds since the epoch, and a way to wait."""
+    """Time as arguments: seconds since the epoch, seconds that never jump, and a way to wait."""
 
     now: Callable[[], float]
+    monotonic: Callable[[], float]
     sleep: Callable[[float], None]
 
 
@@ -89,7 +91,9 @@ class Sync:
             self._tell(plan, free)
             return
         prepare(self._layout, self._wishes.ownership)
-        with exclusive(self._layout, timeout=self._limits.lock_timeout, sleep=self._clock.sleep):
+        with held(
+            self._layout.lock, timeout=self._limits.lock_timeout, clock=self._clock.monotonic, sleep=self._clock.sleep
+        ):
             # what was true before the lock may be done by now; hashes made above are not made again
             plan = self._plan(plan.receipts, full=False)
             free = check_room(self._layout, plan, reserve=self._limits.reserve)

@@ -97,7 +97,7 @@ class Store:
             wishes,
             Limits(reserve=reserve, lock_timeout=2),
             downloader,
-            Clock(now=self._tick, sleep=lambda _seconds: None),
+            Clock(now=self._tick, monotonic=self._tick, sleep=lambda _seconds: None),
             result=self.result,
             step=step,
         ).run(check=check)

@@ -463,8 +463,8 @@ def test_a_second_sync_waits_with_a_bound_and_says_for_whom(store: Store) -> Non
             held["error"] = failure(Store(store.root), store.model("ocr", "3", det_onnx=b"x"))
 
     store.sync(store.model("ocr", "2", det_onnx=REC), step=other)
-    assert held["error"].kind == "locked"
-    assert re.search(rf"process {os.getpid()} of \w+, at work since .* UTC\. Waited 2 s", held["error"].message)
+    assert held["error"].kind == "busy"
+    assert re.search(rf"for more than 2 s \(process {os.getpid()} of \w+, since .* UTC\)", held["error"].message)
     assert store.active("ocr") == {"det.onnx": REC}
 
 
