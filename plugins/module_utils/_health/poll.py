@@ -20,6 +20,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.target imp
 Clock = Callable[[], float]
 Probe = Callable[[Target, float], Observation]
 MAX_WORKERS = 64
+WATCH_PACE = 3  # what is healthy already is looked at this many times less often
 
 
 class Pool(Protocol):
@@ -106,9 +107,11 @@ class TargetState:
         self.attempts += 1
         self.last = observation
         self.streak = self.streak + 1 if observation.ok else 0
-        self.due = now + self.target.interval
+        self.due = now + self.target.interval * (WATCH_PACE if self.healthy else 1)
+        if not observation.ok:
+            self.healthy_after = None  # a container that crashes while others are waited for
         if self.streak >= self.target.successes:
-            self.healthy_after = now - started
+            self.healthy_after = now - started if self.healthy_after is None else self.healthy_after
         elif self.target.budget is not None and now - started >= self.target.budget:
             self.late = True
 
@@ -197,7 +200,7 @@ def poll(
 
 
 def _idle(state: TargetState) -> bool:
-    return not (state.running or state.healthy or state.lost)
+    return not (state.running or state.lost or (state.healthy and not state.target.watched))
 
 
 def _hopeless(states: Sequence[TargetState]) -> bool:

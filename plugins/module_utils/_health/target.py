@@ -73,6 +73,11 @@ class Target:
     successes: int = 1
     budget: float | None = None
 
+    @property
+    def watched(self) -> bool:
+        """Looked at until the end, also when healthy: a container may crash while others are waited for."""
+        return isinstance(self.spec, ContainerSpec) and self.spec.exit_code is None
+
 
 @dataclass(frozen=True)
 class Observation:

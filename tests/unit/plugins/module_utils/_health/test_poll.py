@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report, ThreadPool, poll, workers_for
-from ansible_collections.drydock.serving.plugins.module_utils._health.target import Observation, Target, TcpSpec
+from ansible_collections.drydock.serving.plugins.module_utils._health.target import (
+    ContainerSpec,
+    Observation,
+    Target,
+    TcpSpec,
+)
 
 from tests.unit.plugins.module_utils._health.fakes import FakeClock, InlinePool
 
@@ -84,6 +89,20 @@ def test_a_target_past_its_own_budget_ends_the_wait_though_others_have_more() ->
     report = watch({"a": [BAD]}, timeout=600.0, budget=10.0, interval=2.0)
     assert report.elapsed == 10.0
     assert "within 10 s" in report.message()
+
+
+def test_a_container_that_crashes_while_others_are_waited_for_is_not_forgotten() -> None:
+    clock = FakeClock()
+    looks = iter([GOOD, GOOD, DEAD])
+    container = Target(name="api", spec=ContainerSpec(container="api"))
+    path = Target(name="api /ready", spec=TcpSpec(host="127.0.0.1", port=1))
+
+    def probe(one: Target, _timeout: float) -> Observation:
+        return next(looks) if one is container else BAD
+
+    report = poll([container, path], probe, timeout=600.0, clock=clock, pool=InlinePool(clock))
+    assert report.elapsed < 30
+    assert "api: exited (exit code 1)" in report.message()
 
 
 def test_a_wait_that_is_over_before_anything_was_seen_says_so() -> None:

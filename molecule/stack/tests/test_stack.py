@@ -1,0 +1,250 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stack of real services, and what happens to it when a release goes wrong or a run dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+ROOT = "/opt/ocr"
+SECRETS = "/etc/ocr/secrets"
+CANARY = "canary-Vq8wT2mZ"
+READY = "http://127.0.0.1:18000/health/ready"
+CHANGED = re.compile(r"^\S+\s*: ok=\d+\s+changed=(\d+)\s", re.MULTILINE)
+
+
+def command(*arguments: str, change: dict[str, Any] | None = None) -> list[str]:
+    return [
+        str(Path(sys.executable).with_name("ansible-playbook")),
+        "--inventory",
+        str(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory"),
+        "--extra-vars",
+        json.dumps({"stack_change": change or {}}),
+        *arguments,
+        str(SCENARIO / "converge.yml"),
+    ]
+
+
+def converge(*arguments: str, change: dict[str, Any] | None = None) -> tuple[int, int, str]:
+    """Run the role; exit status, number of changed tasks, everything it said."""
+    done = subprocess.run(
+        command(*arguments, change=change),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        cwd=SCENARIO.parents[1],
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"},
+    )
+    changed = CHANGED.search(done.stdout)
+    return done.returncode, int(changed.group(1)) if changed else -1, done.stdout + done.stderr
+
+
+@pytest.fixture
+def put_right(host: Host) -> Iterator[None]:
+    """After a test that breaks something, the plain stack serves again."""
+    yield
+    code, _changed, output = converge()
+    assert code == 0, output[-4000:]
+    assert ready(host)
+
+
+def api(**settings: Any) -> dict[str, Any]:
+    return {"services": {"api": settings}}
+
+
+def ready(host: Host) -> bool:
+    """Does the service say, on the host, that it can infer?"""
+    code = f"import json, urllib.request as u; print(json.load(u.urlopen('{READY}', timeout=10)))"
+    return bool(host.run(f'python3 -c "{code}"').rc == 0)
+
+
+def containers(host: Host) -> dict[str, dict[str, Any]]:
+    """Every container of the stack, inspected, by its name."""
+    names = host.check_output("docker ps --all --filter label=drydock.stack=ocr --format '{{.Names}}'").split()
+    found = json.loads(host.check_output("docker inspect " + " ".join(names)))
+    return {item["Name"].lstrip("/"): item for item in found}
+
+
+def identities(host: Host) -> dict[str, tuple[str, str]]:
+    """Tells whether a container was made anew or restarted."""
+    return {name: (item["Id"], item["State"]["StartedAt"]) for name, item in containers(host).items()}
+
+
+def secret_values(host: Host) -> list[str]:
+    values = host.check_output(f"find {SECRETS} -type f -exec cat {{}} + | tr -s '\\n' ' '").split()
+    passwords = [host.file(f"{SECRETS}/.store/{name}").content_string for name in stored(host)]
+    return [value for value in {*values, *passwords} if len(value) > 20]
+
+
+def stored(host: Host) -> list[str]:
+    return str(host.check_output(f"ls {SECRETS}/.store")).split()
+
+
+def current(host: Host) -> dict[str, Any]:
+    return dict(json.loads(host.file(f"{ROOT}/current/release.json").content_string))
+
+
+def test_the_service_infers_and_is_reachable_on_the_loopback_only(host: Host, address: str) -> None:
+    assert ready(host)
+    with socket.socket() as outside:
+        outside.settimeout(3)
+        assert outside.connect_ex((address, 18000)) != 0
+
+
+def test_every_container_runs_without_root_and_within_limits(host: Host) -> None:
+    found = containers(host)
+    assert set(found) == {"ocr-base-postgres-1", "ocr-base-redis-1", "ocr-blue-api-1", "ocr-blue-worker-1"}
+    for name, item in found.items():
+        config = item["HostConfig"]
+        assert item["Config"]["User"].split(":")[0] not in {"", "0", "root"}, name
+        assert config["CapDrop"] == ["ALL"], name
+        assert config["ReadonlyRootfs"], name
+        assert "no-new-privileges:true" in config["SecurityOpt"], name
+        assert config["Memory"] > 0, name
+        assert config["NanoCpus"] > 0, name
+        assert config["PidsLimit"] > 0, name
+        assert config["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "5"}, name
+
+
+def test_no_inspection_log_or_record_holds_a_secret(host: Host) -> None:
+    values = secret_values(host)
+    assert len(values) >= 2
+    texts = {name: json.dumps(item) for name, item in containers(host).items()}
+    texts |= {f"log of {name}": host.check_output(f"docker logs {name} 2>&1") for name in containers(host)}
+    texts["releases"] = host.check_output(f"find {ROOT}/releases {ROOT}/state -type f ! -name '*.key' -exec cat {{}} +")
+    assert [place for place, text in texts.items() if any(value in text for value in values)] == []
+
+
+def test_secrets_were_generated_and_only_their_reader_can_read_them(host: Host) -> None:
+    lines = host.check_output(f"find {SECRETS} -type f -printf '%P %m %U:%G %s\\n' | sort").splitlines()
+    assert [line.rsplit(" ", 1)[0] for line in lines] == [
+        ".store/postgres_password 400 0:0",
+        ".store/redis_password 400 0:0",
+        "api/postgres_password 400 10001:10001",
+        "api/redis_password 400 10001:10001",
+        "postgres/postgres_password 400 999:999",
+        "redis/redis_acl 400 999:999",
+        "worker/postgres_password 400 10001:10001",
+        "worker/redis_password 400 10001:10001",
+    ]
+    assert {line.rsplit(" ", 1)[1] for line in lines if "redis_acl" not in line} == {"32"}
+
+
+def test_the_record_says_what_serves(host: Host) -> None:
+    record = current(host)
+    assert set(record["images"]) == {"api", "worker", "postgres", "redis"}
+    assert all(image["id"].startswith("sha256:") and image["digests"] for image in record["images"].values())
+    assert record["models"]["ocr"]["version"] == "4.0"
+    assert all(target["ok"] for target in record["health"])
+    assert record["actor"]
+
+
+@pytest.mark.usefixtures("put_right")
+def test_a_stopped_container_is_found_by_a_check_and_started_by_a_run(host: Host) -> None:
+    host.check_output("docker stop --time 1 ocr-blue-worker-1")
+    code, changed, output = converge("--check", "--diff")
+    assert (code, changed) == (0, 1)
+    assert "container ocr-blue-worker-1" in output
+    assert not host.run("docker ps --format '{{.Names}}' | grep -x ocr-blue-worker-1").succeeded
+    code, changed, output = converge()
+    assert (code, changed) == (0, 1), output[-3000:]
+    assert containers(host)["ocr-blue-worker-1"]["State"]["Health"]["Status"] == "healthy"
+
+
+def test_an_image_that_the_registry_does_not_have_leaves_the_old_release_serving(host: Host) -> None:
+    before = identities(host)
+    image = re.sub(r"@.*", "@sha256:" + "0" * 64, containers(host)["ocr-blue-api-1"]["Config"]["Image"])
+    code, changed, output = converge(change=api(image=image))
+    assert code != 0
+    assert changed == 0
+    assert "is not in the registry registry.lab.drydock.test:5000" in output
+    assert "then run again" in output.replace("\n", " ")
+    assert identities(host) == before
+    assert ready(host)
+    assert not host.run(f"ls -d {ROOT}/releases/*.staging").succeeded
+
+
+@pytest.mark.usefixtures("put_right")
+def test_a_release_that_does_not_start_goes_back_and_leaves_evidence_without_secrets(host: Host) -> None:
+    serving = current(host)["id"]
+    values = secret_values(host)
+    code, _changed, output = converge(change=api(environment={"MODEL_DIR": "/models/nothing"}))
+    assert code != 0
+    assert "crash loop" in output
+    assert f"The previous release {serving} was brought back and serves." in output
+    assert current(host)["id"] == serving
+    assert ready(host)
+    evidence = re.search(rf"{ROOT}/failures/[\w-]+", output)
+    assert evidence is not None
+    files = host.check_output(f"ls {evidence.group()}").split()
+    assert {"failure.json", "api.log", "inspect.json", "blue-ps.txt", "release"} <= set(files)
+    assert "/models/nothing" in host.file(f"{evidence.group()}/api.log").content_string
+    kept = host.check_output(f"find {evidence.group()} -type f -exec cat {{}} +")
+    assert not any(value in text for value in values for text in (kept, output))
+
+
+def test_another_value_for_a_secret_restarts_its_readers_and_is_never_told(host: Host, tmp_path: Path) -> None:
+    before = identities(host)
+    given = tmp_path / "secrets.json"
+    given.write_text(json.dumps({"stack_secrets": {"redis_password": CANARY}}))
+    code, changed, output = converge("--diff", "-vvv", "--extra-vars", f"@{given}")
+    assert (code, changed) == (0, 1), output[-3000:]
+    assert CANARY not in output
+    after = identities(host)
+    assert {name for name in after if after[name] != before[name]} == {
+        "ocr-base-redis-1",
+        "ocr-blue-api-1",
+        "ocr-blue-worker-1",
+    }
+    assert ready(host)
+    assert CANARY not in json.dumps(containers(host))
+    code, changed, output = converge()  # without a value the host keeps the one it has
+    assert (code, changed) == (0, 0), output[-3000:]
+
+
+@pytest.mark.usefixtures("put_right")
+@pytest.mark.parametrize("step", ["healthy"])
+def test_a_module_that_is_killed_is_cleaned_up_after_by_the_next_run(host: Host, step: str) -> None:
+    serving = current(host)["id"]
+    change = api(environment={"KILLED_AT": step})
+    with subprocess.Popen(
+        command(change=change), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=SCENARIO.parents[1]
+    ) as running:
+        deadline = time.monotonic() + 60
+        while f'"{step}"' not in host.run(f"cat {ROOT}/state/journal.json").stdout:
+            assert time.monotonic() < deadline, f"the run never came to {step}"
+        # the module's own process, by its note, not by a name that others may have
+        host.check_output(
+            f"kill -9 $(python3 -c \"import json; print(json.load(open('{ROOT}/state/lease.json'))['pid'])\")"
+        )
+        assert running.wait(timeout=120) != 0
+    assert current(host)["id"] == serving
+    code, changed, output = converge()
+    assert (code, changed) == (0, 1), output[-3000:]
+    assert "KILLED_AT" not in json.dumps(containers(host)["ocr-blue-api-1"]["Config"]["Env"])
+    assert not host.file(f"{ROOT}/state/journal.json").exists
+    assert host.check_output(f"ls {ROOT}/releases | grep -c . || true") == str(
+        len(host.check_output(f"ls {ROOT}/releases/*/release.json").split())
+    )
+
+
+def test_an_unchanged_stack_is_left_alone(host: Host) -> None:
+    before = identities(host)
+    code, changed, output = converge()
+    assert (code, changed) == (0, 0), output[-3000:]
+    assert identities(host) == before
