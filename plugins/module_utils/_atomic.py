@@ -71,7 +71,7 @@ def write_json(dest: Path, value: Any, *, mode: int = 0o600) -> None:
 
 def replace_symlink(link: Path, target: str) -> bool:
     """Point ``link`` at ``target`` in one step; true when it changed."""
-    if link.is_symlink() and os.readlink(link) == target:
+    if link.is_symlink() and str(link.readlink()) == target:
         return False
     temporary = link.with_name(f"{STAGING_PREFIX}{link.name}.{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):
