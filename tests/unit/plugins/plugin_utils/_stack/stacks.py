@@ -55,7 +55,8 @@ MODELS: dict[str, Any] = {
 
 def put(tree: dict[str, Any], path: str, value: Any) -> None:
     """Set ``a.b.0.c`` in a tree; a value of ``...`` takes it out."""
-    *parents, last = [int(part) if part.isdecimal() else part for part in path.split(".")]
+    parts: list[Any] = [int(part) if part.isdecimal() else part for part in path.split(".")]
+    *parents, last = parts
     node: Any = tree
     for part in parents:
         node = node[part] if isinstance(node, list) else node.setdefault(part, {})

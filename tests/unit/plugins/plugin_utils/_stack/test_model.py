@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.capacity import Host
 
@@ -92,7 +93,7 @@ def test_the_firewall_lets_in_the_edge_published_ports_and_what_is_allowed_and_n
 
 
 def test_a_stack_without_routes_opens_no_web_ports() -> None:
-    changes = {"stack.services.api.routes": []}
+    changes: dict[str, Any] = {"stack.services.api.routes": []}
     assert build(changes)["firewall"]["rules"] == []
     assert build(changes)["edge"]["routes"] == []
 
