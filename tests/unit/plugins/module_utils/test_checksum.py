@@ -17,7 +17,9 @@ def test_a_digest_is_read_whatever_its_letter_case(text: str) -> None:
     assert parse_checksum(text) == HEX
 
 
-@pytest.mark.parametrize("text", ["", HEX, f"md5:{HEX[:32]}", f"sha256:{HEX[:-1]}", f"sha256:{HEX}0", f"sha256:{'g' * 64}"])
+@pytest.mark.parametrize(
+    "text", ["", HEX, f"md5:{HEX[:32]}", f"sha256:{HEX[:-1]}", f"sha256:{HEX}0", f"sha256:{'g' * 64}"]
+)
 def test_anything_else_is_refused_with_what_was_expected(text: str) -> None:
     with pytest.raises(ValueError, match="64 hexadecimal digits"):
         parse_checksum(text)
