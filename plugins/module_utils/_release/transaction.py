@@ -24,6 +24,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._atomic import (
     write_json,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._health.http import load_requests
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
 from ansible_collections.drydock.serving.plugins.module_utils._release import room
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import (
@@ -182,6 +183,8 @@ class Transaction:
             _write(self._staging / part / VARIABLES, variables_text(values), mode=0o640)
 
     def _step_check(self) -> None:
+        if any(unit.url for unit in self._desired.units):
+            load_requests()  # its absence must not come up when containers have been touched
         for part in self._desired.parts:
             self._compose(part, self._staging).check()
 
