@@ -62,13 +62,14 @@ lab-up: setup ## engine, image registry, model origin and one host
 	@$(BIN)/python -m lab up
 
 .PHONY: lint
-lint: setup-dev $(call STAMP,docs) ## ruff, mypy, yamllint, ansible-lint (production), changelog fragments
+lint: setup-dev $(call STAMP,docs) ## ruff, mypy, yamllint, ansible-lint (production), changelog, variable tables
 	ruff check .
 	ruff format --check .
 	mypy
 	yamllint --strict .
 	ansible-lint --offline
 	antsibull-changelog lint
+	$(BIN)/python -m docs.build --check
 
 .PHONY: unit
 unit: setup-dev ## unit tests: no network, no engine
