@@ -50,11 +50,16 @@ def reasons_to_renew(
         names = list(alternative.get_values_for_type(x509.DNSName))
     if sorted(names) != sorted(domains):
         reasons.append(f"it names {', '.join(names) or 'nothing'}, wanted {', '.join(domains)}")
-    # not_valid_after without a zone is UTC; the aware variant came with cryptography 42, Debian 12 has 38.
-    ends = found.not_valid_after.replace(tzinfo=datetime.timezone.utc)
-    if ends - renew_before <= now:
-        reasons.append(f"it ends on {ends:%Y-%m-%d}")
+    if _end(found) - renew_before <= now:
+        reasons.append(f"it ends on {_end(found):%Y-%m-%d}")
     return reasons
+
+
+def _end(certificate: x509.Certificate) -> datetime.datetime:
+    """The end of validity, with its zone: cryptography tells it so since 42; Debian 12 has 38."""
+    if hasattr(certificate, "not_valid_after_utc"):
+        return certificate.not_valid_after_utc
+    return certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc)
 
 
 def new_pair(*, domains: Sequence[str], days: int, now: datetime.datetime) -> tuple[bytes, bytes]:
