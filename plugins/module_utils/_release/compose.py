@@ -13,6 +13,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed, Runner
 
 VARIABLES = "host.env"
+# what the docker command says about `docker compose --project-name …` where the plugin is missing
+WITHOUT_PLUGIN = ("unknown flag: --project-name", "is not a docker command", "unknown command: docker compose")
 
 
 def variables_text(values: Mapping[str, str]) -> bytes:
@@ -50,9 +52,16 @@ class Compose:
     def check(self) -> None:
         """Have Compose read the file.
 
-        :raises DrydockError: ``compose_invalid``.
+        :raises DrydockError: ``compose_invalid``, ``compose_missing``.
         """
         done = self.run("config", "--quiet")
+        if any(words in done.err for words in WITHOUT_PLUGIN):
+            raise DrydockError(
+                "compose_missing",
+                "The host has Docker without the Compose v2 plugin. What runs now was not touched. Install it (the tag "
+                "`engine`; the package is docker-compose in Debian 13, docker-compose-plugin from Docker), then run "
+                "again.",
+            )
         if not done.ok:
             raise DrydockError(
                 "compose_invalid",

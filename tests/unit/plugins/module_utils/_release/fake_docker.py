@@ -35,6 +35,7 @@ class FakeDocker:
 
     def __init__(self) -> None:
         self.installed = True
+        self.plugin = True
         self.answering = True
         self.images: set[str] = set()
         self.registry: set[str] = set()
@@ -109,6 +110,8 @@ class FakeDocker:
         return 0, "", ""
 
     def _compose(self, rest: list[str]) -> tuple[int, str, str]:
+        if not self.plugin:
+            return 125, "", "unknown flag: --project-name"
         options = {rest[index]: rest[index + 1] for index in range(0, 8, 2)}
         project, command = options["--project-name"], rest[8:]
         if command[0] == "config":

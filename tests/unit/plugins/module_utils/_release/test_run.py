@@ -283,6 +283,14 @@ def test_without_an_engine_the_message_says_what_to_do(world: World, attribute: 
     assert not world.result["changed"]
 
 
+def test_docker_without_compose_is_told_by_its_package_names(world: World) -> None:
+    world.docker.plugin = False
+    error = world.failing()
+    assert error.kind == "compose_missing"
+    assert "docker-compose-plugin" in error.message
+    assert world.leftovers() == []
+
+
 def test_a_second_run_at_the_same_time_is_refused_with_who_and_since_when(world: World) -> None:
     layout = Layout(root=world.root, secrets=world.secrets)
     layout.make()
