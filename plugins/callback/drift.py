@@ -5,6 +5,18 @@
 
 from __future__ import annotations
 
+DOCUMENTATION = r"""
+name: drift
+type: aggregate
+short_description: Notes of what a run in check mode would change
+version_added: 0.1.0
+author:
+  - drydock.serving contributors (@drydock-serving)
+description:
+  - The other half of M(drydock.serving.drift_report), which enables it for the run it starts. There is nothing to
+    configure, and no need to enable it.
+"""
+
 import json
 import os
 from collections import defaultdict
@@ -15,19 +27,6 @@ from ansible.playbook.handler import Handler
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.drydock.serving.plugins.plugin_utils._drift.command import RECORD_VARIABLE
 from ansible_collections.drydock.serving.plugins.plugin_utils._drift.record import changes, merge, problem
-
-DOCUMENTATION = r"""
-name: drift
-type: aggregate
-short_description: Notes of what a run in check mode would change
-version_added: 0.1.0
-author:
-  - drydock.serving contributors (@drydock-serving)
-description:
-  - The other half of M(drydock.serving.drift_report), which enables it for the run it starts. There is nothing to
-    configure, and no
-    need to enable it.
-"""
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carries no types

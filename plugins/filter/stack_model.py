@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -26,7 +26,7 @@ def _host(given: Any) -> Host | None:
 
 
 def _names(given: Any) -> list[str]:
-    if isinstance(given, (str, bytes)) or not isinstance(given, (Mapping, Sequence, type({}.keys()), set)):
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
         raise AnsibleFilterError(
             "stack_model: secrets needs the names of the given secrets, such as stack_secrets.keys() | list"
         )

@@ -14,8 +14,7 @@ description:
   - Runs a playbook in check mode, with the inventory, limit, variables and credentials of the run that asks, and
     changes nothing.
   - Writes C(drift-<date>.json) with the places that would change on each host and their diffs. What C(no_log) covers
-    and what
-    looks like a secret is left out.
+    and what looks like a secret is left out.
   - A host that would be changed has drifted. A host that did not answer or failed is unknown, never clean.
   - Fails when anything but clean is found, so that the playbook ends with exit status 2.
 options:
@@ -76,7 +75,7 @@ report:
   type: str
 failure:
   description: Why it failed. RV(ignore:kind) is one of V(drift), V(unknown), V(needs_password_file), V(timeout),
-  V(cannot_write).
+    V(cannot_write).
   returned: failure
   type: dict
 """

@@ -91,8 +91,7 @@ problems:
   elements: str
 host:
   description: What the host is, as RV(ignore:user), RV(ignore:distribution), RV(ignore:version),
-  RV(ignore:architecture), RV(ignore:python),
-    RV(ignore:memory) in bytes and RV(ignore:cpus).
+    RV(ignore:architecture), RV(ignore:python), RV(ignore:memory) in bytes and RV(ignore:cpus).
   returned: always
   type: dict
 failure:
