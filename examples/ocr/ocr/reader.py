@@ -74,11 +74,10 @@ class Reader:
         """Read the text in an RGB picture."""
         started = time.perf_counter()
         corners = self._boxes(picture)
-        crops = [upright_crop(picture, box) for box in corners]
-        crops = self._turned(crops)
+        texts = self._best_texts([upright_crop(picture, box) for box in corners])
         lines = [
             Line(text=text, score=round(score, 4), box=box.round().astype(int).tolist())
-            for box, (text, score) in zip(corners, self._texts(crops))
+            for box, (text, score) in zip(corners, texts)
             if text and score >= MIN_SCORE
         ]
         return Reading(lines=lines, width=picture.width, height=picture.height, seconds=time.perf_counter() - started)
@@ -97,17 +96,23 @@ class Reader:
         ]
         return in_reading_order([box for box in boxes if min(sides(box)) > 3])
 
-    def _turned(self, crops: Sequence[Image.Image]) -> list[Image.Image]:
-        """The lines of text, those that stand on their head turned around."""
-        turned = []
-        name = self._direct.get_inputs()[0].name
-        for crop in crops:
-            width = min(DIRECTION_WIDTH, math.ceil(LINE_HEIGHT * crop.width / crop.height))
-            batch = np.zeros((1, 3, LINE_HEIGHT, DIRECTION_WIDTH), dtype=np.float32)
-            batch[0, :, :, :width] = normalised(crop.resize((width, LINE_HEIGHT), Image.Resampling.BILINEAR))
-            _, upside_down = self._direct.run(None, {name: batch})[0][0]
-            turned.append(crop.transpose(Image.Transpose.ROTATE_180) if upside_down > DIRECTION_CERTAIN else crop)
-        return turned
+    def _best_texts(self, crops: Sequence[Image.Image]) -> list[tuple[str, float]]:
+        """The text of each line. Where the direction model sees a line on its head, both ways are read and the better
+        one counts: on long lines that model errs."""
+        doubtful = [index for index, crop in enumerate(crops) if self._on_its_head(crop)]
+        turned = [crops[index].transpose(Image.Transpose.ROTATE_180) for index in doubtful]
+        texts = self._texts([*crops, *turned])
+        for index, text in zip(doubtful, texts[len(crops) :]):
+            texts[index] = max(texts[index], text, key=lambda found: found[1])
+        return texts[: len(crops)]
+
+    def _on_its_head(self, crop: Image.Image) -> bool:
+        """What the direction model says of a line."""
+        width = min(DIRECTION_WIDTH, math.ceil(LINE_HEIGHT * crop.width / crop.height))
+        batch = np.zeros((1, 3, LINE_HEIGHT, DIRECTION_WIDTH), dtype=np.float32)
+        batch[0, :, :, :width] = normalised(crop.resize((width, LINE_HEIGHT), Image.Resampling.BILINEAR))
+        _, upside_down = self._direct.run(None, {self._direct.get_inputs()[0].name: batch})[0][0]
+        return bool(upside_down > DIRECTION_CERTAIN)
 
     def _texts(self, crops: Sequence[Image.Image]) -> list[tuple[str, float]]:
         """The text of each line with its score; lines of like width go through the model together."""

@@ -16,8 +16,8 @@ from uuid import UUID
 from ocr.errors import QueueUnavailableError, StoreUnavailableError
 from ocr.ports import Answer, Job
 
-# Characters that look like no other one, also upside down or in another case.
-CLEAR = "ACDEFHKLMNPRTUXY3457"
+# Characters that the model tells apart in every size and direction tried here; measured, 80 random words each.
+CLEAR = "ACDEHKLMNPRT345"
 
 
 def random_text(words: int = 1) -> str:

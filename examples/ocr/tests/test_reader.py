@@ -29,6 +29,11 @@ def test_turned_text_is_read(reader: Reader, angle: int) -> None:
     assert unspaced(reader.read(turned).text) == text
 
 
+def test_a_long_line_that_the_direction_model_misjudges_is_not_lost(reader: Reader) -> None:
+    text = "UNITED 4864 UNITED 4864 UNITED 4864"
+    assert unspaced(reader.read(rendered(text, size=20)).text) == unspaced(text)
+
+
 def test_white_on_black_is_read(reader: Reader) -> None:
     text = random_text()
     assert unspaced(reader.read(ImageOps.invert(rendered(text))).text) == text
