@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ansible_collections.drydock.serving.plugins.module_utils._atomic import write_json
 from ansible_collections.drydock.serving.plugins.module_utils._checksum import CHUNK
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._http import Answer, Source, SourceError, Transport
@@ -29,7 +30,9 @@ from ansible_collections.drydock.serving.plugins.module_utils._retry import Retr
 PROGRESS = 512 * 1024
 # What is in the hands of the HTTP library when a connection breaks is lost, so it gets little at a time.
 PIECE = 128 * 1024
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+# As many digits as a file can have; Python refuses to read thousands of them as a number.
+_DIGITS = 19
+_CONTENT_RANGE = re.compile(rf"bytes (\d{{1,{_DIGITS}}})-(\d{{1,{_DIGITS}}})/(\d{{1,{_DIGITS}}}|\*)")
 
 
 @dataclass(frozen=True)
@@ -240,8 +243,10 @@ def _judge_headers(answer: Answer, source: Source, wanted: Wanted, offset: int) 
             "bad_response", f"{source.shown} sends the file encoded as {encoding!r}, although asked not to"
         )
     declared = answer.headers.get("Content-Length", "").strip()
-    if declared.isascii() and declared.isdigit() and offset + int(declared) != wanted.size:
-        raise WrongContentError("size_mismatch", _too_short(answer, source, wanted, offset + int(declared)))
+    if declared.isascii() and declared.isdigit():
+        length = offset + int(declared[:_DIGITS])
+        if length != wanted.size:
+            raise WrongContentError("size_mismatch", _too_short(answer, source, wanted, length))
 
 
 def _too_short(answer: Answer, source: Source, wanted: Wanted, found: int) -> str:
@@ -268,7 +273,7 @@ def _remembered(sidecar: Path, source: Source) -> str | None:
 
 def _remember(sidecar: Path, source: Source, etag: str | None) -> None:
     strong = etag if etag and not etag.startswith("W/") and etag.isprintable() else None
-    sidecar.write_text(json.dumps({"etag": strong, "source": _key(source)}), encoding="utf-8")
+    write_json(sidecar, {"etag": strong, "source": _key(source)})
 
 
 def _after(error: SourceError, tries: int) -> SourceError:

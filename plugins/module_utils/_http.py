@@ -13,6 +13,7 @@ import contextlib
 import http.cookiejar
 import ipaddress
 import os
+import socket
 import ssl
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +33,8 @@ except ImportError:
     _LIBRARY_ERRORS: tuple[type[Exception], ...] = ()
 else:
     HAS_REQUESTS = True
-    _LIBRARY_ERRORS = (requests.exceptions.RequestException,)
+    # The last two: what a hostile Location makes of requests 2.28 to 2.34, which lets them through.
+    _LIBRARY_ERRORS = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, UnicodeError)
 
 SCHEMES = ("http", "https", "file")
 USER_AGENT = "drydock.serving"
@@ -95,6 +97,8 @@ def parse_source(url: str) -> Source:
     """
     if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
         raise ValueError("contains a space or control character; percent-encode it")
+    if "\\" in url:  # urllib3 ends the host there, urlsplit does not
+        raise ValueError("contains a backslash; percent-encode it")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -124,6 +128,8 @@ def check_headers(headers: Mapping[str, str]) -> list[str]:
             problems.append(f"headers.{name!r}: is not a header name")
         elif any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
             problems.append(f"headers.{name}: its value contains a line break or control character")
+        elif value[:1].isspace() or any(ord(character) > 0xFF for character in value):
+            problems.append(f"headers.{name}: its value begins with a space or has a character no header can carry")
     return problems
 
 
@@ -272,13 +278,17 @@ def _redirected(here: Source, location: str) -> Source:
 
 def _is_inside(source: Source) -> bool:
     """An address of this host itself or of the link (cloud metadata services live there)."""
-    host = source.origin[1]
+    host = source.origin[1].rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
         address = ipaddress.ip_address(host.split("%")[0])
     except ValueError:
-        return False
+        try:
+            address = ipaddress.IPv4Address(socket.inet_aton(host))  # 127.1, 0x7f000001: the resolver takes them
+        except (OSError, UnicodeError):
+            return False
+    address = getattr(address, "ipv4_mapped", None) or address
     return address.is_loopback or address.is_link_local or address.is_unspecified
 
 

@@ -129,6 +129,10 @@ RESUME: dict[str, tuple[list[Step], list[int]]] = {
     "names another size": ([fixed(206, CONTENT[1000:], Content_Range="bytes 1000-9/77"), good], [1000, 0]),
     "names no place": ([fixed(206, CONTENT[1000:]), good], [1000, 0]),
     "names a place that is none": ([fixed(206, CONTENT[1000:], Content_Range="bytes lots"), good], [1000, 0]),
+    "names a place beyond all numbers": (
+        [fixed(206, CONTENT[1000:], Content_Range=f"bytes {'9' * 5000}-1/1"), good],
+        [1000, 0],
+    ),
     "refuses the range": ([fixed(416, b""), good], [1000, 0]),
     "sends other bytes": (
         [fixed(206, b"x" * (SIZE - 1000), Content_Range=f"bytes 1000-{SIZE - 1}/{SIZE}"), good],
@@ -211,6 +215,7 @@ WRONG = {
         "found 6 of HTML",
     ),
     "a smaller file": (fixed(200, b"x", Content_Length="1"), "size_mismatch", "found 1"),
+    "a length beyond all numbers": (fixed(200, b"x", Content_Length="9" * 5000), "size_mismatch", "found"),
     "a bigger file": (fixed(200, CONTENT + b"x"), "size_mismatch", "found more"),
     "gzip on the fly": (fixed(200, b"x", Content_Encoding="gzip"), "bad_response", "encoded as 'gzip'"),
     "a range nobody asked for": (fixed(206, CONTENT), "bad_response", "206"),
@@ -336,6 +341,15 @@ def test_a_part_that_is_a_symbolic_link_is_not_written_through(tmp_path: Path) -
     with pytest.raises(OSError, match="symbolic links"):
         run.fetch("a")
     assert (tmp_path / "victim").read_bytes() == b""
+
+
+def test_a_side_car_that_is_a_symbolic_link_is_not_written_through(tmp_path: Path) -> None:
+    run = Run(tmp_path, Script(a=[good]))
+    run.part.data.parent.mkdir()
+    (tmp_path / "victim").write_bytes(b"precious")
+    run.part.sidecar.symlink_to(tmp_path / "victim")
+    run.fetch("a")
+    assert (tmp_path / "victim").read_bytes() == b"precious"
 
 
 class Killed(BaseException):

@@ -87,6 +87,7 @@ def redirect(to: str, status: int = 302) -> Response:
         ("https://me:pw@a.example/x", "credentials"),
         ("https://token@a.example/x", "credentials"),
         ("https://a.example/a b", "space"),
+        ("http://127.0.0.1\\.a.example/", "backslash"),
         ("https://a.example/\r\nX: y", "control"),
         ("https://a.example:99999/x", "not a URL"),
         ("https://[a.example/x", "not a URL"),
@@ -124,6 +125,13 @@ def test_headers_that_would_break_the_download_are_refused_by_name_only() -> Non
         "headers.X-Token",
     ]
     assert "secret" not in "".join(problems)
+
+
+@pytest.mark.parametrize("value", ["secret\u2026", " secret"])
+def test_a_header_value_that_no_request_can_carry_is_refused_before_one_is_made(value: str) -> None:
+    (problem,) = check_headers({"X-Token": value})
+    assert problem.startswith("headers.X-Token: ")
+    assert "secret" not in problem
 
 
 def test_a_request_asks_for_the_bytes_as_they_are_and_nothing_from_the_environment() -> None:
@@ -184,6 +192,11 @@ def test_another_scheme_port_or_subdomain_is_another_origin(there: str) -> None:
         ("http://127.0.0.1:8000/m", "this host itself"),
         ("http://localhost/m", "this host itself"),
         ("http://[::1]/m", "this host itself"),
+        ("http://localhost./m", "this host itself"),
+        ("http://127.1/m", "this host itself"),
+        ("http://0x7f000001/m", "this host itself"),
+        ("http://2130706433/m", "this host itself"),
+        ("http://[::ffff:127.0.0.1]/m", "this host itself"),
         ("http://169.254.169.254/latest/meta-data", "this host itself"),
         ("", "only http and https"),
     ],
@@ -254,6 +267,9 @@ def _wrapped(cause: OSError) -> Exception:
         (requests.exceptions.ReadTimeout("/m?sig=abc"), "stalled", True, "within 7 s"),
         (requests.exceptions.ProxyError("/m?sig=abc"), "unreachable", True, "proxy"),
         (requests.exceptions.InvalidURL("/m?sig=abc"), "bad_response", False, "InvalidURL"),
+        # a redirect to "http://a..b/", and one written in bytes that are no UTF-8; requests lets both through
+        (urllib3.exceptions.LocationParseError("a..b?sig=abc"), "bad_response", False, "LocationParseError"),
+        (UnicodeDecodeError("utf-8", b"\xff?sig=abc", 0, 1, "invalid"), "bad_response", False, "UnicodeDecodeError"),
     ],
 )
 def test_a_failed_connection_is_named_without_the_librarys_own_text(
