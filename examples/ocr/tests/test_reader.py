@@ -102,3 +102,8 @@ def test_the_inference_library_reports_to_nobody() -> None:
     libraries = list((Path(onnxruntime.__file__).parent / "capi").glob("*.so*"))
     assert libraries
     assert not [library.name for library in libraries if b"events.data.microsoft.com" in library.read_bytes()]
+
+
+def test_the_sample_of_the_readme_is_read(reader: Reader) -> None:
+    sample = Image.open(Path(__file__).resolve().parents[1] / "sample.png").convert("RGB")
+    assert reader.read(sample).lines[0].text == "drydock.serving"
