@@ -55,7 +55,6 @@ options:
   key:
     description: The key file itself, armored, for hosts that cannot reach O(key_url).
     type: str
-    no_log: false
   fingerprint:
     description: Fingerprint of the primary key, 40 or 64 hexadecimal digits. Needed when O(state=present).
     type: str
@@ -117,7 +116,7 @@ SPEC: dict[str, Any] = {
     "suites": {"type": "list", "elements": "str"},
     "components": {"type": "list", "elements": "str", "default": []},
     "architectures": {"type": "list", "elements": "str", "default": []},
-    "key_url": {"type": "str"},
+    "key_url": {"type": "str", "no_log": False},
     "key": {"type": "str", "no_log": False},
     "fingerprint": {"type": "str"},
     "timeout": {"type": "int", "default": 30},
