@@ -63,12 +63,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
 
 def _coerce(args: Mapping[str, Any]) -> dict[str, Any]:
     spec = {key: value for key, value in ARGUMENT_SPEC.items() if key != "payload"}
-    validation = ArgumentSpecValidator(spec).validate(dict(args))
+    validation = ArgumentSpecValidator(spec).validate(_given(args))
     if validation.error_messages:
         problems = list(validation.error_messages)
         raise DrydockError("bad_input", "The tree is not valid:\n" + "\n".join(problems), problems=problems)
     arguments = dict(validation.validated_parameters)
     return {**arguments, "files": [entry for entry in arguments["files"] if entry["enabled"]]}
+
+
+def _given(value: Any) -> Any:
+    """Null is not given, as everywhere in Ansible; its own check would let it through, whatever the type."""
+    if not isinstance(value, Mapping):
+        return value
+    nested = ("files", "directories")
+    return {
+        key: [_given(one) for one in entry] if key in nested and isinstance(entry, list) else entry
+        for key, entry in value.items()
+        if entry is not None
+    }
 
 
 def _without_secrets(args: Mapping[str, Any]) -> dict[str, Any]:

@@ -216,7 +216,7 @@ def _make_directories(changes: Iterable[DirectoryChange], tools: Tools) -> None:
 
 
 def _undo_directory(entry: Mapping[str, Any]) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         if entry["before"] is not None:
             _set_access(entry["path"], Access(**entry["before"]))
             return
@@ -225,8 +225,13 @@ def _undo_directory(entry: Mapping[str, Any]) -> None:
 
 
 def _set_access(path: str, access: Access) -> None:
-    os.chown(path, _number(access.uid), _number(access.gid))
-    Path(path).chmod(access.mode)
+    # Whoever may write above it could put a link in its place at any moment, so never by name twice.
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchown(descriptor, _number(access.uid), _number(access.gid))
+        os.fchmod(descriptor, access.mode)
+    finally:
+        os.close(descriptor)
 
 
 def _stage(changes: Sequence[FileChange], entries: Sequence[Mapping[str, Any]], tools: Tools) -> None:

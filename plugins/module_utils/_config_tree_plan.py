@@ -152,7 +152,7 @@ class _Planner:
         wanted = self._access(spec, spec.path)
         self._parents(spec.path)
         before = self._disk.directory(spec.path, follow=False)
-        self._known.add(spec.path)
+        self._known |= {spec.path, real_place(spec.path, follow=False)}
         if before != wanted:
             self.plan.directories.append(DirectoryChange(path=spec.path, before=before, after=wanted))
 

@@ -148,7 +148,7 @@ def make_plan(wanted: Wanted) -> Plan:
     before = read_file(str(wanted.path))
     old_text = b"" if before is None else before.content
     document = keys.parse_document(old_text, str(wanted.path))
-    owned = load_owned(_state_file(wanted))
+    owned = load_owned(_state_file(wanted), wanted.path)
     merged = keys.merge(document, wanted.declared, owned)
     text = keys.render(merged, keys.indent_of(old_text))
     return Plan(
@@ -210,10 +210,12 @@ def execute(wanted: Wanted, plan: Plan, tools: Tools) -> str:
     return backup
 
 
-def load_owned(path: Path) -> tuple[keys.Key, ...]:
-    """The keys an owner wrote last time. :raises DrydockError: ``state_unreadable``."""
+def load_owned(path: Path, config: Path) -> tuple[keys.Key, ...]:
+    """The keys an owner wrote last time, if it was into this file. :raises DrydockError: ``state_unreadable``."""
     try:
         value = json.loads(path.read_bytes())
+        if value["schema"] == STATE_SCHEMA and value["path"] != str(config):
+            return ()
         if value["schema"] == STATE_SCHEMA:
             return tuple(tuple(str(part) for part in key) for key in value["keys"])
     except FileNotFoundError:
@@ -233,7 +235,7 @@ def _refuse_foreign(wanted: Wanted) -> None:
     for other in sorted(wanted.state_directory.glob("*.json")):
         if other == own:
             continue
-        shared = sorted(set(load_owned(other)) & set(wanted.declared))
+        shared = sorted(set(load_owned(other, wanted.path)) & set(wanted.declared))
         if shared:
             names = ", ".join(keys.dotted(key) for key in shared)
             raise DrydockError(
@@ -273,7 +275,8 @@ def _back_up(path: Path, before: FileState, now: float) -> str:
     stamp = time.strftime("%Y-%m-%dT%H%M%SZ", time.gmtime(now))
     backup = path.with_name(f"{path.name}.{stamp}~")
     _write(backup, before.content, before.access)
-    for old in sorted(path.parent.glob(f"{path.name}.*Z~"))[:-BACKUPS_KEPT]:
+    others = [other for other in path.parent.glob(f"{path.name}.*Z~") if other != backup]
+    for old in sorted(others)[: -(BACKUPS_KEPT - 1)]:  # not this one, even where the clock was set back
         old.unlink()
     return str(backup)
 

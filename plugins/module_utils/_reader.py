@@ -68,7 +68,7 @@ def ask(argv: Sequence[str], timeout: float) -> Verdict:
         except subprocess.TimeoutExpired as error:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            # Not waiting for the end of the output: a child in a session of its own may still hold it open.
             raise DrydockError(
                 "validator_timeout", f"{' '.join(argv)} gave no answer in {timeout:g} s.", argv=list(argv)
             ) from error

@@ -8,6 +8,7 @@ Used by the action plugins ``config_tree`` and ``release``. Runs on the controll
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -85,7 +86,9 @@ class _Renderer:
     def render(self, entry: Mapping[str, Any]) -> RenderedFile:
         dest = str(entry["dest"])
         if entry.get("content") is not None:
-            return RenderedFile(dest=dest, content=_content_bytes(entry["content"]), source="content", entry=entry)
+            return RenderedFile(
+                dest=dest, content=_content_bytes(dest, entry["content"]), source="content", entry=entry
+            )
         if entry.get("src") is not None:
             path = self._find("files", str(entry["src"]), dest)
             return RenderedFile(dest=dest, content=self._read(path), source=path, entry=entry)
@@ -151,7 +154,18 @@ class _Renderer:
         return [place for root in roots for place in (str(Path(root) / "templates"), root)]
 
 
-def _content_bytes(content: Any) -> bytes:
+def _content_bytes(dest: str, content: Any) -> bytes:
     if isinstance(content, str):
         return content.encode("utf-8")
-    return json.dumps(content, ensure_ascii=False, indent=2).encode("utf-8") + b"\n"
+    try:
+        text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False, default=_date)
+    except (TypeError, ValueError) as error:
+        raise DrydockError("template_failed", f"{dest}: the content has no form in JSON: {error}", dest=dest) from error
+    return text.encode("utf-8") + b"\n"
+
+
+def _date(value: Any) -> str:
+    """YAML reads an unquoted date as one."""
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    raise TypeError(f"it holds a value of type {type(value).__name__}")

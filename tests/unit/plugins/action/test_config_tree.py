@@ -88,6 +88,17 @@ def test_handlers_of_changed_files_join_those_of_the_task(
     assert action.task.notify == notified
 
 
+def test_null_is_the_same_as_not_given() -> None:
+    empty = {"group": None, "wakes": None, "enabled": None, "vars": None, "backup": None, "no_log": None}
+    action = Action([{"dest": "/etc/a", "content": "x", **empty}], {"changed": False})
+    action.task.args["directories"] = None
+    assert not action.run(task_vars={}).get("failed")
+    payload = unpack(action.shipped["payload"])
+    assert payload["directories"] == []
+    (file,) = payload["files"]
+    assert (file["group"], file["wakes"], file["backup"], file["no_log"]) == ("root", [], False, False)
+
+
 def test_bad_input_never_reaches_the_host() -> None:
     action = Action([{"dest": "x", "content": ""}], {"changed": True})
     result = action.run(task_vars={})

@@ -254,6 +254,37 @@ def test_a_path_something_is_mounted_on_is_explained() -> None:
     assert "mounted" in failure.message
 
 
+def test_a_declared_directory_is_made_once_also_when_its_path_leads_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "alias").symlink_to("real")  # as /lib is to /usr/lib, and /var/run to /run
+    place = tmp_path / "alias" / "x.d"
+    wanted = tree(tmp_path, file(place / "a"), directories=(helpers.directory(place, 0o750),))
+    foretold = run(wanted, check=True)
+    assert [entry["path"] for entry in run(wanted)["directories"]] == [str(place)]
+    assert [entry["path"] for entry in foretold["directories"]] == [str(place)]
+    assert (tmp_path / "real" / "x.d").stat().st_mode & 0o7777 == 0o750
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_directory_swapped_for_a_link_while_the_run_is_under_way_gives_nothing_away(
+    tmp_path: Path, fresh: bool
+) -> None:
+    precious, place = tmp_path / "precious", tmp_path / "place"
+    precious.mkdir(mode=0o700)
+    if not fresh:
+        place.mkdir(mode=0o700)
+
+    def swap(step: str) -> None:
+        if step == (f"created {place}" if fresh else "journal begun"):
+            place.rename(tmp_path / "aside")
+            place.symlink_to(precious)
+
+    wanted = tree(tmp_path, directories=(helpers.directory(place, 0o777),))
+    with pytest.raises(DrydockError):
+        run(wanted, tools=Tools(reached=swap))
+    assert precious.stat().st_mode & 0o7777 == 0o700
+
+
 def test_two_ways_to_one_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "alias").symlink_to("real")

@@ -189,6 +189,23 @@ def test_the_old_file_is_kept_and_only_the_last_five_are(host: Path) -> None:
     assert len(list((host / "docker").glob("daemon.json.*~"))) == 5
 
 
+def test_the_backup_just_made_stays_also_after_the_clock_was_set_back(host: Path) -> None:
+    for year in range(2090, 2095):
+        (host / "docker" / f"daemon.json.{year}-01-01T000000Z~").write_text("{}")
+    result = run(host, {"debug": True})
+    assert Path(result["backup"]).read_text() == FOREIGN
+    assert len(list((host / "docker").glob("daemon.json.*~"))) == 5
+
+
+def test_keys_held_in_another_file_are_neither_given_back_here_nor_in_the_way(host: Path) -> None:
+    run(host, {"debug": True})
+    other = host / "docker" / "other.json"
+    other.write_text('{"debug": true}')
+    assert not run(host, {}, path=other)["changed"]
+    run(host, {"debug": False}, path=other, name="rootless")
+    assert json.loads(other.read_text()) == {"debug": False}
+
+
 def test_mode_and_owner_of_the_file_stay(host: Path) -> None:
     path = host / "docker" / "daemon.json"
     path.chmod(0o600)

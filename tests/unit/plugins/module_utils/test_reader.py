@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils import _reader
@@ -22,6 +23,14 @@ def test_a_reader_that_hangs_is_ended_with_its_children() -> None:
     with pytest.raises(DrydockError) as caught:
         _reader.ask(["sh", "-c", "sleep 60 & sleep 60"], 0.2)
     assert caught.value.kind == "validator_timeout"
+
+
+def test_a_child_that_got_away_does_not_hold_up_the_answer() -> None:
+    began = time.monotonic()
+    with pytest.raises(DrydockError) as caught:
+        _reader.ask(["sh", "-c", "setsid sleep 7 & sleep 60"], 0.2)
+    assert caught.value.kind == "validator_timeout"
+    assert time.monotonic() - began < 5
 
 
 def test_a_missing_reader_is_named() -> None:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,18 @@ def test_content_is_taken_as_it_is_and_data_becomes_json(role: Path) -> None:
         {"dest": "/c", "content": ""},
     )
     assert [file.content for file in files] == [b"{{ not rendered again }}", b'{\n  "a": [\n    1\n  ]\n}\n', b""]
+
+
+def test_a_date_in_data_is_written_as_yaml_has_it(role: Path) -> None:
+    (file,) = render(role, {"dest": "/b", "content": {"since": datetime.date(2026, 1, 2)}})
+    assert json.loads(file.content) == {"since": "2026-01-02"}
+
+
+@pytest.mark.parametrize("value", [{1, 2}, b"x", float("nan")])
+def test_data_that_has_no_json_is_named_with_its_destination(role: Path, value: object) -> None:
+    with pytest.raises(DrydockError, match=r"/etc/b: .*JSON") as caught:
+        render(role, {"dest": "/etc/b", "content": {"a": value}})
+    assert caught.value.kind == "template_failed"
 
 
 def test_a_binary_file_comes_through_byte_for_byte(role: Path) -> None:
