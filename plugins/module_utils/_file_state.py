@@ -152,12 +152,17 @@ def gid_of(name: str) -> int:
 
 
 def make_state_directory(path: Path) -> None:
-    """A directory only its owner can enter; what is missing above it is passable for all, whatever the umask."""
+    """A directory only its owner can enter."""
+    make_parents(path)
+    path.mkdir(mode=0o700, exist_ok=True)
+
+
+def make_parents(path: Path) -> None:
+    """What is missing above a path, passable for all, whatever the umask; another run may be making it too."""
     for parent in reversed(path.parents):
         if not parent.exists():
-            parent.mkdir()
+            parent.mkdir(exist_ok=True)
             parent.chmod(0o755)
-    path.mkdir(mode=0o700, exist_ok=True)
 
 
 def os_failure(error: OSError) -> DrydockError:

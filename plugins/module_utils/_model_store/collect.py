@@ -15,7 +15,7 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import STAGING_PREFIX
@@ -79,6 +79,17 @@ def plan_collection(
         in_use=tuple(f"{name}/{version}" for name, version in beyond if (name, version) not in going),
         size=_freed_by_trees(layout, trees, wanted)
         + sum(found.st_size for path in files if (found := lstat(path)) is not None),
+    )
+
+
+def without_mounted(layout: Layout, collection: Collection) -> Collection:
+    """The same, less the versions that came into use since it was planned; fetching may have taken hours."""
+    mounted = mounted_under(layout.root) if collection.versions else frozenset()
+    used = tuple(pair for pair in collection.versions if _in_use(layout.set_dir(*pair), mounted))
+    return replace(
+        collection,
+        versions=tuple(pair for pair in collection.versions if pair not in used),
+        in_use=(*collection.in_use, *(f"{name}/{version}" for name, version in used)),
     )
 
 

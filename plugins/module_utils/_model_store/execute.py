@@ -27,7 +27,12 @@ from ansible_collections.drydock.serving.plugins.module_utils._atomic import (
 )
 from ansible_collections.drydock.serving.plugins.module_utils._download import Downloader, Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.collect import quarantine_name
+from ansible_collections.drydock.serving.plugins.module_utils._file_state import make_parents
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.collect import (
+    Collection,
+    quarantine_name,
+    without_mounted,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership, lstat
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.mounts import mounted_under
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import (
@@ -59,13 +64,12 @@ class Outcome:
     quarantined: list[dict[str, str]] = field(default_factory=list)
     freed: int = 0
     changed: bool = False
+    collection: Collection = field(default_factory=Collection)
 
 
 def prepare(layout: Layout, ownership: Ownership) -> None:
     """Make the directories of the store."""
-    for place in reversed([parent for parent in layout.root.parents if not parent.exists()]):
-        place.mkdir()
-        place.chmod(0o755)
+    make_parents(layout.root)
     for place in (layout.root, layout.root / "blobs", layout.blobs, layout.sets):
         _make(place, ownership)
     for place in (layout.partial, layout.quarantine, layout.state):
@@ -106,7 +110,7 @@ class Executor:
                 self._fetch(wanted)
             for item in plan.sets:
                 self._put_in_place(item)
-            self._relink(frozenset(plan.damaged))
+            self._relink(frozenset(wanted.sha256 for wanted in plan.fetch))
             for item in plan.sets:
                 self._activate(item)
             self._collect(plan)
@@ -189,7 +193,7 @@ class Executor:
         fsync_dir(target.parent)
 
     def _relink(self, digests: frozenset[str]) -> None:
-        """Other sets, the previous version for example, share a damaged blob: they get the new one too."""
+        """Other sets, the previous version for example, share a blob that was damaged: they get the new one too."""
         if not digests:
             return
         for manifest in sorted(self._layout.sets.glob(f"*/*/{MANIFEST}")):
@@ -211,7 +215,8 @@ class Executor:
     def _collect(self, plan: Plan) -> None:
         wanted = {spec.sha256 for item in plan.sets for spec in item.model.files}
         trees = []
-        for name, version in plan.collection.versions:
+        self.outcome.collection = without_mounted(self._layout, plan.collection)
+        for name, version in self.outcome.collection.versions:
             self._step(f"retire {name}/{version}")
             place = self._layout.set_dir(name, version)
             trees.append(place.rename(_beside(place)))

@@ -60,8 +60,8 @@ def _all_mounts(proc: Path) -> Iterator[_Mount]:
             continue
         try:
             namespace = (process / "ns" / "mnt").readlink()
-        except OSError:
-            continue
+        except OSError:  # an ordinary user may read of another's process what is mounted, but not this
+            namespace = process
         if namespace not in seen:
             seen.add(namespace)
             yield from _mounts(process / "mountinfo")

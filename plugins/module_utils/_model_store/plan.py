@@ -289,7 +289,7 @@ def read_manifest(place: Path) -> dict[str, Any] | None:
     """The manifest of a set; ``None`` where there is none or it cannot be read."""
     try:
         with os.fdopen(
-            os.open(place / MANIFEST, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), encoding="utf-8"
+            os.open(place / MANIFEST, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), encoding="utf-8"
         ) as handle:
             content = json.load(handle)
     except (OSError, ValueError):

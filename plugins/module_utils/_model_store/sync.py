@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._download import Downloader
@@ -115,7 +115,8 @@ class Sync:
         outcome = executor.outcome
         try:
             executor.run(plan)
-            self.result.update(describe(self._layout, plan, free=free), diff=diff)
+            done = replace(plan, collection=outcome.collection)
+            self.result.update(describe(self._layout, done, free=free), diff=diff)
         except BaseException:
             self.result.update(changed=outcome.changed)
             raise

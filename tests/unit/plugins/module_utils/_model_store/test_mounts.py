@@ -51,5 +51,12 @@ def test_a_store_on_a_bind_mount_is_recognised_by_its_place_in_the_file_system(t
     assert found == {Path("/srv/models/sets/ocr/1")}
 
 
+def test_a_process_whose_namespace_may_not_be_seen_is_looked_at_all_the_same(tmp_path: Path) -> None:
+    line = "50 40 8:1 /lib/drydock/models/sets/ocr/4.0 /models/ocr ro - ext4 /dev/sda1 rw"
+    place = proc(tmp_path, SELF, line)
+    (place / "101" / "ns" / "mnt").unlink()  # for an ordinary user the kernel refuses to read that link
+    assert mounted_under(Path("/var/lib/drydock/models"), proc=place) == {Path("/var/lib/drydock/models/sets/ocr/4.0")}
+
+
 def test_without_proc_nothing_is_known_to_be_mounted(tmp_path: Path) -> None:
     assert mounted_under(Path("/srv"), proc=tmp_path / "none") == frozenset()

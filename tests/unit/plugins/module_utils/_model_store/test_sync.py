@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store import execute, plan
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -166,6 +168,18 @@ def test_a_repaired_blob_is_repaired_in_every_version_that_shares_it(store: Stor
     store.sync(old)
     store.sync(new)
     store.overwrite(store.root / "sets/ocr/4.0/det.onnx", b"rot")
+    store.sync(new)
+    assert (store.root / "sets/ocr/3.9/det.onnx").read_bytes() == DET
+
+
+def test_a_blob_fetched_again_only_later_is_repaired_in_every_version_too(store: Store) -> None:
+    old, new = store.model("ocr", "3.9", det_onnx=DET), store.model("ocr", "4.0", det_onnx=DET, rec_onnx=REC)
+    store.sync(old)
+    store.sync(new)
+    store.overwrite(store.root / "sets/ocr/4.0/det.onnx", b"rot")
+    served, store.origin.files = store.origin.files, {}
+    failure(store, new)
+    store.origin.files = served
     store.sync(new)
     assert (store.root / "sets/ocr/3.9/det.onnx").read_bytes() == DET
 
@@ -358,6 +372,19 @@ def test_a_version_that_a_running_container_mounts_is_not_removed(store: Store, 
     assert store.sync(store.model("ocr", "2", det_onnx=b"2"))["collected"] == ["sets/ocr/1"]
 
 
+def test_a_version_that_is_mounted_while_the_new_one_arrives_is_not_removed(store: Store, mounted: set[Path]) -> None:
+    store.keep = 1
+    store.sync(store.model("ocr", "1", det_onnx=b"1"))
+
+    def roll_back(name: str) -> None:
+        if name.startswith("fetch"):
+            mounted.add(store.root / "sets" / "ocr" / "1")
+
+    result = store.sync(store.model("ocr", "2", det_onnx=b"2"), step=roll_back)
+    assert store.versions("ocr") == ["1", "2"]
+    assert (result["collected"], result["kept_in_use"], result["bytes_freed"]) == ([], ["ocr/1"], 0)
+
+
 def test_other_models_in_the_store_are_left_alone(store: Store) -> None:
     store.keep = 1
     store.sync(store.model("ocr", "1", det_onnx=DET))
@@ -485,6 +512,32 @@ def test_a_symbolic_link_inside_the_store_is_never_written_through(store: Store,
     error = failure(store, store.model("ocr", "2", det_onnx=REC))
     assert error.kind == "store_damaged"
     assert str(store.root / place) in error.message
+
+
+def test_a_pipe_in_the_place_of_a_manifest_or_blob_holds_nobody_up(store: Store) -> None:
+    model = store.model("ocr", "1", det_onnx=DET)
+    store.sync(model)
+    for path in (store.root / "sets/ocr/1/manifest.json", store.layout.blob(sha256(DET))):
+        path.unlink()
+        os.mkfifo(path)
+    before = signal.signal(signal.SIGALRM, lambda *_frame: pytest.fail("waits for a writer"))
+    signal.alarm(5)
+    try:
+        store.sync(model, check=True)
+        store.sync(model)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert store.active("ocr") == {"det.onnx": DET}
+
+
+def test_two_first_syncs_may_make_the_same_directories(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.layout = Layout(root=store.root / "not" / "there" / "yet")
+    real = Path.exists
+    # the other one makes them right after this one has looked
+    monkeypatch.setattr(Path, "exists", lambda path: real(path) or path.mkdir(parents=True) is not None)
+    execute.prepare(store.layout, Ownership(uid=-1, gid=-1, file_mode=0o444))
+    assert store.layout.state.is_dir()
 
 
 def test_a_directory_in_the_place_of_the_current_link_is_not_removed(store: Store) -> None:
