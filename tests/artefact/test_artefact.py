@@ -10,7 +10,19 @@ from pathlib import Path
 
 from .conftest import ROOT, Installed
 
-NEVER_SHIPPED = (".venv", ".lab", ".git", ".ci", "reports", "build", "__pycache__")
+NEVER_SHIPPED = (
+    ".venv",
+    ".lab",
+    ".git",
+    ".ci",
+    "reports",
+    "build",
+    "lab",
+    "tests",
+    "molecule",
+    "examples",
+    "ansible.cfg",
+)
 
 # ansible-test fetches get-pip.py from a fixed address to fill its empty environments. Where that address cannot be
 # reached, the interpreter's own ensurepip does the same.
