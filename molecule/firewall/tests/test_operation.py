@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://trixie"]
@@ -70,8 +71,9 @@ def echo(session: subprocess.Popen[str], line: str) -> str:
     return session.stdout.readline().strip()
 
 
-def test_a_table_that_is_gone_is_found_and_mended(host: Host) -> None:
-    host.check_output("nft delete table inet drydock")
+@pytest.mark.parametrize("accident", ["flush table inet drydock", "delete table inet drydock"])
+def test_a_table_that_is_emptied_or_gone_cuts_nobody_off_and_is_found_and_mended(host: Host, accident: str) -> None:
+    host.check_output(f"nft {accident}")
     assert changed(converge(host, "--check")) == 1
     assert changed(converge(host)) == 1
 
