@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -79,7 +78,7 @@ def converge(tree: TreeSpec, *, check: bool, diff: bool, tools: transaction.Tool
     try:
         if not check:
             make_state_directory(folder)
-        with _locked(folder / "lock", timeout=tree.lock_timeout, shared=check):
+        with _lock.held(folder / "lock", timeout=tree.lock_timeout, shared=check):
             return _converge_locked(tree, journal, manifest, check=check, diff=diff, tools=tools)
     except OSError as error:
         raise os_failure(error) from error
@@ -104,15 +103,6 @@ def _converge_locked(
     elif plan.manifest != owned:
         _atomic.write_json(manifest, plan.manifest)
     return Outcome(result=_report(tree, plan, record, diff=diff), warnings=plan.warnings)
-
-
-@contextlib.contextmanager
-def _locked(path: Path, *, timeout: float, shared: bool) -> Iterator[None]:
-    if shared and not path.exists():  # check mode on a host where nothing ever ran
-        yield
-        return
-    with _lock.held(path, timeout=timeout, shared=shared):
-        yield
 
 
 def _refuse_foreign(tree: TreeSpec, manifest: Path) -> None:

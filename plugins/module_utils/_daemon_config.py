@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -114,7 +113,7 @@ def converge(wanted: Wanted, *, check: bool, tools: Tools | None = None) -> tupl
     try:
         if not check:
             make_state_directory(wanted.state_directory)
-        with _locked(wanted.state_directory / "lock", timeout=wanted.lock_timeout, shared=check):
+        with _lock.held(wanted.state_directory / "lock", timeout=wanted.lock_timeout, shared=check):
             return _converge_locked(wanted, check=check, tools=tools)
     except OSError as error:
         raise os_failure(error) from error
@@ -158,8 +157,13 @@ def make_plan(wanted: Wanted) -> Plan:
         old_owned=owned,
         shown_before=keys.render(document).decode("utf-8") if before is not None else "",
         shown_after=keys.render(merged).decode("utf-8"),
-        secrets=tuple(sorted(set(_CREDENTIALS.findall(old_text.decode("utf-8", "replace") + text.decode("utf-8"))))),
+        secrets=secrets_in(old_text.decode("utf-8", "replace") + text.decode("utf-8")),
     )
+
+
+def secrets_in(text: str) -> tuple[str, ...]:
+    """The passwords of URLs in a text."""
+    return tuple(sorted(set(_CREDENTIALS.findall(text))))
 
 
 def validate(text: bytes, wanted: Wanted, tools: Tools) -> str:
@@ -254,15 +258,6 @@ def _state_file(wanted: Wanted) -> Path:
 def _save_owned(path: Path, wanted: Wanted, owned: list[keys.Key]) -> None:
     value = {"schema": STATE_SCHEMA, "path": str(wanted.path), "keys": [list(key) for key in owned]}
     _atomic.write_json(path, value)
-
-
-@contextlib.contextmanager
-def _locked(path: Path, *, timeout: float, shared: bool) -> Iterator[None]:
-    if shared and not path.exists():  # check mode on a host where nothing ever ran
-        yield
-        return
-    with _lock.held(path, timeout=timeout, shared=shared):
-        yield
 
 
 def _write(path: Path, text: bytes, access: Access) -> None:

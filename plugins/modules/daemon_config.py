@@ -153,31 +153,43 @@ failure:
         - validator_timeout
 """
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.drydock.serving.plugins.module_utils._daemon_config import Wanted, converge, unchanged_result
+from ansible_collections.drydock.serving.plugins.module_utils._daemon_config import (
+    Wanted,
+    converge,
+    secrets_in,
+    unchanged_result,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._daemon_config_keys import parse_declared
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 
+SPEC: dict[str, dict[str, Any]] = {
+    "config": {"type": "dict", "required": True},
+    "name": {"type": "str", "default": "docker_engine"},
+    "path": {"type": "path", "default": "/etc/docker/daemon.json"},
+    "backup": {"type": "bool", "default": True},
+    "state_directory": {"type": "path", "default": "/var/lib/drydock/daemon_config"},
+    "timeout": {"type": "float", "default": 60},
+    "lock_timeout": {"type": "float", "default": 60},
+}
+
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "config": {"type": "dict", "required": True},
-            "name": {"type": "str", "default": "docker_engine"},
-            "path": {"type": "path", "default": "/etc/docker/daemon.json"},
-            "backup": {"type": "bool", "default": True},
-            "state_directory": {"type": "path", "default": "/var/lib/drydock/daemon_config"},
-            "timeout": {"type": "float", "default": 60},
-            "lock_timeout": {"type": "float", "default": 60},
-        },
-        supports_check_mode=True,
-    )
-    given = module.params
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    # Null is not given, as everywhere in Ansible; its own check would let it through.
+    given: dict[str, Any] = {
+        name: SPEC[name].get("default") if value is None else value for name, value in module.params.items()
+    }
+    module.no_log_values.update(secrets_in(json.dumps(given["config"], ensure_ascii=False, default=str)))
     result = unchanged_result(given["path"])
     try:
+        if given["config"] is None:
+            raise DrydockError("bad_input", "config: must be a mapping, found nothing; {} gives all keys back.")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", given["name"]):
             raise DrydockError("bad_input", f"name: {given['name']!r} may only have letters, digits, '-' and '_'.")
         wanted = Wanted(

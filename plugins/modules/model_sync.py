@@ -318,7 +318,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 
 
 def _bounds(params: dict[str, Any]) -> list[str]:
-    problems = []
+    problems = [] if params["models"] is not None else ["models: must be a list of models, found nothing"]
     if not Path(params["root"]).is_absolute():
         problems.append(f"root: {params['root']!r} is not an absolute path")
     if params["keep"] < 1:
@@ -370,8 +370,8 @@ def _id(kind: str, name: str, *, check: bool) -> int:
 def _secrets(params: dict[str, Any]) -> set[str]:
     """What addresses may carry that must not be printed, wherever Ansible repeats the arguments."""
     found = set()
-    for model in params["models"]:
-        for url in (url for file in model["files"] for url in file["urls"]):
+    for model in params["models"] or ():
+        for url in (str(url) for file in model["files"] or () for url in file["urls"] or ()):
             address, _mark, query = url.partition("?")
             user, at, _rest = address.partition("://")[2].partition("/")[0].rpartition("@")
             found |= {query, user, user.partition(":")[2]} if at else {query}
@@ -379,9 +379,16 @@ def _secrets(params: dict[str, Any]) -> set[str]:
     return {text for text in found if len(text) > 5}
 
 
+def _defaults_for_null(params: dict[str, Any]) -> dict[str, Any]:
+    """Null is not given, as everywhere in Ansible; its own check would let it through, whatever the type."""
+    return {
+        name: ARGUMENT_SPEC.get(name, {}).get("default") if value is None else value for name, value in params.items()
+    }
+
+
 def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> None:
     fail_with(_bounds(params))
-    models = parse_models(params["models"])
+    models = parse_models(params["models"] or ())
     ownership = Ownership(
         uid=_id("owner", params["owner"], check=check),
         gid=_id("group", params["group"], check=check),
@@ -408,12 +415,19 @@ def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> Non
     ).run(check=check)
 
 
+class _Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types
+    """Knows what must not be printed before ansible-core writes the arguments into the host's log."""
+
+    def _log_invocation(self) -> None:
+        self.no_log_values.update(_secrets(self.params))
+        super()._log_invocation()
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    module.no_log_values.update(_secrets(module.params))
+    module = _Module(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     result = empty_result()
     try:
-        _sync(module.params, result, check=module.check_mode)
+        _sync(_defaults_for_null(module.params), result, check=module.check_mode)
     except DrydockError as error:
         module.fail_json(**{**result, **error.as_result()})
     for item in result["quarantined"]:

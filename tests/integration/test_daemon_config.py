@@ -120,3 +120,10 @@ def test_a_password_in_a_url_shows_nowhere(host: Target) -> None:
     assert shown.rc == 0, shown.output
     assert "sesame-street" not in shown.output
     assert "sesame-street" in path(host).read_text(encoding="utf-8")
+
+
+def test_a_password_shows_neither_in_the_arguments_of_a_failure(host: Target) -> None:
+    failed = host.play("-vvv", config={"proxies": {"http-proxy": "http://user:sesame-street@proxy"}})
+    assert failed.result["failure"]["kind"] == "refused_by_engine"
+    assert '"invocation"' in failed.output
+    assert "sesame-street" not in failed.output

@@ -127,7 +127,7 @@ def fail_with(problems: Sequence[str]) -> None:
 
 
 def _parse_model(where: str, raw: Mapping[str, Any], problems: list[str]) -> ModelSpec:
-    name, version = str(raw.get("name")), str(raw.get("version"))
+    name, version = str(raw.get("name") or ""), str(raw.get("version") or "")
     if not _NAME.fullmatch(name):
         problems.append(
             f"{where}.name: {name!r} is not a name (letters, digits, '.', '_', '-'; at most 64; no leading sign)"
@@ -152,7 +152,7 @@ def _parse_model(where: str, raw: Mapping[str, Any], problems: list[str]) -> Mod
 
 
 def _parse_file(where: str, raw: Mapping[str, Any], problems: list[str]) -> FileSpec:
-    path = str(raw.get("path"))
+    path = str(raw.get("path") or "")
     wrong = check_path(path)
     if wrong:
         problems.append(f"{where}.path: {path!r} {wrong}")

@@ -52,6 +52,11 @@ def test_readers_share_and_a_writer_waits_for_them(tmp_path: Path) -> None:
         pass
 
 
+def test_a_reader_where_nothing_ever_ran_holds_nothing_and_makes_nothing(tmp_path: Path) -> None:
+    with _lock.held(tmp_path / "state" / "lock", timeout=0, shared=True):
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:

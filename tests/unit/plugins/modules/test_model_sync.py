@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result
 from ansible_collections.drydock.serving.plugins.modules import model_sync
@@ -47,6 +49,21 @@ def test_a_value_out_of_bounds_is_named(name: str, value: object, says: str) -> 
     assert says in problem
 
 
+def test_null_is_the_same_as_not_given() -> None:
+    nulls = dict.fromkeys(set(model_sync.ARGUMENT_SPEC) - {"models"})
+    assert model_sync._defaults_for_null({**nulls, "models": []}) == params()
+
+
+@pytest.mark.parametrize("models", [None, [{"name": None, "version": None, "files": None}]])
+def test_null_for_what_must_be_given_is_named(models: object) -> None:
+    given = model_sync._defaults_for_null({**params(), "models": models})
+    assert model_sync._secrets(given) == set()
+    with pytest.raises(DrydockError) as caught:
+        model_sync._sync(given, empty_result(), check=True)
+    assert caught.value.kind == "invalid_input"
+    assert "models" in caught.value.message
+
+
 def test_an_owner_is_a_name_or_a_number() -> None:
     assert model_sync._id("owner", "root", check=False) == 0
     assert model_sync._id("group", "10001", check=False) == 10001
@@ -67,6 +84,19 @@ def test_what_addresses_carry_in_secret_is_hidden_everywhere() -> None:
     ]
     found = model_sync._secrets(params(models=[{"files": [{"urls": urls}]}]))
     assert found == {"X-Signature=abc", "me:passw0rd", "passw0rd"}
+
+
+def test_nor_does_the_hosts_own_log_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "log", lambda _self, msg, log_args: logged.append(f"{msg} {log_args}"))
+    url = "https://a.example/m?X-Signature=abc"
+    with (
+        patch_module_args({"models": [{"name": "m", "version": "1", "files": [{"path": "m", "urls": [url]}]}]}),
+        pytest.raises(SystemExit),
+    ):
+        model_sync.main()  # refused, as there is no digest
+    assert "a.example" in "".join(logged)
+    assert "X-Signature=abc" not in "".join(logged)
 
 
 def test_the_documentation_says_what_the_specification_does() -> None:
