@@ -87,3 +87,21 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
         no_digest(values)
 
     assert "The stack has 2 problems" in preflight(tmp_path, spoil)[1]
+
+
+def test_an_inventory_without_the_group_is_no_success(tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("all: {hosts: {db-1: {}}}\n")
+    result = subprocess.run(
+        [str(ROOT / ".venv" / "bin" / "ansible-playbook"), "-i", str(inventory), "site.yml"],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode != 0
+    assert "No host matches 'drydock', so nothing would be deployed." in " ".join(
+        (result.stdout + result.stderr).split()
+    )
