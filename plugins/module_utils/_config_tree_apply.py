@@ -69,7 +69,7 @@ def apply(
         _stage(plan.files, record.data["files"], tools)
         _validate(plan.files, record.data["files"], timeout, tools)
         _put_in_place(plan.files, record.data["files"], tools)
-        _check_tree(checks, timeout, tools)
+        _check_tree(checks, timeout, tools, hidden=any(change.hidden for change in plan.files))
         record = journal.commit(record)
     except BaseException:
         undo(record, journal, tools)
@@ -296,18 +296,19 @@ def _put_in_place(changes: Sequence[FileChange], entries: Sequence[Mapping[str, 
     _sync(touched)
 
 
-def _check_tree(checks: Sequence[Sequence[str]], timeout: float, tools: Tools) -> None:
+def _check_tree(checks: Sequence[Sequence[str]], timeout: float, tools: Tools, *, hidden: bool) -> None:
     for argv in checks:
         verdict = tools.ask(argv, timeout)
         tools.reached(f"checked by {argv[0]}")
         if verdict.rc != 0:
+            output = "(not shown: a file that changes has no_log)" if hidden else verdict.said
             raise DrydockError(
                 "check_failed",
                 f"{' '.join(argv)} refused the whole (exit {verdict.rc}); every old file is back in its place. "
-                f"It said: {verdict.said or '(nothing)'}",
+                f"It said: {output or '(nothing)'}",
                 argv=list(argv),
                 rc=verdict.rc,
-                output=verdict.said,
+                output=output,
             )
 
 

@@ -21,6 +21,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import (
     Access,
     FileState,
+    make_parents,
     make_state_directory,
     os_failure,
     read_file,
@@ -203,7 +204,7 @@ def execute(wanted: Wanted, plan: Plan, tools: Tools) -> str:
     if plan.changes:
         if claimed != list(plan.old_owned):
             _save_owned(state, wanted, claimed)
-        wanted.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        make_parents(wanted.path)
         _remove_leftovers(wanted.path)
         if wanted.backup and plan.before is not None:
             backup = _back_up(wanted.path, plan.before, tools.now())

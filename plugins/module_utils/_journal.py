@@ -3,11 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a transaction writes down before it acts, so that whoever comes next can finish or undo it.
 
-One small JSON file: ``{"schema": 1, "operation": ..., "state": "open" | "committed", "started": ..., "steps": [...],
+One small JSON file: ``{"schema": 1, "operation": ..., "state": "open" | "committed", "started": ...,
 "data": {...}}``. Every write is whole and synced (see ``_atomic``). The rule for its users:
 
 * ``begin`` with everything an undo needs, before the first change;
-* ``step`` after (or before) each change whose having happened cannot be seen on the host itself;
 * ``commit`` when the new state is complete: before it the next run undoes, after it the next run only tidies up;
 * ``clear`` last. No file means nothing is under way.
 
@@ -35,7 +34,6 @@ class Record:
 
     :param operation: which kind of transaction it is; a reader refuses one it does not know.
     :param started: when it began, in seconds since the epoch.
-    :param steps: names of the steps done so far, in order.
     :param data: what the transaction needs to finish or undo; plain JSON values, no secret.
     """
 
@@ -43,7 +41,6 @@ class Record:
     state: str
     started: float
     data: dict[str, Any]
-    steps: tuple[str, ...] = ()
 
 
 class Journal:
@@ -70,7 +67,6 @@ class Journal:
                     state=value["state"],
                     started=float(value["started"]),
                     data=dict(value["data"]),
-                    steps=tuple(value["steps"]),
                 )
         except (ValueError, KeyError, TypeError) as error:
             raise DrydockError(
@@ -89,10 +85,6 @@ class Journal:
     def begin(self, operation: str, data: dict[str, Any], *, now: float) -> Record:
         """Write down what is about to happen; durable when this returns."""
         return self._write(Record(operation=operation, state=OPEN, started=now, data=data))
-
-    def step(self, record: Record, name: str) -> Record:
-        """Note one more step as done."""
-        return self._write(replace(record, steps=(*record.steps, name)))
 
     def commit(self, record: Record) -> Record:
         """Declare the new state complete."""
@@ -114,7 +106,6 @@ class Journal:
                 "operation": record.operation,
                 "state": record.state,
                 "started": record.started,
-                "steps": list(record.steps),
                 "data": record.data,
             },
         )

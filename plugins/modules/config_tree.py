@@ -92,7 +92,10 @@ options:
         elements: str
         default: []
       no_log:
-        description: Keep the content out of diff, result, messages and logs. What its reader says is not shown either.
+        description:
+          - Keep the content out of diff, result, messages and logs. What its reader says is not shown either, nor what
+            O(checks) say of a change it is part of.
+          - No fingerprint is kept of it either. So one that is no longer declared is removed even if someone edited it.
         type: bool
         default: false
       backup:

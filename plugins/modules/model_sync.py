@@ -66,7 +66,9 @@ options:
               - A file without a size is refused, because room on disk is promised before the first byte is fetched.
             type: int
   owner:
-    description: Name or number of the user who owns blobs and sets.
+    description:
+      - Name or number of the user who owns blobs and sets.
+      - An owner can change the files. What serves the models should run as somebody else.
     type: str
     default: root
   group:
@@ -264,9 +266,7 @@ failure:
       returned: when a file could not be fetched
 """
 
-import grp
 import os
-import pwd
 import re
 import time
 from pathlib import Path
@@ -275,6 +275,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.drydock.serving.plugins.module_utils._download import Downloader
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._file_state import gid_of, resolve_owner, uid_of
 from ansible_collections.drydock.serving.plugins.module_utils._http import HttpSettings, WebTransport, check_headers
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import Wishes
@@ -352,19 +353,15 @@ def _headers(params: dict[str, Any]) -> dict[str, str]:
 
 def _id(kind: str, name: str, *, check: bool) -> int:
     """The number of a user or group; -1 in check mode where an earlier task would only make it."""
-    if name.isascii() and name.isdigit():
-        return int(name)
-    try:
-        return pwd.getpwnam(name).pw_uid if kind == "owner" else grp.getgrnam(name).gr_gid
-    except KeyError:
-        if check:
-            return -1
-        what = "user" if kind == "owner" else "group"
-        raise DrydockError(
-            "invalid_input",
-            f"{kind}: there is no {what} {name!r} on this host. Nothing was touched. "
-            "Next step: create it before this task, or give a number.",
-        ) from None
+    number = resolve_owner(name, lookup=uid_of if kind == "owner" else gid_of)
+    if number is not None or check:
+        return -1 if number is None else number
+    what = "user" if kind == "owner" else "group"
+    raise DrydockError(
+        "invalid_input",
+        f"{kind}: there is no {what} {name!r} on this host. Nothing was touched. "
+        "Next step: create it before this task, or give a number.",
+    )
 
 
 def _secrets(params: dict[str, Any]) -> set[str]:

@@ -117,7 +117,8 @@ class Executor:
             self._own(plan)
         finally:
             self._step("save receipts")
-            save_receipts(self._layout.receipts, self._receipts)
+            with contextlib.suppress(OSError):  # without them the next run hashes; never let that hide a failure
+                save_receipts(self._layout.receipts, self._receipts)
 
     def _quarantine(self, digest: str, found: str) -> None:
         self._step(f"quarantine {digest}")

@@ -173,6 +173,15 @@ def test_a_failing_check_of_the_whole_puts_the_very_same_files_back(tmp_path: Pa
     assert not list(tmp_path.rglob("*.journal"))
 
 
+def test_a_check_of_the_whole_that_quotes_a_secret_file_is_not_repeated(tmp_path: Path) -> None:
+    wanted = tree(tmp_path, file(tmp_path / "a", SECRET, no_log=True), checks=(("nginx", "-t"),))
+    with pytest.raises(DrydockError) as caught:
+        run(wanted, tools=helpers.answers(1, f'unknown directive "{SECRET}"'))
+    assert caught.value.kind == "check_failed"
+    assert SECRET not in json.dumps(caught.value.as_result())
+    assert "no_log" in caught.value.message
+
+
 def test_checks_see_the_new_files_and_are_not_run_when_nothing_changed(tmp_path: Path) -> None:
     seen: list[str] = []
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -118,6 +119,15 @@ def test_a_first_run_on_a_bare_host_creates_the_file(tmp_path: Path) -> None:
     assert run(tmp_path, {"debug": True})["backup"] == ""
     assert content(tmp_path) == {"debug": True}
     assert (tmp_path / "docker" / "daemon.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_directory_made_on_the_way_is_passable_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        run(tmp_path, {"debug": True})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "docker").stat().st_mode & 0o777 == 0o755
 
 
 def test_a_key_no_longer_declared_goes_and_foreign_ones_stay(host: Path) -> None:

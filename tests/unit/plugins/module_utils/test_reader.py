@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils import _reader
@@ -19,10 +21,13 @@ def test_both_streams_and_the_exit_status_come_back() -> None:
     assert set(verdict.output.split()) == {"out", "err"}
 
 
-def test_a_reader_that_hangs_is_ended_with_its_children() -> None:
+def test_a_reader_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     with pytest.raises(DrydockError) as caught:
-        _reader.ask(["sh", "-c", "sleep 60 & sleep 60"], 0.2)
+        _reader.ask(["sh", "-c", f"sleep 60 & echo $! > {tmp_path}/child; sleep 60"], 1)
     assert caught.value.kind == "validator_timeout"
+    child = Path("/proc") / (tmp_path / "child").read_text().strip() / "stat"
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        assert child.read_text().split(") ")[1].startswith(("Z", "X"))  # dead, and perhaps not yet fetched
 
 
 def test_a_child_that_got_away_does_not_hold_up_the_answer() -> None:

@@ -569,6 +569,18 @@ def test_a_refusal_of_the_operating_system_is_a_failure_with_a_next_step(
     assert "Next step" in error.message
 
 
+def test_receipts_that_cannot_be_kept_do_not_hide_why_a_run_failed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    model = store.model("ocr", "1", det_onnx=DET)
+    store.origin.files = dict.fromkeys(store.origin.files, b"x" * len(DET))
+    monkeypatch.setattr(execute, "save_receipts", refuse)
+    assert failure(store, model).kind == "checksum_mismatch"
+
+
 def _stop_at(count: int, steps: list[str]) -> Callable[[str], None]:
     def step(name: str) -> None:
         if len(steps) == count:
