@@ -6,6 +6,8 @@ SHELL := /bin/bash
 
 PYTHON ?= python3.11
 VENV := .venv
+# How many tests run at once. Each Molecule scenario has hosts of its own.
+WORKERS ?= 2
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -81,11 +83,11 @@ integration: setup-dev ## modules against real local servers; the artefact; ansi
 
 .PHONY: molecule
 molecule: lab-up setup-dev ## every scenario
-	pytest tests/molecule
+	pytest --numprocesses $(WORKERS) tests/molecule
 
 .PHONY: test
 test: lint ## everything CI runs
-	pytest
+	pytest --numprocesses $(WORKERS) --dist loadgroup
 
 .PHONY: bench
 bench: $(patsubst benchmarks/%/run.py,bench-%,$(wildcard benchmarks/*/run.py)) ## every benchmark; each alone: make bench-<name>

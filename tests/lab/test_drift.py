@@ -15,7 +15,8 @@ import pytest
 
 from .conftest import HOST, Playbook, Run
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+# One host, so one worker: these tests change it and look at it in turn.
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.xdist_group("lab-1")]
 
 DROP_IN = "/etc/ssh/sshd_config.d/10-drydock.conf"
 MODEL = "/var/lib/drydock/models/sets/ocr/4.0/cls.onnx"
