@@ -36,8 +36,7 @@ def look(playbook: Playbook, reports: Path, *arguments: str) -> tuple[Run, dict[
 def drifted(deployed: Run, host: Any) -> None:
     """A host on which somebody edited, deleted, damaged and stopped something."""
     host.check_output(f"echo 'PermitRootLogin yes' >> {DROP_IN}")
-    # Emptying the table would leave its policy "drop" without the rule that lets SSH in; without the table all is open.
-    host.check_output("nft delete table inet drydock")
+    host.check_output("nft flush table inet drydock")
     host.check_output(f"printf X | dd of={MODEL} bs=1 seek=1000 conv=notrunc status=none")
     host.check_output(f"docker stop {CONTAINER}")
 
@@ -68,7 +67,7 @@ def test_an_edit_is_shown_as_a_diff(report: tuple[Run, dict[str, Any]]) -> None:
 
 def test_looking_changes_nothing(report: tuple[Run, dict[str, Any]], host: Any) -> None:
     assert "PermitRootLogin yes" in host.check_output(f"cat {DROP_IN}")
-    assert host.run("nft list table inet drydock").rc != 0
+    assert "accept comment" not in host.check_output("nft list table inet drydock")
     assert host.check_output(f"docker inspect --format '{{{{.State.Running}}}}' {CONTAINER}") == "false"
 
 
