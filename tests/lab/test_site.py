@@ -122,6 +122,14 @@ def test_the_firewall_tag_acts_on_the_firewall_only_and_restarts_nothing(
     print(f"--tags firewall: {run.seconds:.0f} s, {len(run.tasks)} tasks")  # noqa: T201 - the figure for the reader
 
 
+@pytest.mark.parametrize("tag", ["preflight", "host", "hardening", "engine", "models", "edge", "stack", "verify"])
+def test_each_tag_works_alone(tag: str, deployed: Run, playbook: Playbook) -> None:
+    run = playbook("site.yml", "--tags", tag)
+    assert run.code == 0, run.output[-8000:]
+    assert run.recap()["changed"] == 0, run.output[-8000:]
+    assert run.recap()["ok"] >= 2, run.output[-8000:]
+
+
 def test_no_container_shows_a_secret_when_inspected(host: Any) -> None:
     values = set(host.check_output("find /etc/ocr/secrets -type f -exec cat {} + | tr -s '\\n' '\\n'").split())
     assert values, "the deployment made no secret at all"
