@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+
 OPEN, CLOSED, FILTERED = "open", "closed", "filtered"
 MAX_SOCKETS = 32
 _REFUSED = frozenset({errno.ECONNREFUSED, errno.ECONNRESET})
@@ -37,10 +39,20 @@ class Answer:
 
 
 def connect(host: str, port: int, timeout: float) -> str:
-    """Try once. Nothing is sent."""
+    """Try once. Nothing is sent.
+
+    :raises DrydockError: ``unknown_host``; a name that nothing answers to says nothing about ports.
+    """
     try:
         with socket.create_connection((host, port), timeout=timeout):
             return OPEN
+    except socket.gaierror as error:
+        raise DrydockError(
+            "unknown_host",
+            f"{host} is not an address and no name that is known here ({error.strerror}). No port was looked at. Check "
+            "the host's address in the inventory and the DNS of the machine that looks.",
+            host=host,
+        ) from error
     except OSError as error:
         return CLOSED if error.errno in _REFUSED else FILTERED
 
@@ -53,10 +65,19 @@ def probe_ports(
     timeout: float,
     attempt: Connect = connect,
 ) -> list[Answer]:
-    """Look at every port once, in the order of their numbers. A port in both lists is expected to be open."""
+    """Look at every port once, in the order of their numbers. A port in both lists is expected to be open.
+
+    :raises DrydockError: ``unknown_host``, and ``invalid_arguments`` for what could only seem closed.
+    """
     wanted = dict.fromkeys(expect_closed, CLOSED)
     wanted.update(dict.fromkeys(expect_open, OPEN))
     ports = sorted(wanted)
+    strange = [port for port in ports if not 1 <= port <= 65535]
+    if strange or not timeout > 0:
+        found = f"the port {strange[0]}" if strange else f"a timeout of {timeout:g} s"
+        raise DrydockError(
+            "invalid_arguments", f"Expected ports from 1 to 65535 and a timeout above 0 s, found {found}."
+        )
     if not ports:
         return []
     with ThreadPoolExecutor(max_workers=min(MAX_SOCKETS, len(ports))) as pool:

@@ -79,12 +79,14 @@ ports:
       description: Whether it is as expected.
       type: bool
 failure:
-  description: Why it failed. RV(ignore:kind) is V(unexpected_ports).
+  description:
+    - Why it failed. RV(ignore:kind) is one of V(invalid_arguments), V(unexpected_ports), V(unknown_host).
   returned: failure
   type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._port_probe import probe_ports, sentences
 
 
@@ -99,9 +101,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    answers = probe_ports(
-        params["host"], expect_open=params["open"], expect_closed=params["closed"], timeout=params["timeout"]
-    )
+    try:
+        answers = probe_ports(
+            params["host"], expect_open=params["open"], expect_closed=params["closed"], timeout=params["timeout"]
+        )
+    except DrydockError as error:
+        module.fail_json(changed=False, ports=[], **error.as_result())
     wrong = sentences(params["host"], answers)
     result = {"changed": False, "ports": [answer.as_dict() for answer in answers]}
     if wrong:

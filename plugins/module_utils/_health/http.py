@@ -66,6 +66,8 @@ def probe_http(spec: HttpSpec, timeout: float) -> Observation:
                 status = response.status_code
         except (requests.exceptions.RequestException, OSError) as error:
             return Observation(ok=False, summary=f"{without_credentials(spec.url)}: {_reason(error, timeout)}")
+        except ValueError as error:  # of urllib3 and http.client; their texts may hold what was to be sent
+            return Observation(ok=False, summary=f"the request cannot be sent ({type(error).__name__})", final=True)
     return _judge(spec, status=status, body=body, timeout=timeout, elapsed=time.monotonic() - started)
 
 
@@ -133,6 +135,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _reason(error: BaseException, timeout: float) -> str:
     """The plain cause inside the wrappers that requests and urllib3 put around it."""
+    if type(error).__name__ == "InvalidHeader":  # its text holds the value, which may be a token
+        return "a header cannot be sent: its value begins with a space or holds a line break"
     for item in _chain(error):
         if isinstance(item, ssl.SSLCertVerificationError):
             return f"TLS certificate refused: {item.verify_message}"

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec
 
 EXCERPT_CHARS = 300
+_INDEX = re.compile(r"-?[0-9]{1,9}")
 
 
 class _Missing:
@@ -33,7 +35,7 @@ def lookup(document: Any, path: str) -> Any:
     for part in path.split("."):
         if isinstance(value, dict) and part in value:
             value = value[part]
-        elif isinstance(value, list) and part.lstrip("-").isdigit() and -len(value) <= int(part) < len(value):
+        elif isinstance(value, list) and _INDEX.fullmatch(part) and -len(value) <= int(part) < len(value):
             value = value[int(part)]
         else:
             return MISSING

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Union
+from urllib.parse import urlsplit
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 
@@ -96,18 +97,25 @@ class Observation:
 def parse_target(raw: Mapping[str, Any], *, interval: float, successes: int) -> Target:
     """Build a target from the module's (already coerced) suboptions.
 
-    :raises DrydockError: ``invalid_target`` when a body file cannot be read.
+    :raises DrydockError: ``invalid_target`` when a body file or the URL cannot be read, or nothing would be asked.
     """
+    wanted = successes if raw.get("successes") is None else raw["successes"]
+    if wanted < 1:
+        raise DrydockError("invalid_target", f"Target {raw['name']}: successes has to be at least 1, found {wanted}.")
     return Target(
         name=raw["name"],
         spec=_SPECS[raw["type"]](raw),
         interval=interval if raw.get("interval") is None else raw["interval"],
         timeout=raw["timeout"],
-        successes=successes if raw.get("successes") is None else raw["successes"],
+        successes=wanted,
     )
 
 
 def _http(raw: Mapping[str, Any]) -> HttpSpec:
+    try:
+        _port = urlsplit(raw["url"]).port
+    except ValueError as error:
+        raise DrydockError("invalid_target", f"Target {raw['name']}: the URL cannot be read: {error}.") from error
     return HttpSpec(
         url=raw["url"],
         method=raw["method"].upper(),

@@ -100,6 +100,17 @@ class Compose:
                 "up_failed", f"{', '.join(services)} could not be restarted: {done.tail()}", project=self._project
             )
 
+    def down(self, *, timeout: float) -> None:
+        """Remove the containers; nothing in the stack needs this project any more. Data lies outside of them."""
+        done = self.run("down", "--remove-orphans", timeout=timeout)
+        if not done.ok:
+            raise DrydockError(
+                "up_failed",
+                f"The containers of the project {self._project}, which the stack no longer has, could not be removed: "
+                f"{done.tail()}",
+                project=self._project,
+            )
+
     def stop(self, *, timeout: float) -> None:
         """Stop the containers and keep them: they are evidence."""
         self.run("stop", timeout=timeout)

@@ -18,6 +18,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._secrets import Se
 
 BASE = "base"
 COLOUR = "blue"
+PARTS = (BASE, COLOUR)  # in the order they are brought up
 COMPOSE = "compose.yaml"
 
 
@@ -86,7 +87,7 @@ class Desired:
     def parts(self) -> tuple[str, ...]:
         """The parts that have containers, in the order they are brought up."""
         used = {unit.part for unit in self.units}
-        return tuple(part for part in (BASE, COLOUR) if part in used)
+        return tuple(part for part in PARTS if part in used)
 
     @property
     def images(self) -> dict[str, str]:

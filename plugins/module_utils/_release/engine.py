@@ -108,6 +108,16 @@ class Engine:
         rows = [line.split("\t") for line in done.out.splitlines() if line.strip()]
         return OK, [Live(*row) for row in rows if len(row) == 6]
 
+    def foreign(self, stack: str, projects: Iterable[str]) -> list[str]:
+        """Containers in these Compose projects that are not the stack's. Compose would replace or remove them."""
+        form = f'{{{{.Names}}}}\t{{{{.Label "com.docker.compose.project"}}}}\t{{{{.Label "{STACK_LABEL}"}}}}'
+        done = self._runner.run(
+            ["docker", "ps", "--all", "--filter", "label=com.docker.compose.project", "--format", form]
+        )
+        rows = [line.split("\t") for line in done.out.splitlines() if line.count("\t") == 2]
+        wanted = set(projects)
+        return sorted(name for name, project, label in rows if project in wanted and label != stack)
+
     def inspect(self, container: str) -> Mapping[str, Any] | None:
         """Everything about one container; None when there is none of that name."""
         done = self._runner.run(["docker", "inspect", "--type", "container", container])

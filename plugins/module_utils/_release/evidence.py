@@ -49,9 +49,19 @@ class Redactor:
             text = pattern.sub(lambda match: match.group("keep") + REDACTED, text)
         return text
 
+    def data(self, value: Any) -> Any:
+        """JSON data with every text in it redacted. By text: inside JSON a value may also be syntax (1000, null)."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {str(key): self.data(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.data(item) for item in value]
+        return value
+
     def inspection(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """An inspection without the values of environment variables."""
-        copy: dict[str, Any] = json.loads(self.known(json.dumps(raw)))
+        copy: dict[str, Any] = self.data(raw)
         config = copy.get("Config") or {}
         config["Env"] = [f"{entry.partition('=')[0]}={REDACTED}" for entry in config.get("Env") or []]
         return copy
@@ -73,20 +83,22 @@ def collect(
     redactor: Redactor,
     failure: Mapping[str, Any],
 ) -> None:
-    """Write the evidence of a failed release. Parts that cannot be had are left out; the failure itself never is."""
+    """Write the evidence of a failed release. The failure itself first; the rest as far as it can be had.
+
+    :raises OSError: the disk takes no more.
+    :raises DrydockError: the engine does not answer any more.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(folder / "failure.json", redactor.known(json.dumps(failure, indent=2, sort_keys=True, default=str)))
-    for part, compose in composes.items():
-        if not release.is_dir():
-            continue
+    _write(folder / "failure.json", json.dumps(redactor.data(failure), indent=2, sort_keys=True, default=str))
+    inspections = [engine.inspect(unit.container) for unit in desired.units]
+    found = [redactor.inspection(item) for item in inspections if item is not None]
+    _write(folder / "inspect.json", json.dumps(found, indent=2, sort_keys=True))
+    for part, compose in composes.items() if release.is_dir() else ():
         _write(folder / f"{part}-ps.txt", redactor.text(compose.run("ps", "--all").out))
         for unit in desired.of(part):
             text = last_words(compose, unit.name, redactor, lines=LOG_LINES)
             if text:
                 _write(folder / f"{unit.name}.log", text)
-    inspections = [engine.inspect(unit.container) for unit in desired.units]
-    found = [redactor.inspection(item) for item in inspections if item is not None]
-    _write(folder / "inspect.json", json.dumps(found, indent=2, sort_keys=True))
 
 
 def _write(path: Path, text: str) -> None:

@@ -19,12 +19,14 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.layout im
 
 @contextlib.contextmanager
 def lease(layout: Layout, owner: Mapping[str, Any]) -> Iterator[None]:
-    """Hold the stack for one run. A dead owner's lease is taken over: the kernel has already freed its lock.
+    """Hold the stack for one run. A dead owner's lease is taken over: the kernel frees its lock
+    when the last program that it started has ended.
 
     :param owner: ``actor``, ``since`` and ``doing``, told to whoever finds the stack taken.
     :raises DrydockError: ``locked``.
     """
     descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.set_inheritable(descriptor, True)  # see SubprocessRunner
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -49,6 +51,6 @@ def _taken(layout: Layout) -> DrydockError:
         f"Another run is working on this stack: {owner.get('actor', 'unknown')}, since "
         f"{owner.get('since', 'unknown')}, process {owner.get('pid', 'unknown')} on the host, doing: "
         f"{owner.get('doing', 'unknown')}. Wait for it to end and run again; the lock goes away by itself when that "
-        "process ends.",
+        "process and what it started have ended.",
         owner=owner,
     )

@@ -104,7 +104,7 @@ def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may
         engine=status,
         current=current,
         journal=journal,
-        pulls=_pulls(desired, engine) if kind == RELEASE and status == engines.OK else (),
+        pulls=_pulls(desired, engine) if kind != NONE and status == engines.OK else (),
         restarts=_restarts(desired, secrets, live) if kind == REPAIR else (),
     )
 

@@ -12,13 +12,18 @@ from typing import Any, Callable
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Clock
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
-from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import Plan, make_plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import HARMLESS, Options, Transaction
+from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import (
+    HARMLESS,
+    Options,
+    Transaction,
+    host_error,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 
 
@@ -64,12 +69,29 @@ def run(
 
     :raises DrydockError: with the kinds of the steps, ``locked``, ``engine_missing`` and ``engine_unreachable``.
     """
+    try:
+        _run(desired, given, options, host, check_mode=check_mode, result=result)
+    except OSError as error:  # outside of the transaction: making the skeleton, the lease, recovery
+        result["changed"] = False
+        raise host_error(error, "prepare") from error
+
+
+def _run(
+    desired: Desired,
+    given: Mapping[str, str],
+    options: Options,
+    host: Host,
+    *,
+    check_mode: bool,
+    result: dict[str, Any],
+) -> None:
     plan = make_plan(desired, given, host.engine, may_write=not check_mode)
     _tell(result, plan)
     if check_mode or not plan.changed:
         return
     result["changed"] = False  # until something is
     _require_engine(plan)
+    _refuse_foreign(desired, host.engine)
     desired.layout.make()
     owner = {"actor": options.actor, "since": options.started, "doing": f"release {options.identity}"}
     with lease(desired.layout, owner):
@@ -80,6 +102,17 @@ def run(
         result["changed"] = bool(settled) or plan.changed
         if plan.changed:
             _execute(plan, options, host, result)
+
+
+def _refuse_foreign(desired: Desired, engine: Engine) -> None:
+    found = engine.foreign(desired.name, [desired.project(part) for part in PARTS])
+    if found:
+        raise DrydockError(
+            "project_foreign",
+            f"Compose projects that this stack would use hold containers that are not its own: {', '.join(found)}. "
+            "They were not touched. Rename the stack or that project, or remove those containers, then run again.",
+            containers=found,
+        )
 
 
 def _execute(plan: Plan, options: Options, host: Host, result: dict[str, Any]) -> None:

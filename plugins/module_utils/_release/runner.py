@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,21 +54,29 @@ class Runner(Protocol):
 
 
 class SubprocessRunner:
-    """Runs programs for real."""
+    """Runs programs for real.
+
+    They inherit the descriptor of the lease, so a stack stays taken while a program of a killed run still works on it.
+    A program that takes too long ends with its children: `docker compose` is a child of `docker`.
+    """
 
     def run(self, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 list(argv),
-                check=False,
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=timeout,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env={**os.environ, **ENVIRONMENT},
+                start_new_session=True,
+                close_fds=False,  # Python's own descriptors are not inheritable; the lease's is, on purpose
             )
         except FileNotFoundError:
             return Completed(argv=tuple(argv), code=NOT_FOUND, err=f"{argv[0]}: not found")
+        try:
+            out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
+            _end(process)
             raise DrydockError(
                 "timed_out",
                 f"`{' '.join(argv[:6])} …` did not end within {timeout:g} s and was stopped. The engine may be "
@@ -74,7 +84,16 @@ class SubprocessRunner:
             ) from error
         return Completed(
             argv=tuple(argv),
-            code=done.returncode,
-            out=done.stdout.decode("utf-8", "replace"),
-            err=done.stderr.decode("utf-8", "replace"),
+            code=process.returncode,
+            out=out.decode("utf-8", "replace"),
+            err=err.decode("utf-8", "replace"),
         )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()

@@ -13,7 +13,7 @@ import errno
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
 
@@ -32,7 +32,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.compose i
     Compose,
     variables_text,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, Unit, sha256
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, PARTS, Unit, sha256
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor, collect, last_words
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import (
@@ -72,7 +72,7 @@ RELEASE_STEPS = (
     "switch",
     "prune",
 )
-REPAIR_STEPS = ("secrets", "data", "base", "services", "healthy", "prune")
+REPAIR_STEPS = ("images", "secrets", "data", "base", "services", "healthy", "confirm", "prune")
 HARMLESS = frozenset({"room", "stage", "check", "images", "place"})
 PROVEN = frozenset({"switch", "prune"})
 LAST_WORDS = 4  # lines of each unhealthy container's log in the message
@@ -149,7 +149,7 @@ class Transaction:
             for step in self.steps:
                 self._take(step)
         except OSError as error:
-            raise self._failed(step, _host_error(error, step)) from error
+            raise self._failed(step, host_error(error, step)) from error
         except Exception as error:
             failure = self._failed(step, error if isinstance(error, DrydockError) else None)
             if isinstance(error, DrydockError):
@@ -225,10 +225,26 @@ class Transaction:
         for part in self._desired.parts:
             if part != BASE:
                 self._up(part)
+        for part, folder in self._recorded_parts():
+            if part not in self._desired.parts:
+                self._compose(part, folder).down(timeout=UP_EXTRA)
 
     def _step_healthy(self) -> None:
         self._wait(self._desired.units)
         self.outcome.health = self._report.as_list() if self._report else []
+
+    def _step_confirm(self) -> None:
+        """Another version of Compose hashes the same file otherwise; what it has just made is what was released."""
+        record = self._plan.current
+        hashes = self._config_hashes()
+        if record is None or not hashes:
+            return
+        containers = {
+            name: {**item, "config_hash": hashes.get(name, item.get("config_hash", ""))}
+            for name, item in record.containers.items()
+        }
+        if containers != record.containers:
+            write_json(self._folder / RECORD, replace(record, containers=containers).as_dict(), mode=0o640)
 
     def _step_record(self) -> None:
         write_json(self._folder / RECORD, self._record().as_dict(), mode=0o640)
@@ -247,6 +263,12 @@ class Transaction:
     def _compose(self, part: str, folder: Path) -> Compose:
         return Compose(self._runner, project=self._desired.project(part), folder=folder / part)
 
+    def _recorded_parts(self) -> list[tuple[str, Path]]:
+        """The parts of the release that served before, with the folder of each release."""
+        record = self._plan.current
+        used = {item["part"] for item in record.containers.values()} if record else set()
+        return [(part, self._layout.release(record.identity)) for part in PARTS if record and part in used]
+
     def _up(self, part: str) -> None:
         if part not in self._desired.parts:
             return
@@ -263,9 +285,14 @@ class Transaction:
         if not self._report.ok:
             raise self._report.error()
 
-    def _record(self) -> Record:
+    def _config_hashes(self) -> dict[str, str]:
         _status, live = self._engine.containers(self._desired.name)
-        hashes = {(item.project, item.service): item.config_hash for item in live}
+        found = {(item.project, item.service): item.config_hash for item in live}
+        places = {unit.name: (unit.project, unit.name) for unit in self._desired.units}
+        return {name: found[place] for name, place in places.items() if place in found}
+
+    def _record(self) -> Record:
+        hashes = self._config_hashes()
         resolved = self._engine.images(self._desired.images.values())
         folders = {unit.name: self._desired.config_dir(unit) for unit in self._desired.units}
         return Record(
@@ -280,7 +307,7 @@ class Transaction:
                     "part": unit.part,
                     "name": unit.container,
                     "url": unit.url or "",
-                    "config_hash": hashes.get((unit.project, unit.name), ""),
+                    "config_hash": hashes.get(unit.name, ""),
                 }
                 for unit in self._desired.units
             },
@@ -303,24 +330,33 @@ class Transaction:
     def _failed(self, step: str, error: DrydockError | None) -> DrydockError:
         """Undo, keep the evidence, and say what happened to what served before."""
         error = error or DrydockError("bug", "An unexpected error, see the traceback.")
-        details: dict[str, Any] = {**error.details, "step": step}
+        details: dict[str, Any] = {**self._redactor.data(error.details), "step": step}
         if step in HARMLESS:
-            shutil.rmtree(self._staging, ignore_errors=True)
-            shutil.rmtree(self._folder, ignore_errors=True)
+            if self._plan.kind == RELEASE:
+                shutil.rmtree(self._staging, ignore_errors=True)
+                shutil.rmtree(self._folder, ignore_errors=True)
             clear_journal(self._layout)
             return DrydockError(error.kind, self._redactor.known(error.message), **details)
-        if step == "prune":  # the release serves and is recorded; only tidying up went wrong
-            return DrydockError(error.kind, self._redactor.known(error.message), **details)
+        if step in PROVEN:  # the release serves and is recorded; the journal stays for the next run to finish
+            message = f"{error.message} The release {self._identity} serves; the next run finishes what is left to do."
+            return DrydockError(error.kind, self._redactor.text(message), **details)
         evidence = self._layout.failures / self._options.identity
-        self._keep_evidence(evidence, step, error)
-        words = self._last_words()
+        words, kept = self._look(evidence, step, error)
         back = self._go_back(evidence)
         clear_journal(self._layout)
         where = f"This happened at the step `{step}` of the release {self._options.identity}."
-        message = "\n".join([error.message, *words, f"{where} {back}", f"Evidence on the host: {evidence}"])
+        message = "\n".join([error.message, *words, f"{where} {back}", kept])
         return DrydockError(
-            error.kind, self._redactor.known(message), **details, evidence=str(evidence), previous=self._previous
+            error.kind, self._redactor.text(message), **details, evidence=str(evidence), previous=self._previous
         )
+
+    def _look(self, evidence: Path, step: str, error: DrydockError) -> tuple[list[str], str]:
+        """The last words and where evidence lies. Going back must not depend on a disk or an engine that has failed."""
+        try:
+            self._keep_evidence(evidence, step, error)
+            return self._last_words(), f"Evidence on the host: {evidence}"
+        except (OSError, DrydockError, ValueError) as another:
+            return [], f"Evidence on the host: {evidence}, not complete: {another}"
 
     def _keep_evidence(self, folder: Path, step: str, error: DrydockError) -> None:
         failure: Mapping[str, Any] = {
@@ -356,12 +392,17 @@ class Transaction:
 
     def _go_back(self, evidence: Path) -> str:
         if self._plan.kind != RELEASE:
+            forget_undo(self._layout.secrets)  # the values are those of the release; what they replaced was damage
             return "The release itself was not changed; its containers stay as they are."
         restore_secrets(self._layout.secrets)
         previous = self._plan.current
         said = self._bring_back(previous) if previous else self._stop_all()
         if self._folder.is_dir():
-            shutil.move(str(self._folder), str(evidence / "release"))
+            try:
+                evidence.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._folder.rename(evidence / "release")
+            except OSError:  # a full disk; without its record the next run does not take it for a release
+                shutil.rmtree(self._folder, ignore_errors=True)
         return said
 
     def _bring_back(self, previous: Record) -> str:
@@ -371,6 +412,9 @@ class Transaction:
             for part in (BASE, *sorted(parts - {BASE})):
                 if part in parts:
                     self._compose(part, folder).up(timeout=self._options.wait_timeout + UP_EXTRA)
+            for part in self._desired.parts:
+                if part not in parts:
+                    self._compose(part, self._folder).stop(timeout=UP_EXTRA)
             report = self._waiter.wait_recorded(previous.containers, limit=self._options.wait_timeout)
         except DrydockError as error:
             return f"The previous release {previous.identity} could NOT be brought back: {error.message}"
@@ -379,8 +423,11 @@ class Transaction:
         return f"The previous release {previous.identity} was brought back and serves."
 
     def _stop_all(self) -> str:
-        for part in reversed(self._desired.parts):
-            self._compose(part, self._folder).stop(timeout=UP_EXTRA)
+        try:
+            for part in reversed(self._desired.parts):
+                self._compose(part, self._folder).stop(timeout=UP_EXTRA)
+        except DrydockError as error:
+            return f"There is no earlier release to go back to; the containers could NOT be stopped: {error.message}"
         return "There is no earlier release to go back to; the containers were stopped and kept."
 
 
@@ -399,7 +446,7 @@ def _own_directory(folder: Path, unit: Unit) -> None:
     folder.chmod(DATA_MODE)
 
 
-def _host_error(error: OSError, step: str) -> DrydockError:
+def host_error(error: OSError, step: str) -> DrydockError:
     if error.errno == errno.ENOSPC:
         return DrydockError(
             "no_space",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import socket
 
+import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._port_probe import (
     CLOSED,
     FILTERED,
@@ -55,3 +57,20 @@ def test_a_listening_socket_is_open_and_a_free_port_closed() -> None:
         port = server.getsockname()[1]
         assert connect("127.0.0.1", port, 2) == OPEN
     assert connect("127.0.0.1", port, 2) == CLOSED
+
+
+def test_a_name_that_nothing_answers_to_is_no_proof_of_a_closed_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_arguments: object, **_options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "create_connection", unknown)
+    with pytest.raises(DrydockError, match="not an address") as failure:
+        probe_ports("tpyo.example.org", expect_open=[], expect_closed=[5432], timeout=1)
+    assert failure.value.kind == "unknown_host"
+
+
+@pytest.mark.parametrize(("port", "timeout"), [(0, 1.0), (70000, 1.0), (5432, 0.0), (5432, -1.0)])
+def test_what_could_only_seem_closed_is_refused(port: int, timeout: float) -> None:
+    with pytest.raises(DrydockError) as failure:
+        probe_ports("h", expect_open=[], expect_closed=[port], timeout=timeout, attempt=scripted)
+    assert failure.value.kind == "invalid_arguments"

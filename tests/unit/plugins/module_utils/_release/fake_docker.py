@@ -28,6 +28,7 @@ class Container:
     state: str = "running"
     health: str = ""
     restarts: int = 0
+    stack: str = "demo"  # the label; empty: a container of somebody else
 
 
 class FakeDocker:
@@ -42,6 +43,7 @@ class FakeDocker:
         self.pull_says = "Error response from daemon: manifest unknown"
         self.crashing: set[str] = set()
         self.sick: set[str] = set()
+        self.health_says = ""
         self.busy_ports = False
         self.invalid = False
         self.network_label: str | None = None
@@ -67,12 +69,19 @@ class FakeDocker:
 
     # -- the commands ------------------------------------------------------------------------------------------------
 
-    def _ps(self, _rest: list[str]) -> tuple[int, str, str]:
+    def _ps(self, rest: list[str]) -> tuple[int, str, str]:
+        if "label=com.docker.compose.project" in rest:
+            rows = ["\t".join([f"{place[0]}-{place[1]}-1", place[0], item.stack]) for place, item in self._sorted()]
+            return 0, "\n".join(rows), ""
         rows = [
             "\t".join([f"{project}-{name}-1", item.state, self._status(item), project, name, item.hash])
-            for (project, name), item in self.containers.items()
+            for (project, name), item in self._sorted()
+            if f"label=drydock.stack={item.stack}" in rest
         ]
         return 0, "\n".join(rows), ""
+
+    def _sorted(self) -> list[tuple[tuple[str, str], Container]]:
+        return sorted(self.containers.items(), key=lambda entry: entry[0])
 
     @staticmethod
     def _status(item: Container) -> str:
@@ -83,9 +92,9 @@ class FakeDocker:
             if rest[-1] == f"{project}-{name}-1":
                 if item.image in self.crashing:
                     item.restarts += 1
-                state: dict[str, Any] = {"Status": item.state, "ExitCode": 0}
+                state: dict[str, Any] = {"Status": item.state, "ExitCode": 0, "Error": None}
                 if item.health:
-                    state["Health"] = {"Status": item.health, "Log": []}
+                    state["Health"] = {"Status": item.health, "Log": [{"Output": self.health_says}]}
                 environment = [f"{key}={value}" for key, value in item.environment.items()]
                 found = {"Id": item.hash, "RestartCount": item.restarts, "State": state, "Config": {"Env": environment}}
                 return 0, json.dumps([found]), ""
@@ -121,6 +130,8 @@ class FakeDocker:
         if command[0] == "stop":
             for key, item in self.containers.items():
                 item.state = "exited" if key[0] == project else item.state
+        if command[0] == "down":
+            self.containers = {key: item for key, item in self.containers.items() if key[0] != project}
         if command[0] == "restart":
             for name in command[1:]:
                 self.containers[(project, name)].health = "healthy"

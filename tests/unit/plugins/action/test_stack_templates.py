@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stack role's Compose templates: whatever an operator writes arrives in the container as written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+try:
+    from ansible.template import trust_as_template
+except ImportError:  # ansible-core 2.18
+
+    def trust_as_template(value: Any) -> Any:
+        return value
+
+
+TEMPLATES = Path(__file__).parents[4] / "roles" / "stack" / "templates"
+VALUES = [
+    "plain",
+    "",
+    "a$b ${HOME} $$",
+    'it\'s "quoted" \\ and: # not a comment',
+    "two\nlines\n",
+    "{{ not_a_template }}",
+    "- ]}, &x *y !z %",
+    "long " * 60,
+    "umlaut ü, snowman \u2603, emoji \U0001f600",
+    "odd \t\x7f\u0085\u2028\ufeff",
+]
+
+
+def rendered(value: str) -> str:
+    service = {
+        "image": "api:1",
+        "user": "1:1",
+        "command": ["run", value],
+        "environment": {"VALUE": value},
+        "secrets": [],
+        "models": [],
+        "host_port": None,
+        "publish": [],
+        "depends_on": [],
+        "resources": {"cpus": 1.0, "memory": 1},
+        "health": {"command": ["check", value]},
+    }
+    model = {"name": "demo", "services": {"api": service}, "components": {}, "paths": {"secrets": "/etc/demo/secrets"}}
+    templar = Templar(loader=DataLoader(), variables={"stack_model": model})
+    templar = templar.copy_with_new_env(searchpath=[str(TEMPLATES)], available_variables={"stack_model": model})
+    text = (TEMPLATES / "blue" / "compose.yaml.j2").read_text(encoding="utf-8")
+    return str(templar.template(trust_as_template(text), escape_backslashes=False))
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_value_arrives_as_it_was_written(value: str) -> None:
+    text = rendered(value)
+    assert not re.search(r"\\u[dD][89a-fA-F]", text), "a YAML reader such as Compose's refuses surrogates"
+    service = yaml.safe_load(text)["services"]["api"]
+    wanted = value.replace("$", "$$")  # Compose makes one of two
+    assert service["environment"] == {"VALUE": wanted}
+    assert service["command"] == ["run", wanted]
+    assert service["healthcheck"]["test"] == ["CMD", "check", wanted]

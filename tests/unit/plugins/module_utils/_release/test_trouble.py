@@ -1,0 +1,228 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trouble on top of trouble: the way back does not depend on anything but itself, and nothing foreign is touched."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release import evidence, transaction
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed, SubprocessRunner
+
+from tests.unit.plugins.module_utils._release.fake_docker import Container
+from tests.unit.plugins.module_utils._release.world import World
+
+
+def sick(world: World) -> None:
+    """A first release that serves, and a second one that is not going to be healthy."""
+    world.given = {"db_password": "canary-value"}
+    world.release()
+    world.docker.sick = {"api:2"}
+
+
+def test_a_disk_that_is_too_full_for_evidence_does_not_stop_the_way_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sick(world)
+
+    def full(path: Path, _text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(evidence, "_write", full)
+    error = world.failing(world.with_api(image="api:2"))
+    assert error.kind == "unhealthy"
+    assert "was brought back and serves" in error.message
+    assert world.serving()["api"] == "api:1"
+    assert world.leftovers() == []
+
+
+def test_an_engine_that_hangs_while_evidence_is_collected_does_not_stop_the_way_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sick(world)
+    run = world.docker.run
+
+    def hanging(argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
+        if "logs" in argv or "ps" in argv[2:]:
+            raise DrydockError("timed_out", "did not end")
+        return run(argv, timeout=timeout)
+
+    monkeypatch.setattr(world.docker, "run", hanging)
+    error = world.failing(world.with_api(image="api:2"))
+    assert error.kind == "unhealthy"
+    assert world.serving()["api"] == "api:1"
+    assert world.leftovers() == []
+
+
+def test_a_secret_that_also_stands_in_the_syntax_of_an_inspection_does_not_stop_the_way_back(world: World) -> None:
+    sick(world)
+    world.given = {"db_password": "null"}
+    error = world.failing(world.with_api(image="api:2"))
+    assert error.kind == "unhealthy"
+    assert world.serving()["api"] == "api:1"
+    json.loads((world.root / "failures" / "r002" / "inspect.json").read_text())
+
+
+def test_what_a_health_check_said_is_told_without_secrets_in_every_part_of_the_failure(world: World) -> None:
+    sick(world)
+    world.docker.health_says = "login with canary-value refused, password=hunter2"
+    error = world.failing(world.with_api(image="api:2"))
+    assert "refused" in error.message
+    told = json.dumps(error.as_result())
+    assert "canary-value" not in told
+    assert "hunter2" not in told
+
+
+def test_a_failed_repair_leaves_no_secret_for_a_later_way_back(world: World) -> None:
+    world.given = {"db_password": "the good one"}
+    world.release()
+    path = world.secrets / "api" / "db_password"
+    path.chmod(0o600)
+    path.write_text("edited")
+    world.docker.crashing = {"api:1"}
+    assert world.failing().kind == "unhealthy"
+    assert world.leftovers() == []
+    assert path.read_text() == "the good one"
+
+
+def test_a_repair_pulls_an_image_that_is_gone(world: World) -> None:
+    world.release()
+    del world.docker.containers[("demo-blue", "api")]
+    world.docker.images.discard("api:1")
+    world.docker.registry.add("api:1")
+    assert "pull the image api:1" in world.release(check=True)["actions"]
+    assert world.release()["kind"] == "repair"
+    assert world.serving()["api"] == "api:1"
+
+
+def test_a_repair_that_cannot_pull_leaves_the_current_release_where_it_is(world: World) -> None:
+    world.release()
+    del world.docker.containers[("demo-blue", "api")]
+    world.docker.images.discard("api:1")
+    assert world.failing().kind == "image_missing"
+    assert world.current.identity == "r001"
+    assert (world.root / "current" / "blue" / "compose.yaml").is_file()
+
+
+def test_containers_that_compose_hashes_otherwise_than_recorded_are_repaired_once(world: World) -> None:
+    world.release()
+    record = world.root / "current" / "release.json"
+    raw = json.loads(record.read_text())
+    raw["containers"]["api"]["config_hash"] = "of an older Compose"
+    record.write_text(json.dumps(raw))
+    assert world.release()["kind"] == "repair"
+    assert not world.release()["changed"]
+
+
+def test_containers_of_a_foreign_compose_project_of_the_same_name_are_left_alone(world: World) -> None:
+    foreign = Container(image="theirs:1", hash="x", stack="")
+    world.docker.containers[("demo-blue", "shop")] = foreign
+    error = world.failing()
+    assert error.kind == "project_foreign"
+    assert "demo-blue-shop-1" in error.message
+    assert world.docker.containers == {("demo-blue", "shop"): foreign}
+    assert not world.result["changed"]
+    assert world.leftovers() == []
+
+
+def test_a_component_that_no_stack_has_any_more_does_not_keep_running(world: World) -> None:
+    world.release()
+    assert world.release({**world.stack, "components": {}})["changed"]
+    assert world.serving() == {"api": "api:1"}
+
+
+def test_a_switch_that_the_disk_refuses_is_finished_by_the_next_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.release()
+    with monkeypatch.context() as patch:
+
+        def refused(*_arguments: object) -> bool:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr(transaction, "replace_symlink", refused)
+        assert world.failing(world.with_api(image="api:2")).kind == "no_space"
+    assert world.serving()["api"] == "api:2"
+    world.release(world.with_api(image="api:2"))
+    assert world.current.identity == "r002"
+    assert world.leftovers() == []
+
+
+def test_a_host_without_any_room_gets_a_sentence_and_no_traceback(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_layout: Layout) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/opt/demo")
+
+    monkeypatch.setattr(Layout, "make", full)
+    assert world.failing().kind == "no_space"
+    assert not world.result["changed"]
+
+
+# -- programs that outlive who started them --------------------------------------------------------------------------
+
+
+def test_a_program_that_takes_too_long_is_stopped_with_everything_it_started(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    with pytest.raises(DrydockError) as failure:
+        SubprocessRunner().run(["sh", "-c", f"sleep 60 & echo $! > {told}; wait"], timeout=0.5)
+    assert failure.value.kind == "timed_out"
+    assert _ended(int(told.read_text()))
+
+
+def test_a_stack_stays_taken_while_a_program_of_a_killed_run_is_still_working(tmp_path: Path) -> None:
+    layout = Layout(root=tmp_path, secrets=tmp_path)
+    layout.make()
+    code = """
+import sys
+from pathlib import Path
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
+root = Path(sys.argv[1])
+with lease(Layout(root=root, secrets=root), {"actor": "a"}):
+    SubprocessRunner().run(["sh", "-c", f"echo $$ > {root}/pid.part; mv {root}/pid.part {root}/pid; exec sleep 60"])
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment)
+    told = tmp_path / "pid"
+    for _look in range(200):
+        if told.exists():
+            break
+        time.sleep(0.05)  # another process is starting: there is no clock to hand in
+    child = int(told.read_text())
+    run.kill()
+    run.wait()
+    try:
+        with pytest.raises(DrydockError) as failure, lease(layout, {"actor": "b"}):
+            pass
+        assert failure.value.kind == "locked"
+    finally:
+        os.kill(child, signal.SIGKILL)
+    assert _ended(child)
+    with lease(layout, {"actor": "b"}):
+        pass
+
+
+def _ended(process: int) -> bool:
+    for _look in range(100):
+        try:
+            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.02)
+    return False
