@@ -57,7 +57,8 @@ demo: ## from nothing to a picture read by a model through TLS
 
 .PHONY: demo-down lab-down
 demo-down lab-down: ## remove exactly what the lab made
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m lab down; else echo "drydock: no lab here (no .venv)"; fi
+	@if [ -d .lab ] && [ ! -e $(call STAMP,controller) ]; then $(MAKE) --no-print-directory setup; fi
+	if [ -e $(call STAMP,controller) ]; then $(BIN)/python -m lab down; else echo "drydock: no lab here (neither .lab nor .venv)"; fi
 
 .PHONY: lab-up
 lab-up: setup ## engine, image registry, model origin and one host

@@ -37,6 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
+    except PermissionError as error:
+        print(
+            f"lab: {error.filename or 'a file'} belongs to another user ({error.strerror}). "
+            "Run the command as the user who made the lab, or as root.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("lab: interrupted; run the same command again to go on", file=sys.stderr)
         return 130

@@ -175,14 +175,15 @@ def start(checkout: Checkout, prefix: list[str]) -> Docker:
             cwd="/",
             start_new_session=True,
         )
+    ours = Process(pid=process.pid, started=start_time(process.pid))
+    # Before the wait: an engine whose starter was interrupted is ours all the same.
+    record_owner(checkout, {"by": "hand", "pid": ours.pid, "started": ours.started})
     docker = wait_for_engine(process, START_TIMEOUT)
     if docker is None:
         tail = " / ".join(log.read_text(errors="replace").splitlines()[-4:])
-        if process.poll() is None:
-            process.terminate()
-            process.wait(STOP_TIMEOUT)
+        stop_process(ours)
+        owner_file(checkout).unlink()
         raise LabError(f"The Docker engine did not start: {tail}. The whole log is {log}.")
-    record_owner(checkout, {"by": "hand", "pid": process.pid, "started": start_time(process.pid)})
     return docker
 
 

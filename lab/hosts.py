@@ -43,6 +43,8 @@ DROP = "--cap-drop=SYS_RESOURCE"
 VOLUMES = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 # The trust store only after the boot: run during it, Debian 12's script links the authority but leaves the old bundle.
 FIRST_BOOT = 'state=$(systemctl is-system-running --wait); update-ca-certificates >/dev/null 2>&1; echo "$state"'
+# The last thing that makes: without it, whoever started the host was ended before it had booted.
+BOOTED = "/etc/ssl/certs/drydock-lab.pem"
 FAILED_UNITS = "systemctl list-units --state=failed --plain --no-legend --no-pager"
 
 
@@ -56,6 +58,7 @@ class Host:
     running: bool
     address: str
     image: str
+    half_made: bool = False  # created and never started: its keys may be missing
 
     @classmethod
     def from_inspect(cls, found: dict[str, Any], network: str) -> Host:
@@ -68,6 +71,7 @@ class Host:
             running=bool(found["State"]["Running"]),
             address=address_of(found, network),
             image=found["Config"]["Image"],
+            half_made=found["State"].get("Status") == "created",
         )
 
 
@@ -92,9 +96,15 @@ def host_up(
         raise LabError(f"'{name}' cannot be a host's name: use lower-case letters, digits and dashes, a letter first.")
     started = elapsed()
     existing = find_host(checkout, docker, name)
+    if existing is not None and existing.half_made:
+        say(f"{name}: making it anew, as the last attempt ended half-way")
+        host_down(checkout, docker, name)
+        existing = None
     if existing is not None:
         if existing.running:
-            return existing
+            if docker("exec", existing.container, "test", "-e", BOOTED, check=False).returncode == 0:
+                return existing
+            return wait_until_ready(checkout, docker, name, started)
         say(f"{name}: starting it again")
         docker("start", existing.container, purpose=f"start the lab host {name}")
         return wait_until_ready(checkout, docker, name, started)

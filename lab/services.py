@@ -72,7 +72,10 @@ def ensure_service(checkout: Checkout, docker: Docker, service: Service) -> None
     image = services_image(checkout, docker)
     wanted = hashlib.sha256(files + image.encode() + repr(service).encode()).hexdigest()[:12]
     found = find(checkout, docker, service)
-    if found is not None and found["Config"]["Labels"].get(f"{LABEL}.definition") != wanted:
+    # One that was created and never started may lack its files: the command that made it was ended half-way.
+    if found is not None and (
+        found["Config"]["Labels"].get(f"{LABEL}.definition") != wanted or found["State"].get("Status") == "created"
+    ):
         docker("rm", "--force", found["Id"], purpose=f"replace the lab's {service.name}")
         found = None
     if found is None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from lab.checkout import LABEL, Checkout
 from lab.docker import Docker
 from lab.engine import ensure_engine, ensure_ssh_client, owner_file, stop_if_ours
+from lab.errors import LabError
 from lab.hosts import Host, host_up
 from lab.images import base_image
 from lab.inventory import SITE_HOST, write_facts
@@ -22,6 +24,8 @@ from lab.service_images import Definition, ensure_image, names, prepare_packages
 from lab.services import ORIGIN, REGISTRY, ensure_service
 
 WORKERS = 4
+# What the lab names its images, for the engine and for its registry's loopback port; or no name at all.
+OWN_IMAGE = re.compile(r"drydock-lab/|127\.0\.0\.1:\d+/[a-z0-9-]+:[0-9a-f]{12}$|sha256:")
 
 
 def up(checkout: Checkout) -> Host:
@@ -64,6 +68,11 @@ def down(checkout: Checkout) -> None:
     if docker is None and owner_file(checkout).exists():
         say("the engine that was started for the lab has ended: starting it again, to remove what the lab made in it")
         docker = ensure_engine(checkout)
+    if docker is None and (checkout.state_dir / "last-address").exists():
+        raise LabError(
+            "No Docker engine answers, and the lab's containers lie in the one that did. "
+            "Start it (or join the group 'docker'), then try again: make demo-down"
+        )
     if docker is not None:
         remove_containers(checkout, docker)
         remove_all(docker, "network", "ls", checkout)
@@ -95,13 +104,16 @@ def remove_all(docker: Docker, kind: str, listing: str, checkout: Checkout) -> N
 
 
 def remove_images(checkout: Checkout, docker: Docker) -> None:
-    """Remove the images this checkout built, newest first, as later ones stand on earlier ones."""
+    """Remove the images this checkout built, newest first, as later ones stand on earlier ones.
+
+    What somebody else builds on one of them has inherited its label, and stays: the names tell.
+    """
     kept = []
     found = docker.inspect(
         "image", sorted(set(docker.lines("images", "-q", "--no-trunc", f"--filter=label={checkout.label}")))
     )
     for image in sorted(found, key=created, reverse=True):
-        for reference in image["RepoTags"] or [image["Id"]]:
+        for reference in filter(OWN_IMAGE.match, image["RepoTags"] or [image["Id"]]):
             result = docker("rmi", reference, check=False)
             if result.returncode != 0 and "No such image" not in result.stderr:
                 kept.append(reference)
