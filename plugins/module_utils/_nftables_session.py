@@ -70,6 +70,13 @@ def parse_openings(raw: Iterable[Mapping[str, Any]]) -> tuple[Opening, ...]:
                 f"{at}.port: expected 1 to 65535, found {port}.",
                 path=f"{at}.port",
             )
+        if item.get("sources") == []:  # the ruleset would open nothing: neither is it "any" here
+            raise DrydockError(
+                "invalid_source",
+                f"{at}.sources: is empty, which would let nobody in. Name addresses or networks, 'any' for everybody, "
+                "or take the port out.",
+                path=f"{at}.sources",
+            )
         sources = [str(source) for source in item.get("sources") or [ANY]]
         networks = [parse_network(text, f"{at}.sources[{n}]") for n, text in enumerate(sources) if text != ANY]
         if ANY in sources:

@@ -5,13 +5,19 @@
 
 from __future__ import annotations
 
+import fnmatch
+import ipaddress
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 QUERIES = {"kex": "kex", "ciphers": "cipher", "macs": "mac", "signatures": "key-sig"}
 DROP_INS = "/etc/ssh/sshd_config.d/"
+# Said twice, both count.
+ADDING = frozenset(
+    {"acceptenv", "allowgroups", "allowusers", "denygroups", "denyusers", "hostkey", "listenaddress", "port"}
+)
 _VERSION = re.compile(r"OpenSSH_(\d+\.\d+)")
 
 Run = Callable[[Sequence[str]], "tuple[int, str, str]"]
@@ -88,3 +94,73 @@ def login(settings: dict[str, str], user: str, home: str) -> dict[str, Any]:
         if settings.get(key, "none") != "none"
     ]
     return {"user": user, "authorized_keys": count_keys(key_files(settings, user, home)), "other_ways": others}
+
+
+def kept_out_by(directives: Mapping[str, Any], user: str, groups: Sequence[str], client: str) -> str:
+    """The directive among these (``AllowUsers`` and its kin) that would no longer let the user in; empty when none."""
+    for key, value in directives.items():
+        if value is None:
+            continue
+        patterns = _text(value)
+        kind = key.lower()
+        if kind in ("allowusers", "denyusers"):
+            named = any(_names(pattern, user, client) for pattern in patterns)
+        elif kind in ("allowgroups", "denygroups"):
+            named = any(fnmatch.fnmatchcase(group, pattern) for group in groups for pattern in patterns)
+        else:
+            continue
+        if patterns and named != kind.startswith("allow"):
+            return str(key)
+    return ""
+
+
+def _many(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def _names(pattern: str, user: str, client: str) -> bool:
+    """Whether a pattern ``user`` or ``user@host`` is about this user from this address."""
+    name, _at, host = pattern.partition("@")
+    if not fnmatch.fnmatchcase(user, name):
+        return False
+    if not host or fnmatch.fnmatchcase(client, host):
+        return True
+    try:
+        return ipaddress.ip_address(client.partition("%")[0]) in ipaddress.ip_network(host, strict=False)
+    except ValueError:
+        return False
+
+
+def overruled(directives: Mapping[str, Any], config: str, drop_ins: Mapping[str, str], own: str) -> list[str]:
+    """Directives of the drop-in ``own`` that come too late, each with the place of the other value: the first one wins.
+
+    :param config: the text of sshd_config; only what stands before its include of the drop-ins counts.
+    :param drop_ins: texts of the drop-ins by file name.
+    """
+    wanted = {key.lower(): (key, _text(value)) for key, value in directives.items() if value is not None}
+    texts = [("/etc/ssh/sshd_config", "\n".join(_before_drop_ins(config)))]
+    texts += [(DROP_INS + name, drop_ins[name]) for name in sorted(drop_ins) if name < own]
+    found: dict[str, str] = {}
+    for place, text in texts:
+        for line in text.splitlines():
+            words = line.replace("=", " ", 1).split()
+            if not words or words[0].lower() not in wanted or words[0].lower() in ADDING:
+                continue
+            key, value = wanted[words[0].lower()]
+            if [word.strip('"') for word in words[1:]] != value:
+                found.setdefault(key, f"{key} in {place}")
+    return list(found.values())
+
+
+def _text(value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return ["yes" if value else "no"]
+    return [str(item) for item in value] if _many(value) else str(value).split()
+
+
+def _before_drop_ins(config: str) -> list[str]:
+    lines = config.splitlines()
+    for number in range(len(lines)):
+        if includes_drop_ins(lines[number]):
+            return lines[:number]
+    return []

@@ -25,7 +25,15 @@ attributes:
     support: none
   idempotent:
     support: full
-options: {}
+options:
+  directives:
+    description: Directives that are going to be set, to say whether they would keep out the user of this run.
+    type: dict
+    default: {}
+  drop_in:
+    description: Name of their file below C(/etc/ssh/sshd_config.d), to say which of them another file decides before.
+    type: str
+    default: 10-drydock.conf
 """
 
 EXAMPLES = r"""
@@ -48,6 +56,12 @@ includes_drop_ins:
   description: Whether C(/etc/ssh/sshd_config) reads C(/etc/ssh/sshd_config.d).
   returned: always
   type: bool
+overruled:
+  description: Those of O(directives) that sshd reads with another value before O(drop_in). The first value wins.
+  returned: always
+  type: list
+  elements: str
+  sample: [PasswordAuthentication in /etc/ssh/sshd_config.d/05-vendor.conf]
 session:
   description: The SSH connection this run came in by, empty when there is none.
   returned: always
@@ -57,9 +71,10 @@ login:
   description: The ways left to that user when passwords no longer count, empty when there is no such connection.
   returned: always
   type: dict
-  sample: {user: ops, authorized_keys: 1, other_ways: []}
+  sample: {user: ops, authorized_keys: 1, other_ways: [], kept_out_by: ""}
 """
 
+import grp
 import os
 import pwd
 from collections.abc import Sequence
@@ -70,9 +85,29 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.drydock.serving.plugins.module_utils import _sshd as sshd
 from ansible_collections.drydock.serving.plugins.module_utils._ssh_session import find_session
 
+SPEC: dict[str, Any] = {
+    "directives": {"type": "dict", "default": {}},
+    "drop_in": {"type": "str", "default": "10-drydock.conf"},
+}
+
+
+def read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def groups_of(user: str) -> list[str]:
+    try:
+        numbers = os.getgrouplist(user, pwd.getpwnam(user).pw_gid)
+        return [grp.getgrgid(number).gr_name for number in numbers]
+    except KeyError:
+        return []
+
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
 
     def run(argv: Sequence[str]) -> tuple[int, str, str]:
         path = module.get_bin_path(argv[0], opt_dirs=["/usr/sbin"])
@@ -81,15 +116,14 @@ def main() -> None:
         code, out, err = module.run_command([path, *argv[1:]])
         return int(code), str(out), str(err)
 
-    try:
-        config = Path("/etc/ssh/sshd_config").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        config = ""
+    config = read(Path("/etc/ssh/sshd_config"))
+    drop_ins = {path.name: read(path) for path in Path(sshd.DROP_INS).glob("*.conf")}
     result: dict[str, Any] = {
         "changed": False,
         "version": sshd.version(run),
         "algorithms": sshd.algorithms(run),
         "includes_drop_ins": sshd.includes_drop_ins(config),
+        "overruled": sshd.overruled(module.params["directives"], config, drop_ins, module.params["drop_in"]),
         "session": {},
         "login": {},
     }
@@ -100,7 +134,12 @@ def main() -> None:
             home = pwd.getpwnam(session.user).pw_dir
         except KeyError:
             home = f"/home/{session.user}"
-        result["login"] = sshd.login(sshd.effective(run, session.user, session.client), session.user, home)
+        result["login"] = {
+            **sshd.login(sshd.effective(run, session.user, session.client), session.user, home),
+            "kept_out_by": sshd.kept_out_by(
+                module.params["directives"], session.user, groups_of(session.user), session.client
+            ),
+        }
     module.exit_json(**result)
 
 

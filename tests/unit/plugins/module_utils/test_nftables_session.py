@@ -51,6 +51,12 @@ def test_a_source_that_is_none_is_named_with_its_path(source: str, hint: str) ->
     assert hint in failure.value.message
 
 
+def test_an_empty_list_of_sources_is_refused_instead_of_read_as_everybody() -> None:
+    with pytest.raises(DrydockError, match="would let nobody in") as failure:
+        parse_openings([{"port": 22, "name": "ssh", "sources": []}])
+    assert failure.value.details["path"] == "accepts[0] (ssh).sources"
+
+
 @pytest.mark.parametrize("port", [0, 65536, -1])
 def test_a_port_out_of_range_is_refused(port: int) -> None:
     with pytest.raises(DrydockError, match="expected 1 to 65535"):

@@ -77,3 +77,46 @@ def test_a_broken_configuration_tells_nothing_rather_than_something_wrong() -> N
 def test_effective_settings_are_read_by_their_names() -> None:
     run = answering({"sshd -T -C user=ops,host=192.0.2.1,addr=192.0.2.1": (0, "Port 22\nusepam yes\n", "")})
     assert sshd.effective(run, "ops", "192.0.2.1") == {"port": "22", "usepam": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("directives", "guilty"),
+    [
+        ({}, ""),
+        ({"AllowUsers": None, "MaxAuthTries": 4, "AuthenticationMethods": "publickey"}, ""),
+        ({"AllowUsers": ["deploy", "ops"]}, ""),
+        ({"AllowUsers": "deploy op*"}, ""),
+        ({"AllowUsers": ["ops@192.0.2.0/24"]}, ""),
+        ({"AllowUsers": ["deploy"]}, "AllowUsers"),
+        ({"allowusers": "deploy"}, "allowusers"),
+        ({"AllowUsers": ["ops@198.51.100.*"]}, "AllowUsers"),
+        ({"DenyUsers": ["o?s"]}, "DenyUsers"),
+        ({"DenyUsers": ["deploy"]}, ""),
+        ({"AllowGroups": ["sudo"]}, ""),
+        ({"AllowGroups": ["wheel"]}, "AllowGroups"),
+        ({"DenyGroups": ["sudo"]}, "DenyGroups"),
+    ],
+)
+def test_a_directive_that_keeps_out_the_user_of_this_run_is_named(directives: dict[str, object], guilty: str) -> None:
+    assert sshd.kept_out_by(directives, "ops", ["ops", "sudo"], "192.0.2.10") == guilty
+
+
+def test_what_sshd_reads_before_the_own_file_and_differently_is_named_with_its_place() -> None:
+    config = "PermitRootLogin yes\nInclude /etc/ssh/sshd_config.d/*.conf\nX11Forwarding yes\n"
+    drop_ins = {
+        "05-vendor.conf": "# PermitTunnel yes\nMatch User ops\n  passwordauthentication=yes\nLogLevel VERBOSE\n",
+        "10-drydock.conf": "GatewayPorts yes\n",
+        "50-cloud-init.conf": "PubkeyAuthentication no\n",
+    }
+    wanted: dict[str, object] = {
+        **dict.fromkeys(("PermitRootLogin", "X11Forwarding", "PermitTunnel", "PasswordAuthentication"), "no"),
+        "GatewayPorts": False,
+        "PubkeyAuthentication": True,
+        "LogLevel": "VERBOSE",
+    }
+    assert sshd.overruled(wanted, config, drop_ins, "10-drydock.conf") == [
+        "PermitRootLogin in /etc/ssh/sshd_config",
+        "PasswordAuthentication in /etc/ssh/sshd_config.d/05-vendor.conf",
+    ]
+    kept = {**wanted, "PermitRootLogin": None, "PasswordAuthentication": True}
+    assert sshd.overruled(kept, config, drop_ins, "10-drydock.conf") == []
