@@ -251,6 +251,12 @@ def restore_secrets(root: Path) -> int:
     return len(kept)
 
 
+def replaced_values(root: Path) -> list[str]:
+    """The values that an unfinished release has replaced, to be kept out of what is told about it."""
+    kept = (root / UNDO).glob("*/*") if (root / UNDO).is_dir() else ()
+    return [path.read_bytes().decode("utf-8", "replace") for path in kept if path.is_file()]
+
+
 def forget_undo(root: Path) -> None:
     """The release is recorded: the values it replaced are gone for good."""
     if (root / UNDO).is_dir():

@@ -166,8 +166,8 @@ failure:
     - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing), V(engine_missing),
       V(engine_unreachable), V(host_failed), V(image_missing), V(invalid_stack), V(locked), V(missing_library),
       V(models_missing), V(network_foreign), V(no_space), V(port_taken), V(project_foreign), V(pull_failed),
-      V(registry_denied), V(registry_unreachable), V(secret_invalid), V(state_unreadable), V(timed_out), V(unhealthy),
-      V(up_failed).
+      V(registry_denied), V(registry_unreachable), V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out),
+      V(unhealthy), V(up_failed).
     - With RV(ignore:step), and with RV(ignore:evidence) where containers had been touched.
   returned: failure
   type: dict

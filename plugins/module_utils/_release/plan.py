@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, Unit
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
@@ -79,12 +80,14 @@ def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may
 
     :param given: secret values from the operator.
     :param may_write: false in check mode: the key for fingerprints is then not made.
+    :raises DrydockError: ``secret_lost``, ``secret_invalid``, ``state_unreadable`` and ``timed_out``.
     """
     layout = desired.layout
     current = current_record(layout)
     journal = read_journal(layout)
     key = read_or_make_key(layout.fingerprint_key, create=may_write and layout.state.is_dir())
     secrets = plan_secrets(layout.secrets, desired.secrets, given, key=key)
+    _refuse_lost(secrets, current)
     status, live = engine.containers(desired.name)
     wanted_hash = desired.hash(secrets.fingerprints)
 
@@ -107,6 +110,20 @@ def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may
         pulls=_pulls(desired, engine) if kind != NONE and status == engines.OK else (),
         restarts=_restarts(desired, secrets, live) if kind == REPAIR else (),
     )
+
+
+def _refuse_lost(secrets: SecretsPlan, current: Record | None) -> None:
+    """A new value for a secret that a release has used would lock the services out of their databases."""
+    recorded = (current.rest.get("secrets") or {}) if current else {}
+    lost = [name for name in secrets.generated if name in recorded]
+    if lost:
+        raise DrydockError(
+            "secret_lost",
+            f"Secrets that the current release uses are no longer on the host: {', '.join(lost)}. A new value would "
+            "not be the one that databases were made with, so nothing was touched. Put the files back from a backup (a "
+            "container that still runs has them in /run/secrets), or give the values in stack_secrets, then run again.",
+            secrets=lost,
+        )
 
 
 def _text(content: bytes | None) -> str:

@@ -53,6 +53,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.waiting i
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
     forget_undo,
     remove_stale,
+    replaced_values,
     restore_secrets,
     write_secrets,
 )
@@ -206,6 +207,8 @@ class Transaction:
 
     def _step_secrets(self) -> None:
         write_secrets(self._layout.secrets, self._plan.secrets)
+        replaced = replaced_values(self._layout.secrets)  # what served before is as secret as what comes
+        self._redactor = Redactor([*self._plan.secrets.values.values(), *replaced])
 
     def _step_data(self) -> None:
         for unit in self._desired.units:

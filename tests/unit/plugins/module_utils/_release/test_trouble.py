@@ -86,6 +86,31 @@ def test_what_a_health_check_said_is_told_without_secrets_in_every_part_of_the_f
     assert "hunter2" not in told
 
 
+def test_the_secret_that_served_before_is_not_told_either(world: World) -> None:
+    sick(world)
+    world.given = {"db_password": "another one"}
+    world.docker.health_says = "login with canary-value refused"
+    told = json.dumps(world.failing(world.with_api(image="api:2")).as_result())
+    assert "refused" in told
+    assert "canary-value" not in told
+    texts = [path.read_text() for path in (world.root / "failures").rglob("*") if path.is_file()]
+    assert not any("canary-value" in text for text in texts)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_lost_secret_that_a_database_knows_is_not_replaced_by_a_new_one(world: World, check: bool) -> None:
+    world.release()
+    for path in world.secrets.rglob("db_password"):
+        path.unlink()
+    error = world.failing(check=check)
+    assert error.kind == "secret_lost"
+    assert "db_password" in error.message
+    assert not world.result["changed"]
+    assert list(world.secrets.rglob("db_password")) == []
+    world.given = {"db_password": "from a backup"}
+    assert world.release()["changed"]
+
+
 def test_a_failed_repair_leaves_no_secret_for_a_later_way_back(world: World) -> None:
     world.given = {"db_password": "the good one"}
     world.release()
