@@ -22,6 +22,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 NAME = re.compile(r"^[a-zA-Z][a-zA-Z0-9_.-]{0,62}$")
 SENTINEL = "drydock_scratch_sentinel"
 MARK = "-- listing --"
+_TOKEN = re.compile(r'"[^"]*"|#[^\n]*|[{}]')
 PERSISTED_MODE = 0o600
 
 # A shell, because several nft processes have to run inside one namespace. The text is constant; values are arguments.
@@ -108,8 +109,22 @@ def list_live(run: Run, family: str, name: str) -> str:
     )
 
 
+def refuse_escape(table: Table) -> None:
+    """Refuse content that ends its own table: what follows could delete a foreign one, which leaves nothing to see."""
+    depth = 0
+    for token in _TOKEN.findall(table.body):
+        depth += {"{": 1, "}": -1}.get(token, 0)
+        if depth < 0:
+            raise DrydockError(
+                "foreign_table",
+                f"The content closes the table {table.family} {table.name} it is in, by a '}}' that nothing opened. "
+                "What follows would reach outside; other tables belong to others (Docker among them). Take it out.",
+            )
+
+
 def list_wanted(run: Run, table: Table) -> str:
     """The wanted table as nft lists it once loaded; proves that it loads and that it touches nothing else."""
+    refuse_escape(table)
     argv = ["unshare", "--net", "--", "sh", "-c", SCRATCH_SCRIPT, "sh", table.family, table.name]
     result = run(argv, table.definition)
     if result.code != 0:
@@ -158,6 +173,9 @@ def plan_present(run: Run, table: Table, path: Path | None) -> Plan:
     persist = path is not None and read_persisted(path) != table.persisted
     if persist:
         reasons.append(f"{path} is not what the next boot should load")
+    elif path is not None and path.stat().st_mode & ~PERSISTED_MODE & 0o777:
+        persist = True
+        reasons.append(f"others than root may change or read {path}, which the next boot loads")
     return Plan(before=before, after=after, reload=before != after, persist=persist, reasons=tuple(reasons))
 
 

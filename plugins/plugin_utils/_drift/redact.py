@@ -9,9 +9,17 @@ import re
 
 HIDDEN = "[hidden]"
 
-_KEY = r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w.-]*"
+_KEY = (
+    r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|authorization)"
+    r"[\w.-]*"
+)
 _ASSIGNED = re.compile(rf"(?im)^([ +-]?.*?(?<![\w.-]){_KEY}[\"']?\s*[=:]\s*)(?!\s*$)(.+)$")
+# a YAML block below its key, in a diff or not
+_BLOCK = re.compile(
+    rf"(?im)^([ +-]?)([ \t]*)([\"']?{_KEY}[\"']?[ \t]*:)[ \t]*[|>][+-]?[ \t]*\n(?:[ +-]?\2[ \t]+\S.*(?:\n|\Z))+"
+)
 _IN_URL = re.compile(r"(?i)([a-z][a-z0-9+.-]*://[^/\s:@]*:)[^/\s@]+(@)")
+_TOKEN_IN_URL = re.compile(r"(?i)(https?://)[^/\s:@]+(@)")
 _BEARER = re.compile(r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}")
 _PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL)
 # the value is the name of a place, not the secret itself
@@ -26,5 +34,7 @@ def redact(text: str) -> str:
 
     text = _PEM.sub(rf"-----BEGIN \1-----\n{HIDDEN}", text)
     text = _IN_URL.sub(rf"\1{HIDDEN}\2", text)
+    text = _BLOCK.sub(rf"\1\2\3 {HIDDEN}\n", text)
+    text = _TOKEN_IN_URL.sub(rf"\1{HIDDEN}\2", text)
     text = _BEARER.sub(rf"\1{HIDDEN}", text)
     return _ASSIGNED.sub(assigned, text)

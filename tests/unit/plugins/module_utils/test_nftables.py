@@ -58,6 +58,7 @@ def test_a_missing_table_is_loaded_in_one_transaction_that_names_no_other(tmp_pa
 def test_a_table_that_lists_alike_and_is_persisted_needs_nothing(tmp_path: Path) -> None:
     path = tmp_path / "firewall.nft"
     path.write_text(TABLE.persisted)
+    path.chmod(0o600)
     plan = nftables.plan_present(Kernel(live=LISTING), TABLE, path)
     assert not plan.changed
     assert plan.reasons == ()
@@ -66,6 +67,7 @@ def test_a_table_that_lists_alike_and_is_persisted_needs_nothing(tmp_path: Path)
 def test_an_edited_live_table_is_reloaded_and_the_file_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "firewall.nft"
     path.write_text(TABLE.persisted)
+    path.chmod(0o600)
     kernel = Kernel(live=LISTING.replace("22", "23"))
     plan = nftables.plan_present(kernel, TABLE, path)
     assert (plan.reload, plan.persist) == (True, False)
@@ -150,3 +152,35 @@ def test_absent_takes_table_and_file_away_and_then_rests(tmp_path: Path) -> None
 def test_a_name_that_could_be_read_as_more_is_refused(name: str) -> None:
     with pytest.raises(DrydockError):
         nftables.validate_name(name)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "}\ntable ip nat { }\ndelete table ip nat\ntable inet drydock {",
+        'chain a { iifname "{" accept } } destroy table ip nat',
+        "chain a { # {\n} }\nflush ruleset\ntable inet drydock {",
+    ],
+)
+def test_content_that_closes_its_own_table_is_refused_before_anything_runs(body: str) -> None:
+    def run(argv: Sequence[str], text: str) -> nftables.CommandResult:
+        raise AssertionError(f"ran {argv} with {text}")
+
+    with pytest.raises(DrydockError, match="closes the table") as failure:
+        nftables.list_wanted(run, nftables.Table(family="inet", name="drydock", body=body))
+    assert failure.value.kind == "foreign_table"
+
+
+def test_braces_in_comments_and_names_are_no_braces() -> None:
+    nftables.refuse_escape(nftables.Table("inet", "drydock", 'chain a { # }\n iifname "}" accept comment "}}" }'))
+
+
+def test_a_file_that_others_may_write_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "firewall.nft"
+    path.write_text(TABLE.persisted)
+    path.chmod(0o622)
+    kernel = Kernel(live=LISTING)
+    plan = nftables.plan_present(kernel, TABLE, path)
+    assert (plan.reload, plan.persist) == (False, True)
+    nftables.execute_present(kernel, TABLE, path, plan)
+    assert path.stat().st_mode & 0o777 == nftables.PERSISTED_MODE

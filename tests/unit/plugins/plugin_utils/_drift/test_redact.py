@@ -21,6 +21,10 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._drift.redact impo
         "token = c4n4ry",
         "-----BEGIN RSA PRIVATE KEY-----\nc4n4ry\n-----END RSA PRIVATE KEY-----",
         "+-----BEGIN PRIVATE KEY-----\n+c4n4ry",
+        "+  password: |\n+    c4n4ry\n+    c4n4ry",
+        "secret_note: >-\n  c4n4ry\n",
+        "+Authorization: Token c4n4ry",
+        "+url = https://c4n4ry@git.example.org/team/models",
         "aws_secret_access_key = c4n4ry",
     ],
 )
