@@ -74,8 +74,21 @@ def read_record(folder: Path) -> Record | None:
 
 
 def current_record(layout: Layout) -> Record | None:
-    """The record of the release that serves now."""
-    return read_record(layout.current) if layout.current.is_symlink() else None
+    """The record of the release that serves now; None before the first one.
+
+    :raises DrydockError: ``state_unreadable``. Without its record there is no way back to what serves.
+    """
+    if not layout.current.is_symlink():
+        return None
+    record = read_record(layout.current)
+    if record is None:
+        raise DrydockError(
+            "state_unreadable",
+            f"{layout.current / RECORD}, the record of the release that serves, is missing or damaged. What runs now "
+            f"was not touched. Put it back from a backup; or remove the link {layout.current} to have the stack released "
+            "anew, without a way back if that fails.",
+        )
+    return record
 
 
 def all_records(layout: Layout) -> list[Record]:

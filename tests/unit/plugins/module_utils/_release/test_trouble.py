@@ -111,6 +111,24 @@ def test_a_lost_secret_that_a_database_knows_is_not_replaced_by_a_new_one(world:
     assert world.release()["changed"]
 
 
+@pytest.mark.parametrize("damage", ["truncated", "gone"])
+def test_what_serves_without_a_readable_record_is_not_given_up_for_a_new_release(world: World, damage: str) -> None:
+    world.release()
+    record = world.root / "current" / "release.json"
+    if damage == "truncated":
+        record.write_text('{"schema": 1, "id')
+    else:
+        record.unlink()
+    world.docker.sick = {"api:2"}
+    error = world.failing(world.with_api(image="api:2"))
+    assert error.kind == "state_unreadable"
+    assert str(world.root / "current") in error.message
+    assert world.serving() == {"db": "db:1", "api": "api:1"}
+    (world.root / "current").unlink()  # what the message says
+    world.release()
+    assert not world.release()["changed"]
+
+
 def test_a_failed_repair_leaves_no_secret_for_a_later_way_back(world: World) -> None:
     world.given = {"db_password": "the good one"}
     world.release()
