@@ -16,9 +16,16 @@ MODEL_STORE = "/var/lib/drydock/models"
 FIRST_HOST_PORT = 18000
 
 
-def assign_host_ports(services: Mapping[str, Any]) -> dict[str, int]:
+def assign_host_ports(stack: Mapping[str, Any]) -> dict[str, int]:
     """Loopback ports for services that have a port and chose none: free ones from 18000, in the order of names."""
+    services, firewall, edge = stack["services"], stack["firewall"], stack["edge"]
     taken = {service["host_port"] for service in services.values()}
+    taken |= {
+        firewall["ssh_port"],
+        edge["http_port"],
+        edge["https_port"],
+        *(item["port"] for item in firewall["allow"]),
+    }
     taken |= {item["port"] for service in services.values() for item in service["publish"]}
     free = (port for port in range(FIRST_HOST_PORT, 65536) if port not in taken)
     return {

@@ -42,7 +42,7 @@ def build_model(
     read_models = schema.models(to_plain(models or {}), "models", problems)
     read_lock = schema.lock(to_plain(lock or {}), "models_lock", problems)
     names = [str(to_plain(name)) for name in secrets]
-    assigned = assign_host_ports(read["services"])
+    assigned = assign_host_ports(read)
 
     rules.check_services(read, problems)
     rules.check_references(read, read_models, names, components, problems)

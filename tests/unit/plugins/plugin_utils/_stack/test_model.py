@@ -51,6 +51,11 @@ def test_loopback_ports_are_given_in_the_order_of_names_around_chosen_ones() -> 
     assert ports == {"alpha": 18000, "api": 18002, "beta": 18001, "gamma": 18003, "worker": None}
 
 
+def test_a_loopback_port_nobody_chose_never_takes_a_declared_one() -> None:
+    declared = {"stack.firewall": {"ssh_port": 18000, "allow": [{"name": "x", "port": 18001}]}}
+    assert build(declared)["services"]["api"]["host_port"] == 18002
+
+
 def test_a_secret_knows_its_readers_by_number_and_never_its_value() -> None:
     secrets = build(secrets=["postgres_password"])["secrets"]
     assert secrets["postgres_password"] == {
