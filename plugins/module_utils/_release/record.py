@@ -85,8 +85,8 @@ def current_record(layout: Layout) -> Record | None:
         raise DrydockError(
             "state_unreadable",
             f"{layout.current / RECORD}, the record of the release that serves, is missing or damaged. What runs now "
-            f"was not touched. Put it back from a backup; or remove the link {layout.current} to have the stack released "
-            "anew, without a way back if that fails.",
+            f"was not touched. Put it back from a backup; or remove the link {layout.current} to have the stack "
+            "released anew, without a way back if that fails.",
         )
     return record
 
