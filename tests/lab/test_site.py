@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import secrets
@@ -120,6 +121,29 @@ def test_the_firewall_tag_acts_on_the_firewall_only_and_restarts_nothing(
     assert roles == {"drydock.serving.firewall"}, run.tasks
     assert container_starts(host) == before
     print(f"--tags firewall: {run.seconds:.0f} s, {len(run.tasks)} tasks")  # noqa: T201 - the figure for the reader
+
+
+def test_a_release_that_cannot_be_had_leaves_service_and_edge_as_they_were(
+    facts: dict[str, Any], post: Any, playbook: Playbook, host: Any, tmp_path: Path
+) -> None:
+    def serving() -> str:
+        return str(host.check_output("readlink /opt/ocr/current; sha256sum /etc/nginx/conf.d/*"))
+
+    before = serving(), container_starts(host)
+    wanted = copy.deepcopy(facts["stack"])
+    wanted["services"]["aaa"] = {
+        "image": f"{facts['lab_registry']}/missing@sha256:{'0' * 64}",
+        "port": 8000,
+        "routes": ["/aaa"],
+    }
+    variables = tmp_path / "stack.json"
+    variables.write_text(json.dumps({"stack": wanted}))
+    run = playbook("site.yml", "--extra-vars", f"@{variables}", "--tags", "edge,stack")
+    assert run.code == 2, run.output[-8000:]
+    assert "missing@sha256:0000" in run.output
+    assert (serving(), container_starts(host)) == before
+    text = random_text()
+    assert json.loads(post("/v1/read", picture_of(text)).body)["text"].replace(" ", "") == text
 
 
 @pytest.mark.parametrize("tag", ["preflight", "host", "hardening", "engine", "models", "edge", "stack", "verify"])

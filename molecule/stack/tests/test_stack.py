@@ -23,7 +23,8 @@ SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 ROOT = "/opt/ocr"
 SECRETS = "/etc/ocr/secrets"
 CANARY = "canary-Vq8wT2mZ"
-READY = "http://127.0.0.1:18000/health/ready"
+PORT = 18359  # follows from the name "api"
+READY = f"http://127.0.0.1:{PORT}/health/ready"
 CHANGED = re.compile(r"^\S+\s*: ok=\d+\s+changed=(\d+)\s", re.MULTILINE)
 
 
@@ -103,7 +104,7 @@ def test_the_service_infers_and_is_reachable_on_the_loopback_only(host: Host, ad
     assert ready(host)
     with socket.socket() as outside:
         outside.settimeout(3)
-        assert outside.connect_ex((address, 18000)) != 0
+        assert outside.connect_ex((address, PORT)) != 0
 
 
 def test_every_container_runs_without_root_and_within_limits(host: Host) -> None:

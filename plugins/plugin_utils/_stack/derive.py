@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,11 +14,15 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components 
 
 SCHEMA = 1
 MODEL_STORE = "/var/lib/drydock/models"
-FIRST_HOST_PORT = 18000
+HOST_PORTS = range(18000, 19000)  # below the ports that Linux gives to outgoing connections
 
 
 def assign_host_ports(stack: Mapping[str, Any]) -> dict[str, int]:
-    """Loopback ports for services that have a port and chose none: free ones from 18000, in the order of names."""
+    """Loopback ports for services that have a port and chose none.
+
+    A port follows from its service's name, so that adding or removing a service moves no other one: the edge goes on
+    reaching what it reached, also while a release is under way or given up.
+    """
     services, firewall, edge = stack["services"], stack["firewall"], stack["edge"]
     taken = {service["host_port"] for service in services.values()}
     taken |= {
@@ -27,12 +32,13 @@ def assign_host_ports(stack: Mapping[str, Any]) -> dict[str, int]:
         *(item["port"] for item in firewall["allow"]),
     }
     taken |= {item["port"] for service in services.values() for item in service["publish"]}
-    free = (port for port in range(FIRST_HOST_PORT, 65536) if port not in taken)
-    return {
-        name: next(free)
-        for name, service in sorted(services.items())
-        if service["port"] is not None and service["host_port"] is None
-    }
+    assigned = {}
+    for name, service in sorted(services.items()):
+        if service["port"] is not None and service["host_port"] is None:
+            start = zlib.crc32(name.encode()) % len(HOST_PORTS)
+            assigned[name] = next(port for port in (*HOST_PORTS[start:], *HOST_PORTS[:start]) if port not in taken)
+            taken.add(assigned[name])
+    return assigned
 
 
 def derive(

@@ -44,16 +44,30 @@ def test_digests_are_small_letters_and_sizes_numbers() -> None:
     assert model["files"][0]["size"] == 4745517
 
 
-def test_loopback_ports_are_given_in_the_order_of_names_around_chosen_ones() -> None:
-    changes = {f"stack.services.{name}": {"image": f"x@{DIGEST}", "port": 80} for name in ("alpha", "beta", "gamma")}
-    model = build({**changes, "stack.services.beta.host_port": 18001})
-    ports = {name: service["host_port"] for name, service in model["services"].items()}
-    assert ports == {"alpha": 18000, "api": 18002, "beta": 18001, "gamma": 18003, "worker": None}
+def loopback_ports(**changes: Any) -> dict[str, int | None]:
+    model = build({path.replace("__", "."): value for path, value in changes.items()})
+    return {name: service["host_port"] for name, service in model["services"].items()}
+
+
+def test_a_loopback_port_follows_from_the_name_and_stays_when_services_come_and_go() -> None:
+    alone = loopback_ports()
+    assert alone["api"] in range(18000, 19000)
+    assert alone["worker"] is None
+    others = {f"stack__services__{name}": {"image": f"x@{DIGEST}", "port": 80} for name in ("alpha", "beta", "zeta")}
+    together = loopback_ports(**others)
+    assert together["api"] == alone["api"]
+    assert len(set(together.values())) == len(together)
 
 
 def test_a_loopback_port_nobody_chose_never_takes_a_declared_one() -> None:
-    declared = {"stack.firewall": {"ssh_port": 18000, "allow": [{"name": "x", "port": 18001}]}}
-    assert build(declared)["services"]["api"]["host_port"] == 18002
+    usual = loopback_ports()["api"]
+    assert usual is not None
+    declared = {"ssh_port": usual, "allow": [{"name": "x", "port": usual + 1}]}
+    assert loopback_ports(stack__firewall=declared)["api"] == usual + 2
+
+
+def test_a_chosen_loopback_port_is_kept() -> None:
+    assert loopback_ports(stack__services__api__host_port=18001)["api"] == 18001
 
 
 def test_a_secret_knows_its_readers_by_number_and_never_its_value() -> None:
@@ -77,9 +91,10 @@ def test_a_declared_secret_has_its_length() -> None:
 
 def test_the_edge_leads_each_route_to_its_service_on_the_loopback() -> None:
     changes = {"stack.services.api.routes": ["/v1//", "/docs/"]}
+    upstream = f"127.0.0.1:{loopback_ports()['api']}"
     assert build(changes)["edge"]["routes"] == [
-        {"path": "/docs", "service": "api", "upstreams": ["127.0.0.1:18000"]},
-        {"path": "/v1", "service": "api", "upstreams": ["127.0.0.1:18000"]},
+        {"path": "/docs", "service": "api", "upstreams": [upstream]},
+        {"path": "/v1", "service": "api", "upstreams": [upstream]},
     ]
 
 
