@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._download import Downloader
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._http import Answer, Source, SourceError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store import collect, execute
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership
@@ -161,3 +162,12 @@ def mounted(monkeypatch: pytest.MonkeyPatch) -> set[Path]:
 def _no_sync_to_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel keeps what was written across a killed process; waiting for the disk proves nothing here."""
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
+DET, REC = b"detect" * 100, b"recognise" * 100
+
+
+def failure(store: Store, *models: dict[str, object], **options: object) -> DrydockError:
+    with pytest.raises(DrydockError) as caught:
+        store.sync(*models, **options)  # type: ignore[arg-type]
+    return caught.value
