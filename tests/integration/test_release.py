@@ -162,7 +162,7 @@ def test_services_are_published_on_the_loopback_and_only_declared_ports_outside(
     services = {**compose(planned, "base")["services"], **compose(planned, "blue")["services"]}
     ports = [port for service in services.values() for port in service.get("ports", [])]
     assert [(port.get("host_ip"), port["published"], port["target"]) for port in ports] == [
-        ("127.0.0.1", "18000", 8000),
+        ("127.0.0.1", "18359", 8000),  # follows from the name "api"
         (None, "9000", 9001),
     ]
 
