@@ -88,7 +88,7 @@ molecule: lab-up setup-dev ## every scenario
 
 .PHONY: test
 test: lint ## everything CI runs
-	pytest --numprocesses $(WORKERS) --dist loadgroup
+	pytest --numprocesses $(WORKERS)
 
 .PHONY: bench
 bench: $(patsubst benchmarks/%/run.py,bench-%,$(wildcard benchmarks/*/run.py)) ## every benchmark; each alone: make bench-<name>

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,3 +26,19 @@ os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
 def lab() -> None:
     """The lab is up: engine, image registry, model origin and the host lab-1. ``make lab-down`` ends it."""
     subprocess.run([str(ROOT / ".venv" / "bin" / "python"), "-m", "lab", "up"], cwd=ROOT, check=True, timeout=900)
+
+
+class ByHost(LoadScopeScheduling):  # type: ignore[misc]  # xdist's schedulers carry no types
+    """What shares a host or costly fixtures runs in turn in one worker; a Molecule scenario has hosts of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith("tests/lab/"):
+            return "tests/lab"
+        if nodeid.startswith("tests/molecule/"):
+            return nodeid
+        return nodeid.split("::", 1)[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByHost:
+    """Used with ``--numprocesses``."""
+    return ByHost(config, log)

@@ -15,8 +15,7 @@ import pytest
 
 from .conftest import HOST, Playbook, Run
 
-# One host, so one worker: these tests change it and look at it in turn.
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.xdist_group("lab-1")]
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 DROP_IN = "/etc/ssh/sshd_config.d/10-drydock.conf"
 MODEL = "/var/lib/drydock/models/sets/ocr/4.0/cls.onnx"

@@ -20,8 +20,7 @@ from lab.outside import Answer, ask
 
 from .conftest import Playbook, Run
 
-# One host, so one worker: these tests change it and look at it in turn.
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.xdist_group("lab-1")]
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 # Characters that the model tells apart: measured, see examples/ocr/tests/ocr_doubles.py.
 CLEAR = "ACDEHKLMNPRT345"
