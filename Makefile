@@ -46,8 +46,11 @@ $(VENV)/.installed-example-%: examples/%/requirements-test.txt $(VENV)/.created
 .PHONY: setup
 setup: $(call STAMP,controller) ## create .venv with what a controller needs
 
+.PHONY: setup-models
+setup-models: setup $(call STAMP,models) ## besides, what locking models from a hub, S3 or with signatures needs
+
 .PHONY: setup-dev
-setup-dev: setup $(call STAMP,lint) $(call STAMP,test) $(call STAMP,example-ocr)
+setup-dev: setup $(call STAMP,models) $(call STAMP,lint) $(call STAMP,test) $(call STAMP,example-ocr)
 
 .PHONY: demo
 demo: ## from nothing to a picture read by a model through TLS
@@ -103,6 +106,6 @@ docs: setup $(call STAMP,docs) ## reference pages from the modules' and roles' o
 .PHONY: requirements
 requirements: ## resolve requirements/*.in into the pinned sets
 	$(BIN)/pip install --quiet uv
-	cd requirements && for set in controller lint test docs; do
+	cd requirements && for set in controller models lint test docs; do
 	  ../$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate "$$set.in" --output-file "$$set.txt"
 	done
