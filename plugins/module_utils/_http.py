@@ -146,8 +146,10 @@ class Answer:
 class Transport(Protocol):
     """What the downloader needs from the outside world."""
 
-    def open(self, source: Source, *, offset: int, etag: str | None) -> Answer:
-        """Ask for the file from byte ``offset`` on; ``etag`` makes the server send the whole where it changed.
+    def open(self, source: Source, *, offset: int, until: int | None = None, etag: str | None = None) -> Answer:
+        """Ask for the file from byte ``offset`` on, up to and without byte ``until`` where given.
+
+        ``etag`` makes the server send the whole where it changed.
 
         Gives an answer of status 200, 206 or 416. :raises SourceError: everything else.
         """
@@ -176,12 +178,12 @@ class WebTransport:
         self._now = now
         self._session = session
 
-    def open(self, source: Source, *, offset: int, etag: str | None) -> Answer:
+    def open(self, source: Source, *, offset: int, until: int | None = None, etag: str | None = None) -> Answer:
         if source.parts.scheme == "file":
             return _open_file(source, offset)
         ask = {**self._settings.headers, "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-        if offset:
-            ask["Range"] = f"bytes={offset}-"
+        if offset or until is not None:
+            ask["Range"] = f"bytes={offset}-" if until is None else f"bytes={offset}-{until - 1}"
             if etag:
                 ask["If-Range"] = etag
         return self._follow(source, ask)

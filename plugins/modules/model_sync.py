@@ -273,7 +273,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.drydock.serving.plugins.module_utils._download import Downloader
+from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import gid_of, resolve_owner, uid_of
 from ansible_collections.drydock.serving.plugins.module_utils._http import HttpSettings, WebTransport, check_headers
@@ -397,17 +397,18 @@ def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> Non
         ca_path=params["ca_path"],
         headers=_headers(params),
     )
+    clock = Clock(now=time.time, monotonic=time.monotonic, sleep=time.sleep)
     downloader = Downloader(
         WebTransport(settings, now=time.time),
         RetryPolicy(retries=params["retries"], delay=params["retry_delay"]),
-        sleep=time.sleep,
+        clock=clock,
     )
     Sync(
         Layout(root=Path(os.path.realpath(params["root"]))),
         Wishes(models=models, ownership=ownership, keep=params["keep"], full=params["verify"] == "full"),
         Limits(reserve=parse_size(params["reserve"]), lock_timeout=params["lock_timeout"]),
         downloader,
-        Clock(now=time.time, monotonic=time.monotonic, sleep=time.sleep),
+        clock,
         result=result,
     ).run(check=check)
 

@@ -25,7 +25,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._atomic import (
     replace_symlink,
     write_json,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._download import Downloader, Wanted
+from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
+from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import make_parents
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.collect import (

@@ -20,7 +20,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.drydock.serving.plugins.module_utils._download import PartFiles
+from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import PartFiles
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import CURRENT
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._checksum import hash_file
-from ansible_collections.drydock.serving.plugins.module_utils._download import Wanted
+from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.collect import Collection, plan_collection
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import (

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.drydock.serving.plugins.module_utils._download import Downloader
+from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
 from ansible_collections.drydock.serving.plugins.module_utils._lock import held
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.execute import Executor, as_failure, prepare
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout

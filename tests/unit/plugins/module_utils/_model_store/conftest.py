@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.drydock.serving.plugins.module_utils._download import Downloader
+from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
+from ansible_collections.drydock.serving.plugins.module_utils._download.limits import DownloadLimits
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._http import Answer, Source, SourceError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store import collect, execute
@@ -36,19 +37,21 @@ class Origin:
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
 
-    def open(self, source: Source, *, offset: int, etag: str | None) -> Answer:
+    def open(self, source: Source, *, offset: int, until: int | None = None, etag: str | None = None) -> Answer:
         self.asked.append(source.url)
         if source.url not in self.files:
             raise SourceError("unreachable", f"{source.shown}: Connection refused", retryable=True)
-        rest = [self.files[source.url][offset:]]
+        rest = [self.files[source.url][offset:until]]
 
         def read(amount: int) -> bytes:
             piece, rest[0] = rest[0][:amount], rest[0][amount:]
             return piece
 
         size = len(self.files[source.url])
-        headers = {"Content-Range": f"bytes {offset}-{size - 1}/{size}"} if offset else {}
-        return Answer(status=206 if offset else 200, headers=headers, read=read, close=lambda: None)
+        part = bool(offset) or until is not None
+        last = min(size if until is None else until, size) - 1
+        headers = {"Content-Range": f"bytes {offset}-{last}/{size}"} if part else {}
+        return Answer(status=206 if part else 200, headers=headers, read=read, close=lambda: None)
 
 
 def sha256(data: bytes) -> str:
@@ -92,13 +95,16 @@ class Store:
             keep=self.keep,
             full=full,
         )
-        downloader = Downloader(self.origin, RetryPolicy(retries=1, delay=0), sleep=lambda _seconds: None)
+        clock = Clock(now=self._tick, monotonic=self._tick, sleep=lambda _seconds: None)
+        downloader = Downloader(
+            self.origin, RetryPolicy(retries=1, delay=0), clock=clock, limits=DownloadLimits(connections=1)
+        )
         Sync(
             self.layout,
             wishes,
             Limits(reserve=reserve, lock_timeout=2),
             downloader,
-            Clock(now=self._tick, monotonic=self._tick, sleep=lambda _seconds: None),
+            clock,
             result=self.result,
             step=step,
         ).run(check=check)

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.drydock.serving.plugins.module_utils import _download
-from ansible_collections.drydock.serving.plugins.module_utils._download import Downloader, PartFiles, Wanted
+from ansible_collections.drydock.serving.plugins.module_utils._download import downloader as _download
+from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
+from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import PartFiles, Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._http import Answer, Source, SourceError, parse_source
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import Clock
 from ansible_collections.drydock.serving.plugins.module_utils._retry import RetryPolicy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -85,7 +87,7 @@ class Script:
         self.steps = {host: list(listed) for host, listed in steps.items()}
         self.asked: list[tuple[str, int, str | None]] = []
 
-    def open(self, source: Source, *, offset: int, etag: str | None) -> Answer:
+    def open(self, source: Source, *, offset: int, until: int | None = None, etag: str | None = None) -> Answer:
         host = (source.parts.hostname or "").split(".")[0]
         self.asked.append((host, offset, etag))
         step = self.steps[host].pop(0)
@@ -99,7 +101,8 @@ class Run:
         self.part = PartFiles(data=tmp_path / "partial" / "x.part", sidecar=tmp_path / "partial" / "x.json")
         self.pauses: list[float] = []
         self.script = script
-        self.downloader = Downloader(script, RetryPolicy(retries=retries, delay=1), sleep=self.pauses.append)
+        clock = Clock(now=lambda: 0.0, monotonic=lambda: 0.0, sleep=self.pauses.append)
+        self.downloader = Downloader(script, RetryPolicy(retries=retries, delay=1), clock=clock)
 
     def fetch(self, *hosts: str, sha256: str = SHA256, size: int = SIZE) -> str:
         sources = tuple(parse_source(f"https://{host}.example/m") for host in hosts)

@@ -15,13 +15,16 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import write_json
 from ansible_collections.drydock.serving.plugins.module_utils._checksum import CHUNK
+from ansible_collections.drydock.serving.plugins.module_utils._download.limits import Clock, DownloadLimits
+from ansible_collections.drydock.serving.plugins.module_utils._download.progress import Progress
+from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import PartFiles, Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._http import Answer, Source, SourceError, Transport
 from ansible_collections.drydock.serving.plugins.module_utils._retry import RetryPolicy
@@ -35,40 +38,6 @@ _DIGITS = 19
 _CONTENT_RANGE = re.compile(rf"bytes (\d{{1,{_DIGITS}}})-(\d{{1,{_DIGITS}}})/(\d{{1,{_DIGITS}}}|\*)")
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What must arrive.
-
-    :param label: how messages name it, for example ``ocr 4.0: det.onnx``.
-    """
-
-    label: str
-    sha256: str
-    size: int
-    sources: tuple[Source, ...]
-
-
-@dataclass(frozen=True)
-class PartFiles:
-    """Where the bytes grow, and the side-car with the validator (a strong ETag) they came under."""
-
-    data: Path
-    sidecar: Path
-
-    def size(self) -> int:
-        """Bytes already there."""
-        try:
-            return os.lstat(self.data).st_size
-        except FileNotFoundError:
-            return 0
-
-    def drop(self) -> None:
-        """Forget everything received so far."""
-        for path in (self.data, self.sidecar):
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
-
-
 class WrongContentError(SourceError):
     """The source answered, but with something that is not the file."""
 
@@ -78,17 +47,60 @@ class _StartAgainError(Exception):
 
 
 class Downloader:
-    """Fetches files one after the other.
+    """Completes part files from sources.
 
-    :param sleep: called with seconds between tries.
+    :param progress: told what arrives.
     """
 
-    def __init__(self, transport: Transport, policy: RetryPolicy, *, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        policy: RetryPolicy,
+        *,
+        clock: Clock,
+        limits: DownloadLimits | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         self._transport = transport
         self._policy = policy
-        self._sleep = sleep
+        self._limits = limits or DownloadLimits()
+        self._sleep = clock.sleep
+        self._progress = progress
         self.received = 0
         """Bytes received from sources so far, wrong and repeated ones included."""
+
+    def fetch_all(
+        self,
+        items: Sequence[Wanted],
+        *,
+        part_of: Callable[[str], PartFiles],
+        finish: Callable[[Wanted, PartFiles], None],
+        locate: Callable[[Wanted], Sequence[Source]] | None = None,
+    ) -> None:
+        """Complete the part files of all items; the first failure ends it, parts stay for the next call.
+
+        :param part_of: where the bytes of a digest grow.
+        :param finish: called with each file whose bytes are right and on the disk, from any thread.
+        :param locate: the ordered sources of a file, asked just before it is fetched; default the item's own.
+        :raises DrydockError: a file could not be fetched.
+        """
+        if self._progress is not None:
+            self._progress.begin(
+                len(items),
+                sum(item.size for item in items),
+                sum(min(item.size, part_of(item.sha256).size()) for item in items),
+            )
+        for item in items:
+            part = part_of(item.sha256)
+            self.fetch(item if locate is None else replace(item, sources=tuple(locate(item))), part)
+            descriptor = os.open(part.data, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            finish(item, part)
+            if self._progress is not None:
+                self._progress.done(item.label)
 
     def fetch(self, wanted: Wanted, part: PartFiles) -> Source:
         """Complete the part file; gives the source it was finished from.
