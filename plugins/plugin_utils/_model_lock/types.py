@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 Handle = BinaryIO
-"""A file opened for reading that can ``read``, ``seek``, ``tell`` and ``close``; bytes are fetched when they are read."""
+"""A file for reading with ``read``, ``seek``, ``tell`` and ``close``; bytes are fetched when they are read."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class ResolvedFile:
 class ResolvedSet:
     """A model as a source has it, at one exact revision.
 
-    :param source: the exact address (a commit, a digest); what ``SetRequest.source`` was where nothing more exact exists.
+    :param source: the exact address (a commit, a digest); ``SetRequest.source`` itself where nothing is more exact.
     :param files: all files of the source, include and exclude not yet applied, in any order.
     :param card: text of the model card, or ``None`` to look for ``README.md`` among the files.
     :param license: as the source itself names it beside the card, or ``None``.
