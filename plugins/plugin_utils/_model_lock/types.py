@@ -126,14 +126,14 @@ class Context:
 class SourceBackend(Protocol):
     """One kind of source. ``sources/<scheme>.py`` has ``def backend(context: Context) -> SourceBackend``."""
 
-    def resolve(self, request: SetRequest) -> ResolvedSet:
+    def resolve(self, request: SetRequest, /) -> ResolvedSet:
         """Look at ``request.source``.
 
         :raises DrydockError: ``not_found``, ``refused`` (no access), ``unreachable``, ``extra_missing`` (a library is
             not installed), ``invalid_input``, ``bad_response``.
         """
 
-    def look(self, path: str, url: str) -> ResolvedFile:
+    def look(self, path: str, url: str, /) -> ResolvedFile:
         """One file by its own address (``FileRequest.urls``).
 
         :raises DrydockError: as ``resolve``; also where the scheme has no addresses of single files.
