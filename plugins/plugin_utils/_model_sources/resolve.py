@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Models as hosts can fetch them: every s3, oci and hf address becomes https, made when something must be fetched.
+
+What comes out may hold secrets: presigned addresses carry theirs in the query, headers theirs in their values. Neither
+may be shown, logged or written down.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources import addresses
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.aws import S3
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.docker_login import Login, find_login
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.hub import Hub
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.registry import Registry
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.web import Ask, Web
+
+Headers = dict[str, dict[str, str]]
+
+
+class Sources:
+    """The controller's side of all sources in one run; answers are remembered."""
+
+    def __init__(
+        self,
+        headers: Mapping[str, Mapping[str, str]],
+        *,
+        environ: Mapping[str, str],
+        ask: Ask,
+        login: Callable[[str], Login | None],
+        s3: S3,
+    ) -> None:
+        self._given = {addresses.origin_of(origin): dict(values) for origin, values in headers.items()}
+        self._ask, self._login, self._s3 = ask, login, s3
+        self._hub = Hub(environ, ask=ask, given=self._given)
+        self._registries: dict[str, Registry] = {}
+        self._asked: set[tuple[str, str]] = set()
+        self._made: dict[str, str | DrydockError] = {}
+
+    def address(self, url: str) -> str:
+        """What a host can fetch for this address.
+
+        :raises DrydockError: see ``aws``, ``hub`` and ``registry``; ``invalid_input`` for what is no address.
+        """
+        if url not in self._made:
+            try:
+                self._made[url] = self._make(url)
+            except DrydockError as error:
+                self._made[url] = error
+            except ValueError as error:
+                self._made[url] = DrydockError("invalid_input", f"A {url.partition(':')[0]} address {error}.")
+        made = self._made[url]
+        if isinstance(made, DrydockError):
+            raise made
+        return made
+
+    def headers(self) -> Headers:
+        """The operator's headers and the short-lived tokens that registries wanted, by origin."""
+        found = {origin: dict(values) for origin, values in self._given.items()}
+        for registry in self._registries.values():
+            if registry.authorization:
+                found.setdefault(registry.origin, {}).update(registry.authorization)
+        return found
+
+    def _make(self, url: str) -> str:
+        scheme = url.partition(":")[0]
+        if scheme == "s3":
+            return self._s3.presign(addresses.parse_s3(url))
+        if scheme == "hf":
+            return self._hub.resolve(addresses.parse_hub_file(url))
+        if scheme == "oci":
+            return self._blob(addresses.parse_oci(url))
+        return url
+
+    def _blob(self, content: addresses.OciContent) -> str:
+        if not content.digest:
+            raise ValueError("names no blob by its digest")
+        if content.registry not in self._registries:
+            self._registries[content.registry] = Registry(
+                content.registry, ask=self._ask, login=self._login, given=self._given
+            )
+        registry = self._registries[content.registry]
+        if (content.registry, content.repository) not in self._asked:  # one question tells whether a token is wanted
+            registry.ask("HEAD", content.repository, "blobs", content.digest, hosts=True, body=False)
+            self._asked.add((content.registry, content.repository))
+        return registry.url(content.repository, "blobs", content.digest)
+
+
+def resolve_models(
+    models: Sequence[Mapping[str, Any]],
+    *,
+    headers: Mapping[str, Mapping[str, str]],
+    ca_path: str | None = None,
+    warn: Callable[[str], None] = lambda _line: None,
+    environ: Mapping[str, str] | None = None,
+    sources: Sources | None = None,
+) -> tuple[list[dict[str, Any]], Headers]:
+    """The same models with addresses that hosts can fetch, and the headers to fetch them with.
+
+    A source that cannot be made is left out and told to ``warn`` when the file has another one.
+
+    :param headers: the operator's headers by origin. They win: no token is asked for where they have an Authorization.
+    :param ca_path: PEM file on the controller of the authorities to trust.
+    :raises DrydockError: no source of some file can be made: the first reason, with the file it is about.
+    """
+    environ = os.environ if environ is None else environ
+    if sources is None:
+        sources = Sources(
+            headers,
+            environ=environ,
+            ask=Web(ca_path=ca_path).ask,
+            login=lambda registry: find_login(registry, environ=environ),
+            s3=S3(environ, ca_path=ca_path),
+        )
+    found = [{**model, "files": [_file(model, item, sources, warn) for item in model["files"]]} for model in models]
+    return found, sources.headers()
+
+
+def _file(
+    model: Mapping[str, Any], item: Mapping[str, Any], sources: Sources, warn: Callable[[str], None]
+) -> dict[str, Any]:
+    urls: list[str] = []
+    reasons: list[DrydockError] = []
+    for url in item["urls"]:
+        try:
+            urls.append(sources.address(str(url)))
+        except DrydockError as error:  # noqa: PERF203 - each address may fail alone
+            reasons.append(error)
+    where = f"{model['name']} {model['version']}, {item['path']}"
+    if reasons and not urls:
+        raise DrydockError(reasons[0].kind, f"{where}: {reasons[0].message}", **reasons[0].details)
+    for reason in reasons:
+        warn(f"{where}: one source is left out. {reason.message}")
+    return {**item, "urls": urls}
+
+
+def needs_controller(models: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether any address has to be made by the controller at all."""
+    prefixes = tuple(f"{scheme}://" for scheme in addresses.MADE_HERE)
+    return any(str(url).startswith(prefixes) for model in models for item in model["files"] for url in item["urls"])
