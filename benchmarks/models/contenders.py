@@ -64,7 +64,7 @@ def sync(server: Server, files: Sequence[ModelFile], folder: Path, **options: An
 def judged(ended: Ended) -> Ended:
     """A module that has ended well."""
     if ended.returncode != 0:
-        raise CannotRunError(f"the module ended with {ended.returncode}: {ended.output[-1500:]}")
+        raise CannotRunError(f"the module ended with {ended.returncode}: {ended.output.strip()[-600:]}")
     return ended
 
 

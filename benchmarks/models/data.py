@@ -13,7 +13,7 @@ from pathlib import Path
 from workbench import MIB, say
 
 # One stretch of random bytes is made at a time, so that this process stays small.
-BLOCK = 16 * MIB
+BLOCK = MIB
 
 
 @dataclass(frozen=True)

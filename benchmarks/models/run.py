@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 
 from cases import far, idle, killed, many, memory, seeded, single
-from workbench import GIB, Bench, CannotRunError, Row, remove, say, table
+from workbench import GIB, Bench, CannotRunError, Row, Series, remove, say, table
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES: dict[str, ModuleType] = {
@@ -68,7 +68,7 @@ def measured(name: str, module: ModuleType, bench: Bench) -> list[Row]:
     try:
         rows = measure(bench.within(name))
     except CannotRunError as error:
-        rows = [Row(module.CASE, "", why=str(error))]
+        rows = [Row(module.CASE, "", Series(why=str(error)))]
     remove(bench.folder / name)
     say(f"{name}: {time.monotonic() - started:.0f} s")
     return rows

@@ -100,7 +100,7 @@ def run(argv: Sequence[str], *, folder: Path, environment: Mapping[str, str] | N
     """
     ended = Process(argv, folder=folder, environment=environment).wait()
     if ended.returncode != 0:
-        raise CannotRunError(f"{Path(argv[0]).name} ended with {ended.returncode}: {ended.output[-1500:]}")
+        raise CannotRunError(f"{Path(argv[0]).name} ended with {ended.returncode}: {ended.output.strip()[-600:]}")
     return ended
 
 
@@ -115,23 +115,45 @@ def remove(path: Path) -> None:
 
 @dataclass
 class Series:
-    """The same thing measured several times."""
+    """The same thing measured several times; ``why`` it could not be, where it could not."""
 
     values: list[float] = field(default_factory=list)
+    why: str = ""
 
     @property
     def median(self) -> float:
         """The middle one."""
         return statistics.median(self.values)
 
+    @property
+    def text(self) -> str:
+        """For the table."""
+        return f"{self.median:.2f} ({min(self.values):.2f} to {max(self.values):.2f})" if self.measured else "-"
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is anything to compare."""
+        return bool(self.values) and not self.why
+
 
 def in_turn(rounds: int, contenders: Mapping[str, Callable[[], float]]) -> dict[str, Series]:
-    """Measure all contenders once, then all again: whatever else the machine does meets them alike."""
+    """Measure all contenders once, then all again: whatever else the machine does meets them alike.
+
+    One that cannot run is left out from then on.
+    """
     found = {name: Series() for name in contenders}
     for number in range(rounds):
         for name, measure in contenders.items():
-            value = measure()
-            found[name].values.append(value)
+            series = found[name]
+            if series.why:
+                continue
+            try:
+                value = measure()
+            except CannotRunError as error:
+                series.why = f"{name}: {error}"
+                say(series.why)
+                continue
+            series.values.append(value)
             say(f"round {number + 1} of {rounds}: {name:<34} {value:8.2f}")
     return found
 
@@ -155,16 +177,20 @@ class Row:
 
     case: str
     unit: str
-    ours: Series | None = None
+    ours: Series
     against: str = ""
-    peer: Series | None = None
+    peer: Series = field(default_factory=Series)
     bar: Bar | None = None
-    why: str = ""
+
+    @property
+    def why(self) -> str:
+        """Why it could not be measured."""
+        return self.ours.why or self.peer.why
 
     @property
     def ratio(self) -> float | None:
         """``peer / ours`` where more is better, ``ours / peer`` where less is."""
-        if self.ours is None or self.peer is None:
+        if not self.ours.measured or not self.peer.measured:
             return None
         if self.bar is not None and self.bar.of == "within":
             return self.ours.median / self.peer.median
@@ -174,9 +200,9 @@ class Row:
     def ok(self) -> bool:
         """Whether the bar is reached; never for a row that could not be measured."""
         if self.bar is None:
-            return self.ours is not None
+            return self.ours.measured
         if self.bar.of == "most":
-            return self.ours is not None and max(self.ours.values) <= self.bar.limit
+            return self.ours.measured and max(self.ours.values) <= self.bar.limit
         if self.ratio is None:
             return False
         return self.ratio >= self.bar.limit if self.bar.of == "faster" else self.ratio <= self.bar.limit
@@ -185,9 +211,9 @@ class Row:
         """The row in the format of every benchmark here."""
         value: dict[str, Any] = {"case": self.case, "against": self.against, "unit": self.unit, "ok": self.ok}
         for name, series in (("ours", self.ours), ("peer", self.peer)):
-            value[name] = None if series is None else round(series.median, 3)
-            value[f"{name}_min"] = None if series is None else round(min(series.values), 3)
-            value[f"{name}_max"] = None if series is None else round(max(series.values), 3)
+            value[name] = round(series.median, 3) if series.measured else None
+            value[f"{name}_min"] = round(min(series.values), 3) if series.measured else None
+            value[f"{name}_max"] = round(max(series.values), 3) if series.measured else None
         value["ratio"] = None if self.ratio is None else round(self.ratio, 2)
         value["bar"] = None if self.bar is None else self.bar.limit
         value["rule"] = None if self.bar is None else self.bar.text
@@ -196,12 +222,6 @@ class Row:
 
 def table(rows: Sequence[Row]) -> str:
     """All rows for people."""
-
-    def shown(series: Series | None) -> str:
-        if series is None:
-            return "-"
-        return f"{series.median:.2f} ({min(series.values):.2f} to {max(series.values):.2f})"
-
     head = ("case", "ours, median (min to max)", "peer, median (min to max)", "unit", "ratio", "bar", "")
     lines = [head]
     for row in rows:
@@ -209,18 +229,17 @@ def table(rows: Sequence[Row]) -> str:
         lines.append(
             (
                 f"{row.case} / {row.against}" if row.against else row.case,
-                shown(row.ours),
-                shown(row.peer),
+                row.ours.text,
+                row.peer.text,
                 row.unit,
                 "-" if row.ratio is None else f"{row.ratio:.2f}",
                 "" if row.bar is None else row.bar.text,
-                "could not run" if row.ours is None else verdict,
+                "could not run" if row.why else verdict,
             )
         )
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    text += [f"{row.case} / {row.against}: {row.why}" for row in rows if row.why]
-    return "\n".join(text)
+    return "\n".join([*text, *dict.fromkeys(f"{row.case}: {row.why}" for row in rows if row.why)])
 
 
 @dataclass(frozen=True)
