@@ -194,8 +194,8 @@ class HubBackend:
             kind, text = (
                 "not_found",
                 (
-                    f"does not exist, or is private; asked {who}. Next step: compare the name, or export HF_TOKEN of an "
-                    "account that may read it."
+                    f"does not exist, or is private; asked {who}. Next step: compare the name, or export HF_TOKEN of "
+                    "an account that may read it."
                 ),
             )
         elif status in (401, 403):
