@@ -64,8 +64,16 @@ def sync(server: Server, files: Sequence[ModelFile], folder: Path, **options: An
 def judged(ended: Ended) -> Ended:
     """A module that has ended well."""
     if ended.returncode != 0:
-        raise CannotRunError(f"the module ended with {ended.returncode}: {ended.output.strip()[-600:]}")
+        raise CannotRunError(f"the module ended with {ended.returncode}: {_told(ended.output)}")
     return ended
+
+
+def _told(output: str) -> str:
+    """What a module that failed says; the end of its output where it says nothing in the form of one."""
+    try:
+        return str(json.loads(output)["msg"])
+    except (ValueError, KeyError):
+        return output.strip()[-600:]
 
 
 def get_url(server: Server, file: ModelFile, folder: Path) -> Ended:
