@@ -9,8 +9,8 @@ Nothing here holds more than a window of the content, and everything that is inf
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import Any, BinaryIO, Callable, NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, Protocol
 
 WINDOW = 64 * 1024
 PIECE = 256 * 1024
@@ -142,6 +142,15 @@ class Inflated:
         inside = offset - self._start
         return self._window[inside : inside + count]
 
+    def finish(self) -> None:
+        """:raises Refusal: the stream does not end after ``size`` bytes, where another reader would not stop."""
+        self.read_at(self.size - 1, 1)
+        if not self._fresh:
+            self._pieces, self._fresh = self._begin(), True
+        over = self._start + len(self._window) - self.size
+        if over > 0 or next(self._pieces, b""):
+            raise Refusal("a damaged archive", f"a member goes on behind its {self.size} bytes")
+
 
 def pieces(blob: Blob, start: int = 0, end: int | None = None) -> Iterator[bytes]:
     """The bytes from ``start`` to ``end``, piece by piece."""
@@ -192,12 +201,3 @@ class Cursor:
 
 
 U16, U32, U64 = struct.Struct("<H"), struct.Struct("<I"), struct.Struct("<Q")
-
-
-class Found(NamedTuple):
-    """What a file is.
-
-    :param names: names of the format, the most telling first; one of them being allowed is enough.
-    """
-
-    names: tuple[str, ...]

@@ -6,16 +6,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from ansible_collections.drydock.serving.plugins.module_utils._formats import gguf, jsons, onnx, pickles, safetensors, small, text
-from ansible_collections.drydock.serving.plugins.module_utils._formats.blob import Blob, Budget, Refusal, pieces
+from ansible_collections.drydock.serving.plugins.module_utils._formats import (
+    gguf,
+    jsons,
+    onnx,
+    pickles,
+    safetensors,
+    small,
+    tars,
+    text,
+    zips,
+)
+from ansible_collections.drydock.serving.plugins.module_utils._formats.blob import (
+    Blob,
+    Budget,
+    Inflated,
+    Refusal,
+    pieces,
+)
+from ansible_collections.drydock.serving.plugins.module_utils._formats.members import Member
 from ansible_collections.drydock.serving.plugins.module_utils._formats.policy import Policy
 
 HEAD = 4096
-_TAIL = 65_535 + 22
+DEEPEST = 4
+SMALL = 64 * 1024 * 1024
+RATIO = 100
+_GZIP = b"\x1f\x8b"
 _SUFFIX = re.compile(r"\.([A-Za-z][A-Za-z0-9_-]{0,15})")
 _BINARY = frozenset({"safetensors", "gguf", "onnx", "tflite", "tensorrt", "npy", "tokenizer"})
 _SUFFIXES = {
@@ -74,7 +95,7 @@ class Context:
 
     def __post_init__(self) -> None:
         if not self.depth:
-            self.budget = Budget(64 * 1024 * 1024 + 200 * self.size)
+            self.budget = Budget(SMALL + RATIO * self.size)
 
     def deeper(self) -> Context:
         """The context of a member."""
@@ -95,14 +116,15 @@ def identify(blob: Blob, name: str, context: Context) -> str:
     head = blob.read_at(0, HEAD)
     found = pickles.trace(blob)
     binary = not text.is_like(head[:-4] if len(head) == HEAD else head)
-    if found.calls or found.endless or (binary and found.imports and not head.startswith(b"PK")):
+    if found.calls or found.endless or (found.imports and (found.ends or (binary and not head.startswith(b"PK")))):
         raise _pickle(found)
-    names = _binary(blob, head, name, context) if binary else _textual(blob, head, name)
+    archive = _archive(blob, head, name, context)
+    names = archive or (_binary(blob, head, name) if binary else _textual(blob, head, name))
     if not names:
         raise _unknown(blob, head, name, found)
     _check_name(name, names)
-    if names[0] in _BINARY and names[0] != "tflite":
-        _check_tail(blob, names[0])
+    if binary and not archive:
+        _check_no_archive(blob, head, names[0], context)
     for each in names:
         if context.policy.allows(each):
             return each
@@ -112,11 +134,51 @@ def identify(blob: Blob, name: str, context: Context) -> str:
     )
 
 
+def _archive(blob: Blob, head: bytes, name: str, context: Context) -> tuple[str, ...]:
+    """Look through an archive, member by member; empty where it is none."""
+    suffix = suffix_of(name)
+    if head.startswith((zips.LOCAL, zips.END)):
+        _look_through(zips.members(blob, context.budget), context)
+        return ("npy", "zip") if suffix == "npz" else ("zip",)
+    if head.startswith(_GZIP):
+        inner = f"{name[: -len(suffix)]}tar" if suffix == "tgz" else name.removesuffix(".gz")
+        _look_through([Member(PurePosixPath(inner).name or "content", _gunzip(blob, context.budget))], context)
+        return ("gzip",)
+    if tars.is_like(head):
+        _look_through(tars.members(blob), context)
+        return ("tar",)
+    return ()
+
+
+def _look_through(found: Iterable[Member], context: Context) -> None:
+    if context.depth >= DEEPEST:
+        raise Refusal("archives in archives", f"more than {DEEPEST} of them in each other are not looked through")
+    for member in found:
+        if member.name.endswith("/") or not member.blob.size:
+            if member.blob.size:
+                raise Refusal("a damaged archive", f"directory {member.name[:200]!r} has content")
+            continue
+        try:
+            identify(member.blob, member.name, context.deeper())
+        except Refusal as refusal:
+            refusal.path = (member.name[:200], *refusal.path)
+            raise
+
+
+def _gunzip(blob: Blob, budget: Budget) -> Blob:
+    """What one gzip stream gives; it is inflated once to learn how much that is."""
+    size = 0
+    for piece in zips.inflate(blob, zlib.MAX_WBITS | 16):
+        size += len(piece)
+        budget.spend(len(piece))
+    return Inflated(lambda: zips.inflate(blob, zlib.MAX_WBITS | 16), size, budget)
+
+
 def _pickle(found: pickles.Trace) -> Refusal:
     return Refusal(found.words, "loading a pickle runs the code it brings, so none is let in, whatever its name")
 
 
-def _binary(blob: Blob, head: bytes, name: str, context: Context) -> tuple[str, ...]:
+def _binary(blob: Blob, head: bytes, name: str) -> tuple[str, ...]:
     checks: tuple[tuple[str, bool, Callable[[Blob], None]], ...] = (
         ("safetensors", safetensors.is_like(head, blob.size), safetensors.check),
         ("gguf", head.startswith(gguf.MAGIC), gguf.check),
@@ -137,7 +199,7 @@ def _protobuf(blob: Blob, name: str) -> tuple[str, ...]:
     for each, check in (("onnx", onnx.check_onnx), ("tokenizer", onnx.check_sentencepiece)):
         try:
             check(blob)
-        except Refusal as refusal:
+        except Refusal as refusal:  # noqa: PERF203 - two tries
             if "elsewhere" in refusal.found or (claim == each and blob.read_at(0, 1) in (b"\x08", b"\x0a")):
                 raise
         else:
@@ -174,21 +236,20 @@ def _check_name(name: str, names: tuple[str, ...]) -> None:
     raise Refusal(what, f"its suffix .{suffix} {says}, and a program goes by that")
 
 
-def _check_tail(blob: Blob, name: str) -> None:
-    """:raises Refusal: an archive hangs behind or inside, which some readers would take for the file."""
-    start = max(0, blob.size - _TAIL)
-    tail = blob.read_at(start, _TAIL)
-    at = tail.rfind(b"PK\x05\x06")
-    while at >= 0:
-        if len(tail) - at >= 22 and len(tail) - at == 22 + int.from_bytes(tail[at + 20 : at + 22], "little"):
-            raise Refusal(
-                f"a {name} file that is a zip archive, too", "what it holds depends on which program reads it"
-            )
-        at = tail.rfind(b"PK\x05\x06", 0, at)
+def _check_no_archive(blob: Blob, head: bytes, name: str, context: Context) -> None:
+    """:raises Refusal: it is an archive, too, which some readers would take it for."""
+    tail = blob.read_at(max(0, blob.size - zips.TAIL), zips.TAIL)
+    if zips.end_of(tail) is not None:
+        if name == "tflite":  # its labels travel as an archive behind it
+            _look_through(zips.members(blob, context.budget, appended=True), context)
+            return
+        raise Refusal(f"a {name} file that is a zip archive, too", "what it holds depends on which program reads it")
+    if tars.is_like(head):
+        raise Refusal(f"a {name} file that is a tar archive, too", "what it holds depends on which program reads it")
 
 
 def _unknown(blob: Blob, head: bytes, name: str, found: pickles.Trace) -> Refusal:
-    if found.ends or found.imports or found.protocol is not None and found.protocol <= 5:
+    if found.ends or found.imports or (found.protocol is not None and found.protocol <= 5):
         return _pickle(found)
     for magic, what, why in _KNOWN_REFUSED:
         if head.startswith(magic):

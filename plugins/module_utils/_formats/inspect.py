@@ -53,18 +53,19 @@ def inspect(path: Path, name: str, policy: Policy) -> str:
 
 
 def inspect_stream(handle: BinaryIO, size: int, name: str, policy: Policy) -> str:
-    """The format of ``size`` bytes behind a seekable handle, which may read from far away: few reads, never one byte twice
-    in a row. ``READ_WHOLE`` says which formats need all bytes.
+    """The format of ``size`` bytes behind a seekable handle.
+
+    The handle may read from far away: it is asked for 64 KiB or more at a time, forwards where the format allows it.
+    ``READ_WHOLE`` says which formats need all bytes.
 
     :raises DrydockError: kind ``format_refused``, with the file, what was found, why that is refused and the next step.
     """
     _check_size(name, size, policy)
     try:
         blob: Blob = FileBlob(handle, size)
-        names = identify(blob, name, Context(policy, size))
+        return identify(blob, name, Context(policy, size))
     except Refusal as refusal:
         raise _refused(name, refusal) from None
-    return names
 
 
 def _check_size(name: str, size: int, policy: Policy) -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JSON of any size, read in pieces: is it JSON, and what does it hold? (RFC 8259, and the NaN and Infinity of Python.)"""
+"""JSON of any size, read in pieces: is it JSON, and what does it hold? RFC 8259, and the NaN and Infinity of Python."""
 
 from __future__ import annotations
 

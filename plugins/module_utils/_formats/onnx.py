@@ -10,7 +10,13 @@ https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.prot
 from __future__ import annotations
 
 from ansible_collections.drydock.serving.plugins.module_utils._formats.blob import Blob, Cursor, Refusal
-from ansible_collections.drydock.serving.plugins.module_utils._formats.protobuf import BYTES, FIXED32, VARINT, Fields, Message
+from ansible_collections.drydock.serving.plugins.module_utils._formats.protobuf import (
+    BYTES,
+    FIXED32,
+    VARINT,
+    Fields,
+    Message,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import check_path
 
 _MODEL_FIELDS = {

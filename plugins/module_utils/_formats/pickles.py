@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Would ``pickle.load`` make a program of these bytes? Nothing is ever loaded: the opcodes are walked, their effect on the
-stack is counted, and what they name is not looked up in any list.
+"""Would ``pickle.load`` make a program of these bytes? Nothing is ever loaded: the opcodes are walked, their effect on
+the stack is counted, and what they name is not looked up in any list.
 
 A pickle has done its harm before it ends, and protocols 0 and 1 have no magic; so a walk that is consistent up to the
 first import or call is enough, whatever follows, and whatever format the bytes are besides.
@@ -10,6 +10,7 @@ first import or call is enough, whatever follows, and whatever format the bytes 
 
 from __future__ import annotations
 
+import contextlib
 import pickletools
 import re
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ _WORD = re.compile(rb"[^\s\x00-\x1f\x7f]{1,1000}")
 _NUMBER = re.compile(rb"\s*[+-]?[0-9a-fA-FxXoOlL_.+-]*(?:inf|nan)?\s*", re.IGNORECASE)
 _QUOTED = re.compile(rb"\s*(?:'.*'|\".*\")\s*", re.DOTALL)
 _LONGEST_KEPT = 4096
+_LONGEST_WORD = 100
+_CODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,8 @@ class _NoPickleError(Exception):
 def trace(blob: Blob) -> Trace:
     """Walk the opcodes from the first byte on, to a call, to the end, or to where they make no sense."""
     walk = _Walk(blob)
-    try:
+    with contextlib.suppress(_NoPickleError):
         walk.run()
-    except _NoPickleError:
-        pass
     return Trace(walk.imports, walk.calls, walk.ends, walk.endless, walk.protocol)
 
 
@@ -77,6 +78,7 @@ class _Walk:
         self._at = 0
         self._depth = 0
         self._marks: list[int] = []
+        self._words: list[bytes] = []
         self.imports: str | None = None
         self.calls = False
         self.ends = False
@@ -86,7 +88,7 @@ class _Walk:
     def run(self) -> None:
         for _count in range(MOST_OPCODES):
             code = self._take(1)
-            opcode = pickletools.code2op.get(code.decode("latin-1"))
+            opcode = _CODES.get(code.decode("latin-1"))
             if opcode is None:
                 raise _NoPickleError
             argument = self._argument(opcode)
@@ -94,7 +96,8 @@ class _Walk:
             if opcode.name == "PROTO" and self._at == 2:
                 self.protocol = argument[0]
             if opcode.name in _IMPORTS and self.imports is None:
-                self.imports = argument.replace(b"\n", b".").decode("utf-8", "replace")[:100] or "a name from its stack"
+                named = argument.split(b"\n") if opcode.name in ("GLOBAL", "INST") else self._words[-2:]
+                self.imports = b".".join(named).decode("utf-8", "replace")[:100] or "a name out of a registry"
             if opcode.name in _CALLS and self.imports is not None:
                 self.calls = True
                 return
@@ -123,6 +126,8 @@ class _Walk:
         length = int.from_bytes(self._take(width), "little", signed=signed)
         if length < 0 or length > self._blob.size - self._at:
             raise _NoPickleError
+        if "UNICODE" in opcode.name and length <= _LONGEST_WORD:
+            self._words = [*self._words[-1:], self._blob.read_at(self._at, length)]
         self._at += length
         return b""
 

@@ -22,7 +22,7 @@ _BYTE_CACHE = 4096
 class Message:
     """What a message of one kind may hold.
 
-    :param fields: number of a field and its wire type; ``None`` for any, as parts of a message do that are not looked at.
+    :param fields: number of a field and its wire types; ``None`` for any, where parts are not looked at.
     :param inside: the messages to walk into, by number of field.
     :param leaf: told the bytes of each field that is named in ``keep``.
     :param whole: told, when a message is over, that it is.

@@ -13,7 +13,9 @@ from ansible_collections.drydock.serving.plugins.module_utils._formats.blob impo
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _OBJECTS = re.compile(rb"!!python/|tag:yaml\.org,2002:python/")
 _OVERLAP = 64
-_PAGE = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,500}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+_PAGE = re.compile(
+    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,500}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+)
 POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -62,6 +64,8 @@ def check_head(head: bytes) -> None:
     if _PAGE.match(head):
         raise Refusal("an HTML page", "it is most likely a log-in or error page in place of the file")
     if head.startswith(POINTER):
-        raise Refusal("a Git LFS pointer", "it only says which file should be here (fetch it through the hub or git lfs)")
+        raise Refusal(
+            "a Git LFS pointer", "it only says which file should be here (fetch it through the hub or git lfs)"
+        )
     if head.startswith(b"#!"):
         raise Refusal("a program", "it begins with #!, and programs are no part of a model")
