@@ -37,33 +37,26 @@ class Count:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._ended = 0
-        self.requests = 0
+        self._requests = 0
 
-    def opened(self, connection: socket.socket) -> None:
-        """A client has connected."""
+    def asked(self, connection: socket.socket) -> None:
+        """A client has asked for a file."""
         with self._lock:
             self._open.add(connection)
+            self._requests += 1
 
     def closing(self, connection: socket.socket) -> None:
         """Its last count is taken now."""
         with self._lock:
-            self._open.discard(connection)
-            self._ended += _acknowledged(connection)
+            if connection in self._open:
+                self._open.remove(connection)
+                self._ended += _acknowledged(connection)
 
-    def asked(self) -> None:
-        """One more request for a file."""
+    def report(self) -> dict[str, int]:
+        """``bytes``, ``requests``, and how many connections are ``open``; those that only asked for this left out."""
         with self._lock:
-            self.requests += 1
-
-    def report(self, without: socket.socket) -> dict[str, int]:
-        """``bytes``, ``requests``, and how many other connections are ``open``."""
-        with self._lock:
-            others = self._open - {without}
-            return {
-                "bytes": self._ended + sum(map(_acknowledged, others)),
-                "requests": self.requests,
-                "open": len(others),
-            }
+            received = self._ended + sum(map(_acknowledged, self._open))
+            return {"bytes": received, "requests": self._requests, "open": len(self._open)}
 
 
 def _acknowledged(connection: socket.socket) -> int:
@@ -100,10 +93,9 @@ class Handler(BaseHTTPRequestHandler):
     server: Origin
 
     def setup(self) -> None:
-        """Begin to count."""
+        """Take as long to be connected as a server far away."""
         super().setup()
         time.sleep(self.server.delay)
-        self.server.count.opened(self.connection)
 
     def finish(self) -> None:
         """End counting, before the socket is gone."""
@@ -118,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/-/count":
             self._send_count()
             return
-        self.server.count.asked()
+        self.server.count.asked(self.connection)
         time.sleep(self.server.delay)
         try:
             descriptor = os.open(self.server.folder / Path(self.path).name, os.O_RDONLY)
@@ -131,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
             os.close(descriptor)
 
     def _send_count(self) -> None:
-        body = json.dumps(self.server.count.report(without=self.connection)).encode()
+        body = json.dumps(self.server.count.report()).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
