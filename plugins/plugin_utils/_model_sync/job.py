@@ -1,0 +1,195 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run of model_sync on a host that goes on by itself, and the questions to that host.
+
+ansible-core's own async_wrapper starts it, cuts it off from the connection and keeps its result in a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from ansible import constants
+from ansible.errors import AnsibleError
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.limit import TooSlow, within
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.watch import Died, Look, Lost
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words import Snapshot, clean, parse
+
+TIME_LIMIT = 7 * 24 * 3600  # seconds after which async_wrapper ends a run; the module's own limits come long before
+QUICK, THOROUGH = 30.0, 120.0  # seconds for a question: one command, one module
+LOADED = 15.0  # seconds after which Python has surely read a module's file
+MARK, END = "--drydock-job--", "--drydock-end--"
+RUNNING = '{"started"'  # how async_wrapper's file begins until the module's result takes its place
+
+
+@dataclass(frozen=True)
+class Started:
+    """:param job: async_wrapper's name for it. :param folder: where the module's file with the arguments lies."""
+
+    job: str
+    results: str
+    folder: str | None
+
+
+def start(
+    action: Any, module: str, arguments: Mapping[str, Any], variables: dict[str, Any]
+) -> Started | dict[str, Any]:
+    """Start the module on the host; its result instead when it could not be started."""
+    task, shell = action._task, action._connection._shell
+    given = task.async_val
+    task.async_val = TIME_LIMIT
+    try:
+        if shell.tmpdir is None:
+            action._make_tmp_path()
+        folder = shell.tmpdir
+        found: dict[str, Any] = action._execute_module(
+            module_name=module, module_args=dict(arguments), task_vars=variables, wrap_async=True
+        )
+    finally:
+        task.async_val = given
+    if "ansible_job_id" not in found:
+        return {**found, "changed": False, "failed": True}
+    keep = constants.DEFAULT_KEEP_REMOTE_FILES or "-tmp-" not in str(folder)
+    return Started(str(found["ansible_job_id"]), str(found["results_file"]), None if keep else str(folder))
+
+
+class Job:
+    """The host of a running job, as :class:`watch.Host` wants it."""
+
+    def __init__(self, action: Any, variables: dict[str, Any], started: Started, status: str) -> None:
+        self._action, self._variables, self._started, self._status = action, variables, started, status
+        self._since = time.monotonic()
+        self._forgotten = started.folder is None
+        self._updated: set[float] = set()
+
+    def look(self) -> Look:
+        """One command: the status file, and how the file with the result begins."""
+        return look(self._action, self._status, self._started.results)
+
+    def on_look(self, answer: Look) -> None:
+        """Remove the module's file with its secrets as soon as the host has surely loaded it."""
+        if answer.status is not None and answer.status.phase != "wait":
+            self._updated.add(answer.status.updated)
+        loaded = len(self._updated) > 2 or time.monotonic() - self._since > LOADED
+        if not self._forgotten and answer.job == "running" and loaded:
+            self._sweep(f"rm -f {self._quoted(self._started.folder)}/AnsiballZ_*", privileged=False)
+            self._forgotten = True
+
+    def alive(self) -> bool:
+        """async_wrapper's processes carry the job's name in their arguments."""
+        name = self._started.job.partition(".")[0]
+        pattern = f"{name[:-1]}[{name[-1]}]"  # does not match the command line of this very question
+        command = f"found=$(grep -ls {self._quoted(pattern)} /proc/[0-9]*/cmdline); echo {END}${{found:+yes}}"
+        return f"{END}yes" in _ask(self._action, command)
+
+    def result(self) -> dict[str, Any]:
+        """The module's own result, the job's files removed.
+
+        :raises Died: there is none: the module was killed.
+        """
+        arguments = {"jid": self._started.job, "_async_dir": str(PurePosixPath(self._started.results).parent)}
+        with _questioning(THOROUGH):
+            found = self._action._execute_module(
+                module_name="ansible.legacy.async_status", module_args=arguments, task_vars=self._variables
+            )
+        if not found.get("finished"):
+            raise Lost("Its answer about the job cannot be read.")
+        self.tidy()
+        return as_of_the_module(found)
+
+    def tidy(self) -> None:
+        """Leave nothing of the job on the host, if it answers; by now the result is what counts."""
+        with contextlib.suppress(Lost):
+            self._sweep(f"rm -f {self._quoted(self._started.results)}", privileged=True)
+            if self._started.folder is not None:
+                self._sweep(f"rm -rf {self._quoted(self._started.folder)}", privileged=False)
+
+    def reconnect(self) -> None:
+        """Drop the connection; a master process of ssh whose connection died would block every further try."""
+        try:
+            with within(QUICK):
+                self._action._connection.reset()
+        except (TooSlow, AnsibleError, AttributeError, OSError):
+            return
+
+    def _quoted(self, text: str | None) -> str:
+        return str(self._action._connection._shell.quote(text or ""))
+
+    def _sweep(self, command: str, *, privileged: bool) -> None:
+        _ask(self._action, f"{command}; echo {END}", privileged=privileged)
+
+
+class Store:
+    """The store on a host, as :class:`turn.Turn` wants it."""
+
+    def __init__(self, action: Any, status: str, probe: Callable[[], dict[str, Any]]) -> None:
+        self._action, self._status, self.probe = action, status, probe
+
+    def status(self) -> Snapshot | None:
+        """The status file, unless a sync that was killed left it behind."""
+        found = look(self._action, self._status).status
+        return found if found is not None and lives(self._action, found.pid) else None
+
+
+def look(action: Any, status: str, results: str | None = None) -> Look:
+    """The status file of a store, and how a job is. :raises Lost: no answer."""
+    quote = action._connection._shell.quote
+    job = f"head -c {len(RUNNING)} {quote(results)} 2>/dev/null; echo; " if results else ""
+    answer = _ask(action, f"cat {quote(status)} 2>/dev/null; echo; echo {MARK}; {job}echo {END}")
+    text, _mark, rest = answer.partition(MARK)
+    head = rest.partition(END)[0].strip()
+    return Look(parse(text.strip()), "missing" if not head else "running" if head == RUNNING else "finished")
+
+
+def lives(action: Any, process: int) -> bool:
+    """Whether there is a process of this number. :raises Lost: no answer."""
+    return f"{END}0" in _ask(action, f"test -d /proc/{process}; echo {END}$?")
+
+
+def _ask(action: Any, command: str, *, privileged: bool = True) -> str:
+    """The answer to one cheap command. :raises Lost: none came, or none from this command."""
+    with _questioning(QUICK):
+        answer = action._low_level_execute_command(command, sudoable=privileged)
+    if END not in answer["stdout"]:
+        raise Lost(clean(answer["stderr"] or answer["stdout"])[:200])
+    return str(answer["stdout"])
+
+
+@contextlib.contextmanager
+def _questioning(seconds: float) -> Iterator[None]:
+    try:
+        with within(seconds):
+            yield
+    except TooSlow as error:
+        raise Lost(f"No answer within {seconds:g} s.") from error
+    except AnsibleError as error:
+        raise Lost(clean(error)[:200]) from error
+
+
+def as_of_the_module(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A job's result as the module gave it, without what async_wrapper and async_status add.
+
+    :raises Died: the module gave none.
+    """
+    result = {key: value for key, value in found.items() if key not in ("ansible_job_id", "started", "finished")}
+    if result.get("msg") == "could not find job":
+        raise Died("its result file is gone")
+    if not {"cmd", "data"} <= set(result) or not result.get("failed"):
+        for key in ("stderr", "stderr_lines"):
+            result.pop(key, None)
+        return result
+    errors = str(result.get("stderr") or "").strip()
+    if "Traceback" not in errors:
+        raise Died(f"it ended without a result{f' ({clean(errors)[-200:]})' if errors else ', as when it is killed'}")
+    return {
+        "failed": True,
+        "changed": False,
+        "msg": "The module ended with an error of its own, which is a bug. What was received is kept.",
+        "module_stderr": errors,
+    }

@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Showing one host's download: in place together with the others, as lines, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.rhythm import Rhythm
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.screen import CLEAR, drawn
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.shared import Shared
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words import Snapshot, board, clean, describe
+
+
+class Reporter(Protocol):
+    """What the watch tells."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """A reading of the host's status."""
+
+    def note(self, text: str) -> None:
+        """Something happened that the operator should see now."""
+
+    def close(self) -> None:
+        """The download is over, one way or the other."""
+
+
+class Silent:
+    """Shows nothing; what goes wrong is in the result."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class Lines:
+    """For logs. :param emit: prints one line."""
+
+    def __init__(self, host: str, emit: Callable[[str], None], *, monotonic: Callable[[], float]) -> None:
+        self._host, self._emit, self._monotonic = clean(host), emit, monotonic
+        self._rhythm = Rhythm()
+        self._last: Snapshot | None = None
+        self._shown: Snapshot | None = None
+
+    def show(self, snapshot: Snapshot) -> None:
+        self._last = snapshot
+        if self._rhythm.due(snapshot, self._monotonic()):
+            self._print(snapshot)
+
+    def note(self, text: str) -> None:
+        self._emit(f"progress: [{self._host}] {clean(text)}")
+
+    def close(self) -> None:
+        """The last reading, so that a log never ends in the middle."""
+        if self._last is not None and self._last != self._shown:
+            self._print(self._last)
+
+    def _print(self, snapshot: Snapshot) -> None:
+        self._shown = snapshot
+        self.note(describe(snapshot))
+
+
+class Place:
+    """For terminals: one line for all hosts, drawn over and over below everything else.
+
+    :param emit: writes control sequences and text, without a new line.
+    :param lines: prints what must stay, and writes the log file when there is one.
+    :param width: letters that the terminal shows in one line, now.
+    """
+
+    def __init__(
+        self, shared: Shared, emit: Callable[[str], None], *, lines: Lines, log: Lines | None, width: Callable[[], int]
+    ) -> None:
+        self._shared, self._emit, self._lines, self._log, self._width = shared, emit, lines, log, width
+        self._turn = 0
+
+    def show(self, snapshot: Snapshot) -> None:
+        if self._log is not None:
+            self._log.show(snapshot)
+        if self._shared.may_draw():
+            self._turn += 1
+            self._emit(drawn(board(self._shared.hosts(), width=self._width(), turn=self._turn)))
+
+    def note(self, text: str) -> None:
+        self._emit(CLEAR)
+        self._lines.note(text)
+
+    def close(self) -> None:
+        self._emit(CLEAR)
+        if self._log is not None:
+            self._log.close()
+
+
+class Known:
+    """Lets the other processes of the run know of this host besides; how it is shown is up to the one inside."""
+
+    def __init__(self, shared: Shared, inside: Reporter) -> None:
+        self._shared, self._inside = shared, inside
+        shared.tell(Snapshot(phase="start"))
+
+    def show(self, snapshot: Snapshot) -> None:
+        self._shared.tell(snapshot)
+        self._inside.show(snapshot)
+
+    def note(self, text: str) -> None:
+        self._inside.note(text)
+
+    def close(self) -> None:
+        self._shared.leave()
+        self._inside.close()

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which reporter suits this run's output."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible import constants
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync import controller
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.report import (
+    Known,
+    Lines,
+    Place,
+    Reporter,
+    Silent,
+)
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.screen import choose
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.shared import Shared
+
+VARIABLE = "DRYDOCK_PROGRESS"
+
+
+def reporter_for(host: str, *, wanted: Any, display: Any, folder: Path) -> Reporter:
+    """The reporter for one host.
+
+    :param wanted: ``auto``, ``lines`` or ``off``.
+    :param display: ansible-core's; in a worker it hands everything to the first process.
+    :param folder: what the run's processes share.
+    """
+    mode = choose(
+        wanted,
+        environment=os.environ.get(VARIABLE),
+        terminal=controller.Controller.terminal,
+        callback=str(constants.DEFAULT_STDOUT_CALLBACK),
+        verbosity=display.verbosity,
+    )
+    shared = Shared(folder, host)
+
+    def lines(**how: Any) -> Lines:
+        return Lines(host, lambda text: display.display(text, **how), monotonic=time.monotonic)
+
+    inside: Reporter = Silent()
+    if mode.kind == "lines":
+        inside = lines(stderr=mode.stderr)
+    elif mode.kind == "place":
+        inside = Place(
+            shared,
+            lambda text: display.display(text, screen_only=True, newline=False),
+            lines=lines(),
+            log=lines(log_only=True) if constants.DEFAULT_LOG_PATH else None,
+            width=controller.width,
+        )
+    return Known(shared, inside)

@@ -1,0 +1,167 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a download is, in words. Pure: a status file's text goes in, lines come out."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.room import human
+
+LONGEST_SOURCE = 60
+FETCHING = ("fetch", "place", "done")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One reading of the status file that the module keeps on its host. Sizes in bytes, times in seconds.
+
+    :param phase: ``wait``, ``fetch``, ``place`` or ``done``; ``start`` before the first reading.
+    :param waiting_for: whom it waits for, in phase ``wait``.
+    :param rate: bytes per second, lately.
+    :param eta: seconds left; ``None`` when nobody knows.
+    :param updated: when the host wrote it, by its own clock; only good for telling two readings apart.
+    """
+
+    phase: str = "fetch"
+    waiting_for: str = ""
+    bytes_done: int = 0
+    bytes_total: int = 0
+    files_done: int = 0
+    files_total: int = 0
+    rate: float = 0.0
+    eta: float | None = None
+    source: str = ""
+    pid: int = 0
+    updated: float = 0.0
+
+    @property
+    def percent(self) -> int:
+        """Whole per cent, 100 only when the last byte is there."""
+        if self.bytes_total <= 0:
+            return 0
+        return min(100, max(0, self.bytes_done) * 100 // self.bytes_total)
+
+
+def parse(text: str) -> Snapshot | None:
+    """Read a status file; ``None`` when there is none or it is not one. Nothing of it reaches a terminal unclean."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(found, Mapping) or not isinstance(found.get("phase"), str):
+        return None
+    eta = found.get("eta")
+    return Snapshot(
+        phase=clean(found["phase"]),
+        waiting_for=clean(found.get("waiting_for") or ""),
+        bytes_done=int(_number(found.get("bytes_done"))),
+        bytes_total=int(_number(found.get("bytes_total"))),
+        files_done=int(_number(found.get("files_done"))),
+        files_total=int(_number(found.get("files_total"))),
+        rate=_number(found.get("rate")),
+        eta=None if eta is None else _number(eta),
+        source=clean(found.get("source") or ""),
+        pid=int(_number(found.get("pid"))),
+        updated=_number(found.get("updated")),
+    )
+
+
+def _number(value: Any) -> float:
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e18
+    return float(value) if good else 0.0
+
+
+def clean(value: object) -> str:
+    """Text without control characters: what a host says must not steer the operator's terminal."""
+    return "".join(letter for letter in str(value) if unicodedata.category(letter)[0] != "C")
+
+
+def duration(seconds: float) -> str:
+    """``12 s``, ``3 min 05 s``, ``2 h 10 min``, ``3 d 04 h``."""
+    whole = round(seconds)
+    for size, unit, smaller, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // smaller:02d} {small}"
+    return f"{whole} s"
+
+
+def shortened(text: str, length: int) -> str:
+    """The text, its middle left out when it is longer than that."""
+    if len(text) <= length:
+        return text
+    if length < 2:
+        return text[:length]
+    head = (length - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
+
+
+def describe(now: Snapshot) -> str:
+    """One host in full: ``45 % of 2.1 GB, 105.0 MB/s, 12 s left, 1 of 3 files, from https://models.example.org``."""
+    if now.phase == "wait":
+        return f"waits for {now.waiting_for or 'another sync'}"
+    if now.phase == "start":
+        return "starts"
+    parts = [f"{now.percent} % of {human(now.bytes_total)}"]
+    if now.phase == "fetch" and now.bytes_done < now.bytes_total:
+        parts += [_pace(now), _left(now)]
+    if now.files_total > 1:
+        parts.append(f"{now.files_done} of {now.files_total} files")
+    if now.phase != "fetch":
+        parts.append("putting the files in place")
+    elif now.source:
+        parts.append(f"from {shortened(now.source, LONGEST_SOURCE)}")
+    return ", ".join(parts)
+
+
+def _pace(now: Snapshot) -> str:
+    return f"{human(int(now.rate))}/s" if now.rate >= 1 else "no bytes lately"
+
+
+def _left(now: Snapshot) -> str:
+    return "time left unknown" if now.eta is None else f"{duration(now.eta)} left"
+
+
+def brief(now: Snapshot) -> str:
+    """One host among many: ``45 % 105.0 MB/s``."""
+    if now.phase in ("wait", "start"):
+        return f"{now.phase}s"
+    return f"{now.percent} % {human(int(now.rate))}/s" if now.phase == "fetch" else f"{now.percent} %"
+
+
+def board(hosts: Mapping[str, Snapshot], *, width: int, turn: int = 0) -> str:
+    """All hosts on one line of at most ``width`` letters: the sum, then as many hosts as there is room for.
+
+    :param turn: which host comes first; counting it up shows all in turn.
+    """
+    if not hosts:
+        return ""
+    if len(hosts) == 1:
+        ((name, only),) = hosts.items()
+        return shortened(f"{name}: {describe(only)}", width)
+    line = _sum(list(hosts.values()))
+    names = sorted(hosts)
+    first = turn % len(names)
+    for name in names[first:] + names[:first]:
+        more = f"{line} | {name} {brief(hosts[name])}"
+        if len(more) > width:
+            break
+        line = more
+    return shortened(line, width)
+
+
+def _sum(all_of_them: list[Snapshot]) -> str:
+    moving = [one for one in all_of_them if one.phase in FETCHING]
+    total = Snapshot(
+        bytes_done=sum(one.bytes_done for one in moving),
+        bytes_total=sum(one.bytes_total for one in moving),
+        rate=sum(one.rate for one in moving if one.phase == "fetch"),
+    )
+    waiting = len(all_of_them) - len(moving)
+    words = f"{len(all_of_them)} hosts: {total.percent} % of {human(total.bytes_total)}, {human(int(total.rate))}/s"
+    return f"{words}, {waiting} waiting" if waiting else words
