@@ -57,12 +57,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         except DrydockError as error:
             result.update(failed=True, **error.as_result())
             return result
+        message = _summary(outcome, options["lock"], check=bool(self._task.check_mode))
+        Display().display(message)
         for line in outcome.warnings:
             Display().warning(line)
         result.update(
             changed=outcome.changed,
             changes=[change.as_result() for change in outcome.changes],
-            msg=_summary(outcome, options["lock"], check=bool(self._task.check_mode)),
+            msg=message,
         )
         if self._task.diff:
             result["diff"] = {

@@ -14,7 +14,7 @@ description:
   - Looks at the sources of models (a model hub, OCI registry, S3 bucket, web server or folder) and writes the lock file
     with the exact revision, and for each file the sha256, size, format and where it comes from.
   - Refuses what does not pass, which is a format that can run programs when it is loaded, a metric of the model card
-    below what is required, a missing model card, a licence that is not allowed, or a signature that is missing or wrong.
+    below what is required, a missing model card, a licence that is not allowed, a signature that is missing or wrong.
     Everything that does not pass is told at once, and then nothing is written.
   - Refuses other bytes under a revision that was locked before, unless O(allow_changed) says otherwise.
   - The sha256 of large files of a hub is the hub's own word, because the file is not downloaded for locking. Hosts

@@ -50,7 +50,7 @@ def dump(entries: Entries) -> bytes:
         {VARIABLE: {name: dict(entry) for name, entry in entries.items()}},
         sort_keys=True,
         default_flow_style=False,
-        allow_unicode=True,
+        allow_unicode=False,  # or PyYAML writes U+0085 in a way that it reads back as a space
         width=10_000,
     )
     return (HEADER + body).encode("utf-8")

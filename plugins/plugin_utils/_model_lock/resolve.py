@@ -251,7 +251,7 @@ class _Look:
                 )
         names = sorted({item for text in (facts.license, found.license) if text for item in text.lower().split(AND)})
         return {
-            "card": {"present": True, "sha256": _sha256(content)} if content is not None else {"present": False},
+            "card": {"present": True, "sha256": f"sha256:{_sha256(content)}"} if content is not None else {"present": False},
             "license": None if any(map(is_template, names)) else AND.join(names) or None,
             "metrics": {name: value for name, value in facts.metrics.items() if not is_template(name)},
         }

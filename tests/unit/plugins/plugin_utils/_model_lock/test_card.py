@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Model cards: what is read out of them, and what they cannot do to their reader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.card import read_card
+
+
+def _card(front: str) -> str:
+    return f"---\n{front}\n---\n# A model\n"
+
+
+METRICS = """
+license: Apache-2.0
+model-index:
+- name: ocr
+  results:
+  - task: {type: object-detection}
+    dataset: {type: coco, name: COCO}
+    metrics:
+    - {type: map, name: mAP, value: 0.82}
+    - {type: accuracy, value: '0.9'}
+  - metrics:
+    - {type: accuracy, value: 0.7}
+    - {type: wer, name: Test WER, value: 5}
+"""
+
+
+def test_licence_and_metrics_come_from_the_block_at_the_top() -> None:
+    facts = read_card(_card(METRICS))
+    assert facts.license == "apache-2.0"
+    assert facts.metrics == {"mAP": 0.82, "accuracy": [0.7, 0.9], "Test WER": 5, "wer": 5}
+    assert facts.problem is None
+
+
+@pytest.mark.parametrize("change", [lambda text: text.replace("\n", "\r\n"), lambda text: "\ufeff" + text])
+def test_line_ends_and_byte_order_marks_do_not_matter(change: Any) -> None:
+    assert read_card(change(_card(METRICS))) == read_card(_card(METRICS))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# only words", "---\n---\n", "words\n---\nlicense: mit\n---\n", "---\nlicense: mit"]
+)
+def test_a_card_without_a_block_says_nothing(text: str) -> None:
+    facts = read_card(text)
+    assert (facts.license, facts.metrics, facts.problem) == (None, {}, None)
+
+
+@pytest.mark.parametrize(
+    ("front", "expected"),
+    [
+        ("license: mit", "mit"),
+        ("license: [MIT, apache-2.0]", "apache-2.0 AND mit"),
+        ("license: other\nlicense_name: Llama4", "other:llama4"),
+        ("license: other", "other"),
+        ("license_name: mit", None),
+        ("license:", None),
+        ("license: ''", None),
+    ],
+)
+def test_licences_in_all_their_shapes(front: str, expected: str | None) -> None:
+    assert read_card(_card(front)).license == expected
+
+
+@pytest.mark.parametrize(
+    ("front", "expected"),
+    [
+        ("license: [mit", "not YAML at line"),
+        ("- a\n- b", "no keys and values"),
+        ("just words", "no keys and values"),
+        ("a: !!python/object/apply:os.system [id]", "not YAML"),
+        ("a: " + "[" * 4000, "not YAML"),
+    ],
+)
+def test_a_block_that_cannot_be_read_is_told(front: str, expected: str) -> None:
+    facts = read_card(_card(front))
+    assert expected in (facts.problem or "")
+    assert facts.metrics == {}
+
+
+@pytest.mark.parametrize("value", [".nan", ".inf", "high", "[1]", "{a: 1}", "true", "", "'0x10'"])
+def test_what_is_no_finite_number_is_no_metric(value: str) -> None:
+    facts = read_card(_card(f"model-index:\n- results:\n  - metrics:\n    - {{type: f1, value: {value}}}"))
+    assert facts.metrics == {}
+    assert facts.unreadable == ("f1",)
+
+
+@pytest.mark.parametrize(
+    "index", ["5", "words", "[1, 2]", "[{results: 5}]", "[{results: [{metrics: {a: 1}}]}]", "[{results: [null]}]"]
+)
+def test_an_index_of_another_shape_has_no_metrics(index: str) -> None:
+    facts = read_card(_card(f"model-index: {index}"))
+    assert facts.metrics == {}
+    assert facts.problem is None
