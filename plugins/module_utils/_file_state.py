@@ -165,14 +165,16 @@ def make_parents(path: Path) -> None:
             parent.chmod(0o755)
 
 
-def os_failure(error: OSError) -> DrydockError:
-    """A refusal by the host in words: ``no_space``, ``read_only``, ``permission_denied`` or ``io_error``."""
+def os_failure(error: OSError, *, so_far: str = "") -> DrydockError:
+    """A refusal by the host in words: ``no_space``, ``read_only``, ``permission_denied`` or ``io_error``.
+
+    :param so_far: a sentence on what state things are in.
+    """
     kind = _ERRNO_KINDS.get(error.errno or 0, "io_error")
     where = f" at {error.filename}" if error.filename else ""
     advice = _MOUNTED if error.errno in (errno.EBUSY, errno.EXDEV) else _ADVICE[kind]
-    return DrydockError(
-        kind, f"The host refused{where}: {os.strerror(error.errno or 0)}. {advice}", path=error.filename
-    )
+    said = f"The host refused{where}: {os.strerror(error.errno or 0)}."
+    return DrydockError(kind, " ".join(filter(None, (said, so_far, advice))), path=error.filename)
 
 
 def _access(info: os.stat_result) -> Access:

@@ -26,11 +26,13 @@ def held(
     shared: bool = False,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    waiting: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
     """Hold the lock file ``path`` (created when missing; its directory must exist) for the length of the block.
 
     :param timeout: how long to wait for another holder, in seconds.
     :param shared: several readers may hold it together; a reader makes nothing, so without the file it holds nothing.
+    :param waiting: told who holds it, again and again while it is waited for.
     :raises DrydockError: ``busy`` when another holder keeps it for longer than that.
     """
     descriptor = _open(path, shared)
@@ -40,6 +42,8 @@ def held(
     try:
         deadline = clock() + timeout
         while not _try_lock(descriptor, shared):
+            if waiting is not None:
+                waiting(_holder(path))
             if clock() >= deadline:
                 raise DrydockError(
                     "busy",

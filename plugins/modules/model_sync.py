@@ -51,6 +51,8 @@ options:
           urls:
             description:
               - Where the file is, in order of preference. Schemes C(http), C(https) and C(file).
+              - Schemes C(hf), C(s3) and C(oci) are resolved on the controller when something must be fetched, so that
+                the host gets no credentials that last.
               - Credentials in an address are refused, use O(headers).
             type: list
             elements: str
@@ -65,6 +67,37 @@ options:
               - Size in bytes, from the lock file.
               - A file without a size is refused, because room on disk is promised before the first byte is fetched.
             type: int
+          minimum_size:
+            description: Bytes below which the file is taken for a placeholder and refused.
+            type: int
+            default: 1
+      formats:
+        description:
+          - Names of the only formats that the files of this model may have, for example V(safetensors), V(gguf) or
+            V(onnx).
+          - Without it all formats that cannot run code when they are loaded. Pickles are refused whatever their name.
+        type: list
+        elements: str
+      exempt:
+        description: Files that are let through although their format is refused.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          checksum:
+            description: Digest of the file.
+            type: str
+            required: true
+          reason:
+            description: Why it is let through.
+            type: str
+            required: true
+          until:
+            description:
+              - Last day on which it may be fetched, such as V(2027-01-31).
+              - A set that is in place stays after that day, with a warning.
+            type: str
+            required: true
   owner:
     description:
       - Name or number of the user who owns blobs and sets.
@@ -84,9 +117,15 @@ options:
     description:
       - How many versions of each model stay, the current one included.
       - Older ones are removed after the new one is current.
-      - A version that is mounted by a running container stays in any case.
+      - A version that is mounted by a running container or named in O(releases) stays in any case.
     type: int
     default: 2
+  releases:
+    description:
+      - Directory whose C(*/release.json) are the records of releases. Versions they name are never removed, so that
+        going back finds its models.
+      - While one of the records cannot be read, no version is removed.
+    type: path
   reserve:
     description: Room that must be left on the file system after fetching, in bytes or as V(500MB) or V(1GiB).
     type: str
@@ -99,6 +138,26 @@ options:
     type: str
     choices: [receipts, full]
     default: receipts
+  fetch:
+    description:
+      - With V(false), everything is done that needs no source. When something must be fetched, nothing is changed and
+        RV(pending) is true.
+    type: bool
+    default: true
+  bundle:
+    description: Archive on the host, made by the playbook C(bundle), that is tried before any source.
+    type: path
+  seed:
+    description: How hosts of one group give each other what one of them has fetched. Filled in by the controller.
+    type: dict
+  connections:
+    description: Requests at once, over all files; several for one big file. From 1 to 64.
+    type: int
+    default: 8
+  bandwidth:
+    description: Most bytes per second over all connections, such as V(50MB). Empty for no limit.
+    type: str
+    default: ""
   timeout:
     description: Seconds to wait for a connection.
     type: float
@@ -107,6 +166,15 @@ options:
     description: Seconds to wait for the next byte of an answer.
     type: float
     default: 60
+  minimum_rate:
+    description:
+      - Bytes per second, averaged over O(stall_timeout), below which a connection counts as stalled. 0 switches it off.
+    type: int
+    default: 1024
+  total_timeout:
+    description: Seconds for all downloads together. What was received is kept for the next run. 0 for no limit.
+    type: float
+    default: 0
   retries:
     description:
       - Further tries of one source after a failure that may pass, which is no connection, a broken one, or the status
@@ -129,8 +197,8 @@ options:
     type: path
   headers:
     description:
-      - Headers to send with every request to the addresses in O(models), for example a token.
-      - They are never sent to another scheme, host or port that a redirect leads to.
+      - Headers by origin (scheme, host and maybe port), for example a token for V(https://models.example.org).
+      - They are sent to exactly that origin, and never to where a redirect leads.
     type: dict
     default: {}
 extends_documentation_fragment:
@@ -166,6 +234,14 @@ EXAMPLES = r"""
               - https://mirror.example.org/ocr/4.0/det.onnx
             checksum: sha256:d2a7720d45a54257208b1e13e36a8479894cb74155a5efe29462512d42f49da9
             size: 4745517
+
+- name: Fetch with a token, at most 50 MB a second
+  drydock.serving.model_sync:
+    models: "{{ stack_model.models }}"
+    bandwidth: 50MB
+    headers:
+      https://models.example.org:
+        Authorization: "Bearer {{ vault_model_token }}"
 
 - name: Read every byte again, as a nightly check
   drydock.serving.model_sync:
@@ -224,6 +300,10 @@ free_bytes:
   description: Bytes free on the file system before anything was fetched.
   type: int
   returned: always
+free_bytes_after:
+  description: Bytes free after fetching what is missing and removing what is no longer needed, as planned.
+  type: int
+  returned: always
 quarantined:
   description: Damaged blobs that were found, with C(checksum), C(found) and C(moved_to).
   type: list
@@ -234,8 +314,26 @@ collected:
   type: list
   elements: str
   returned: always
-kept_in_use:
-  description: Versions beyond O(keep) that stayed because a running container mounts them.
+kept:
+  description: Versions beyond O(keep) that stayed, with C(name), C(version) and C(reason).
+  type: list
+  elements: dict
+  returned: always
+pending:
+  description: With O(fetch=false), whether something must be fetched, so that nothing was changed.
+  type: bool
+  returned: always
+waited_for:
+  description: Who held the store when this call wanted it. Null when nobody did.
+  type: str
+  returned: always
+sources:
+  description: Who sent something, with C(source) (scheme and host), C(bytes) and C(failures).
+  type: list
+  elements: dict
+  returned: always
+notices:
+  description: What needs attention although nothing failed, for example an exemption that has ended.
   type: list
   elements: str
   returned: always
@@ -246,9 +344,9 @@ failure:
   contains:
     kind:
       description:
-        - One of V(invalid_input), V(requests_missing), V(no_space), V(busy), V(store_damaged),
-          V(io_error), V(unreachable), V(stalled), V(interrupted), V(refused), V(not_found), V(bad_response), V(tls),
-          V(size_mismatch), V(checksum_mismatch).
+        - One of V(invalid_input), V(requests_missing), V(format_refused), V(no_space), V(busy), V(store_damaged),
+          V(io_error), V(read_only), V(permission_denied), V(unreachable), V(stalled), V(interrupted), V(refused),
+          V(not_found), V(bad_response), V(tls), V(size_mismatch), V(checksum_mismatch).
       type: str
       returned: always
     file:
@@ -267,16 +365,24 @@ failure:
 """
 
 import os
-import re
 import time
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
+from ansible_collections.drydock.serving.plugins.module_utils._download.limits import DownloadLimits
+from ansible_collections.drydock.serving.plugins.module_utils._download.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._file_state import gid_of, resolve_owner, uid_of
-from ansible_collections.drydock.serving.plugins.module_utils._http import HttpSettings, WebTransport, check_headers
+from ansible_collections.drydock.serving.plugins.module_utils._http import HttpSettings, WebTransport
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.arguments import (
+    ARGUMENT_SPEC,
+    bounds,
+    defaults_for_null,
+    headers_of,
+    number_of,
+    secrets_of,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import Wishes
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result
@@ -288,126 +394,49 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec 
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import Clock, Limits, Sync
 from ansible_collections.drydock.serving.plugins.module_utils._retry import RetryPolicy
 
-FILE_SPEC: dict[str, dict[str, Any]] = {
-    "path": {"type": "str", "required": True},
-    "urls": {"type": "list", "elements": "str", "required": True},
-    "checksum": {"type": "str"},
-    "size": {"type": "int"},
-}
-MODEL_SPEC: dict[str, dict[str, Any]] = {
-    "name": {"type": "str", "required": True},
-    "version": {"type": "str", "required": True},
-    "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_SPEC},
-}
-ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
-    "root": {"type": "path", "default": "/var/lib/drydock/models"},
-    "models": {"type": "list", "elements": "dict", "required": True, "options": MODEL_SPEC},
-    "owner": {"type": "str", "default": "root"},
-    "group": {"type": "str", "default": "root"},
-    "mode": {"type": "str", "default": "0444"},
-    "keep": {"type": "int", "default": 2},
-    "reserve": {"type": "str", "default": "1GiB"},
-    "verify": {"type": "str", "choices": ["receipts", "full"], "default": "receipts"},
-    "timeout": {"type": "float", "default": 30},
-    "stall_timeout": {"type": "float", "default": 60},
-    "retries": {"type": "int", "default": 3},
-    "retry_delay": {"type": "float", "default": 2},
-    "lock_timeout": {"type": "float", "default": 300},
-    "ca_path": {"type": "path"},
-    "headers": {"type": "dict", "default": {}, "no_log": True},
-}
 
-
-def _bounds(params: dict[str, Any]) -> list[str]:
-    problems = [] if params["models"] is not None else ["models: must be a list of models, found nothing"]
-    if not Path(params["root"]).is_absolute():
-        problems.append(f"root: {params['root']!r} is not an absolute path")
-    if params["keep"] < 1:
-        problems.append(f"keep: expected 1 or more (the current version counts), found {params['keep']}")
-    if (
-        not re.fullmatch(r"0?[0-7]{3}", params["mode"])
-        or int(params["mode"], 8) & 0o333
-        or not int(params["mode"], 8) & 0o400
-    ):
-        problems.append(f"mode: expected read bits only, such as '0444' or '0440', found {params['mode']!r}")
-    problems += [
-        f"{name}: expected more than 0 seconds, found {params[name]}"
-        for name in ("timeout", "stall_timeout")
-        if params[name] <= 0
-    ]
-    problems += [
-        f"{name}: expected 0 or more, found {params[name]}"
-        for name in ("retries", "retry_delay", "lock_timeout")
-        if params[name] < 0
-    ]
-    try:
-        parse_size(params["reserve"])
-    except ValueError as error:
-        problems.append(f"reserve: {error}")
-    return problems + check_headers(_headers(params))
-
-
-def _headers(params: dict[str, Any]) -> dict[str, str]:
-    return {str(name): str(value) for name, value in params["headers"].items()}
-
-
-def _id(kind: str, name: str, *, check: bool) -> int:
-    """The number of a user or group; -1 in check mode where an earlier task would only make it."""
-    number = resolve_owner(name, lookup=uid_of if kind == "owner" else gid_of)
-    if number is not None or check:
-        return -1 if number is None else number
-    what = "user" if kind == "owner" else "group"
-    raise DrydockError(
-        "invalid_input",
-        f"{kind}: there is no {what} {name!r} on this host. Nothing was touched. "
-        "Next step: create it before this task, or give a number.",
-    )
-
-
-def _secrets(params: dict[str, Any]) -> set[str]:
-    """What addresses may carry that must not be printed, wherever Ansible repeats the arguments."""
-    found = set()
-    for model in params["models"] or ():
-        for url in (str(url) for file in model["files"] or () for url in file["urls"] or ()):
-            address, _mark, query = url.partition("?")
-            user, at, _rest = address.partition("://")[2].partition("/")[0].rpartition("@")
-            found |= {query, user, user.partition(":")[2]} if at else {query}
-    # shorter ones are no secrets, and hiding them would riddle every message
-    return {text for text in found if len(text) > 5}
-
-
-def _defaults_for_null(params: dict[str, Any]) -> dict[str, Any]:
-    """Null is not given, as everywhere in Ansible; its own check would let it through, whatever the type."""
-    return {
-        name: ARGUMENT_SPEC.get(name, {}).get("default") if value is None else value for name, value in params.items()
-    }
-
-
-def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> None:
-    fail_with(_bounds(params))
-    models = parse_models(params["models"] or ())
-    ownership = Ownership(
-        uid=_id("owner", params["owner"], check=check),
-        gid=_id("group", params["group"], check=check),
-        file_mode=int(params["mode"], 8),
-    )
+def _downloader(params: dict[str, Any], clock: Clock, progress: Progress) -> Downloader:
     settings = HttpSettings(
         timeout=params["timeout"],
         stall_timeout=params["stall_timeout"],
         ca_path=params["ca_path"],
-        headers=_headers(params),
+        headers=headers_of(params),
     )
-    clock = Clock(now=time.time, monotonic=time.monotonic, sleep=time.sleep)
-    downloader = Downloader(
+    return Downloader(
         WebTransport(settings, now=time.time),
         RetryPolicy(retries=params["retries"], delay=params["retry_delay"]),
         clock=clock,
+        limits=DownloadLimits(
+            connections=params["connections"],
+            bandwidth=parse_size(params["bandwidth"] or "0"),
+            minimum_rate=params["minimum_rate"],
+            stall_timeout=params["stall_timeout"],
+            total_timeout=params["total_timeout"],
+        ),
+        progress=progress,
     )
+
+
+def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> None:
+    fail_with(bounds(params))
+    ownership = Ownership(
+        uid=number_of("owner", params["owner"], check=check),
+        gid=number_of("group", params["group"], check=check),
+        file_mode=int(params["mode"], 8),
+    )
+    clock = Clock(now=time.time, monotonic=time.monotonic, sleep=time.sleep)
     Sync(
         Layout(root=Path(os.path.realpath(params["root"]))),
-        Wishes(models=models, ownership=ownership, keep=params["keep"], full=params["verify"] == "full"),
+        Wishes(
+            models=parse_models(params["models"] or ()),
+            ownership=ownership,
+            keep=params["keep"],
+            full=params["verify"] == "full",
+            fetch=params["fetch"],
+            releases=Path(params["releases"]) if params["releases"] else None,
+        ),
         Limits(reserve=parse_size(params["reserve"]), lock_timeout=params["lock_timeout"]),
-        downloader,
+        lambda progress: _downloader(params, clock, progress),
         clock,
         result=result,
     ).run(check=check)
@@ -417,7 +446,7 @@ class _Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types
     """Knows what must not be printed before ansible-core writes the arguments into the host's log."""
 
     def _log_invocation(self) -> None:
-        self.no_log_values.update(_secrets(self.params))
+        self.no_log_values.update(secrets_of(self.params))
         super()._log_invocation()
 
 
@@ -425,7 +454,7 @@ def main() -> None:
     module = _Module(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     result = empty_result()
     try:
-        _sync(_defaults_for_null(module.params), result, check=module.check_mode)
+        _sync(defaults_for_null(module.params), result, check=module.check_mode)
     except DrydockError as error:
         module.fail_json(**{**result, **error.as_result()})
     for item in result["quarantined"]:
@@ -433,6 +462,8 @@ def main() -> None:
             f"A model file was damaged on this host: expected {item['checksum']}, found {item['found']}. "
             "Next step: look at the kernel log and the health of the disk, and at who may write below the store."
         )
+    for warning in result["notices"]:
+        module.warn(warning)
     module.exit_json(**result)
 
 

@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What may be removed from a store: versions beyond ``keep``, and what interrupted syncs left.
 
-A version that is mounted into a running container stays, whatever ``keep`` says. A blob goes with its last set.
+A version that is mounted into a running container or named by a release stays, whatever ``keep`` says. A blob goes with
+its last set. Whoever removes holds the lock of the store, so nobody is receiving or building what is removed. Ages only
+decide how long things that nobody wants are kept in case somebody wants them again: a clock that jumps costs at most a
+second download, and what seems to come from the future is kept.
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import STAGING_PREFIX
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, lstat
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, lstat, room_of
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.mounts import mounted_under
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.records import read_records
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import MANIFEST
 
 STALE_AFTER = 24 * 3600
@@ -30,19 +34,30 @@ _TIME = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A version beyond ``keep`` that stays, and why."""
+
+    name: str
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Collection:
     """What is removed.
 
     :param versions: ``(name, version)`` of sets beyond ``keep``.
     :param leftovers: staging directories, parts nobody waits for, blobs no set links, old quarantine.
-    :param in_use: ``name/version`` that would go, but is mounted by a running container.
+    :param kept: what would go, but is still needed.
     :param size: bytes that come free.
+    :param notices: what needs attention although nothing fails.
     """
 
     versions: tuple[tuple[str, str], ...] = ()
     leftovers: tuple[Path, ...] = ()
-    in_use: tuple[str, ...] = ()
+    kept: tuple[Kept, ...] = ()
     size: int = 0
+    notices: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.versions or self.leftovers)
@@ -55,6 +70,7 @@ def plan_collection(
     wanted: frozenset[str],
     replaced: Sequence[Path],
     active: Mapping[str, str],
+    releases: Path | None,
     now: float,
 ) -> Collection:
     """Find what may go.
@@ -67,30 +83,55 @@ def plan_collection(
     beyond = [pair for name, version in active.items() for pair in _beyond(layout, name, version, keep)]
     staging = list(_staging(layout))
     mounted = mounted_under(layout.root) if beyond or staging or replaced else frozenset()
-    going = [pair for pair in beyond if not _in_use(layout.set_dir(*pair), mounted)]
-    leftovers = [path for path in staging if not _in_use(path, mounted)]
-    leftovers += [*_stale_parts(layout, wanted, now), *_orphans(layout, wanted, now), *_old_quarantine(layout, now)]
-    trees = [layout.set_dir(*pair) for pair in going] + [path for path in leftovers if path in staging]
+    kept, notices = _needed(layout, beyond, mounted, releases)
+    going = [pair for pair in beyond if pair not in kept]
+    stale = [path for path in staging if not _in_use(path, mounted)]
+    files = [*_stale_parts(layout, wanted, now), *_orphans(layout, wanted, now), *_old_quarantine(layout, now)]
+    trees = [layout.set_dir(*pair) for pair in going] + stale
     trees += [path for path in replaced if not _in_use(path, mounted)]
-    files = [path for path in leftovers if path not in staging]
     return Collection(
         versions=tuple(going),
-        leftovers=tuple(leftovers),
-        in_use=tuple(f"{name}/{version}" for name, version in beyond if (name, version) not in going),
+        leftovers=(*stale, *files),
+        kept=tuple(kept.values()),
         size=_freed_by_trees(layout, trees, wanted)
-        + sum(found.st_size for path in files if (found := lstat(path)) is not None),
+        + sum(room_of(found) for path in files if (found := lstat(path)) is not None),
+        notices=notices,
     )
 
 
-def without_mounted(layout: Layout, collection: Collection) -> Collection:
+def still_unused(layout: Layout, collection: Collection, releases: Path | None) -> Collection:
     """The same, less the versions that came into use since it was planned; fetching may have taken hours."""
-    mounted = mounted_under(layout.root) if collection.versions else frozenset()
-    used = tuple(pair for pair in collection.versions if _in_use(layout.set_dir(*pair), mounted))
+    if not collection.versions:
+        return collection
+    kept, _notices = _needed(layout, collection.versions, mounted_under(layout.root), releases)
     return replace(
         collection,
-        versions=tuple(pair for pair in collection.versions if pair not in used),
-        in_use=(*collection.in_use, *(f"{name}/{version}" for name, version in used)),
+        versions=tuple(pair for pair in collection.versions if pair not in kept),
+        kept=(*collection.kept, *kept.values()),
     )
+
+
+def _needed(
+    layout: Layout, versions: Sequence[tuple[str, str]], mounted: frozenset[Path], releases: Path | None
+) -> tuple[dict[tuple[str, str], Kept], tuple[str, ...]]:
+    """Which of these versions have to stay, and warnings about records that cannot be read."""
+    if not versions:
+        return {}, ()
+    recorded = read_records(releases)
+    kept = {}
+    for pair in versions:
+        if _in_use(layout.set_dir(*pair), mounted):
+            kept[pair] = Kept(*pair, "mounted by a running container")
+        elif pair in recorded.versions:
+            kept[pair] = Kept(*pair, f"named by the release {recorded.versions[pair]}")
+        elif recorded.unreadable:
+            kept[pair] = Kept(*pair, "a record of a release cannot be read")
+    notices = tuple(
+        f"{path} cannot be read, so that nobody knows which models that release needs; no version was removed. "
+        "Next step: restore the file from a backup, or remove that release."
+        for path in recorded.unreadable
+    )
+    return kept, notices
 
 
 def quarantine_name(sha256: str, now: float) -> str:
@@ -170,7 +211,7 @@ def _freed_by_trees(layout: Layout, trees: list[Path], wanted: frozenset[str]) -
                     links[found.st_ino] += 1
                     found_by_inode[found.st_ino] = found
     return sum(
-        found.st_size
+        room_of(found)
         for inode, found in found_by_inode.items()
         if inode not in stays and found.st_nlink - links[inode] == 1
     )

@@ -9,53 +9,62 @@ itself is the journal; there is no second account of it that could disagree.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import errno
 import os
-import shutil
 import stat
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
-from ansible_collections.drydock.serving.plugins.module_utils._atomic import (
-    STAGING_PREFIX,
-    fsync_dir,
-    replace_symlink,
-    write_json,
-)
-from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
-from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import Wanted
+from ansible_collections.drydock.serving.plugins.module_utils._atomic import STAGING_PREFIX, fsync_dir
+from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import PartFiles, Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import make_parents
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.collect import (
     Collection,
     quarantine_name,
-    without_mounted,
+    still_unused,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership, lstat
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import (
+    Layout,
+    Ownership,
+    lstat,
+    room_of,
+)
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.links import (
+    activate,
+    beside,
+    build,
+    link,
+    make_directory,
+    put,
+    remove,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.mounts import mounted_under
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import (
-    Plan,
-    SetPlan,
-    digests_of,
-    read_manifest,
-)
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import Plan, Wishes
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.receipts import (
     Receipt,
     receipt_of,
     save_receipts,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.sets import (
+    SetPlan,
+    digests_of,
+    read_manifest,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import (
-    CURRENT,
     MANIFEST,
+    FileSpec,
     ModelSpec,
     check_path,
 )
 
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
+Finish = Callable[[Wanted, PartFiles], None]
+# Completes the parts of all wanted files and calls the second argument with each, from any thread.
+Bring = Callable[[Sequence[Wanted], Finish], None]
+# Looks at one file of a set under a policy, as _formats.inspect.judge does.
+Judge = Callable[..., str]
 
 
 @dataclass
@@ -72,7 +81,7 @@ def prepare(layout: Layout, ownership: Ownership) -> None:
     """Make the directories of the store."""
     make_parents(layout.root)
     for place in (layout.root, layout.root / "blobs", layout.blobs, layout.sets):
-        _make(place, ownership)
+        make_directory(place, ownership)
     for place in (layout.partial, layout.quarantine, layout.state):
         place.mkdir(mode=0o700, exist_ok=True)
 
@@ -80,35 +89,46 @@ def prepare(layout: Layout, ownership: Ownership) -> None:
 class Executor:
     """One sync, under the lock of the store.
 
+    :param bring: completes the parts of files that are to be fetched.
+    :param judge: refuses a file whose format the policy does not allow.
     :param now: seconds since the epoch.
-    :param step: told the name of every step before it is taken.
+    :param step: told the name of every step before it is taken; while files arrive from any thread, one at a time.
     """
 
     def __init__(
         self,
         layout: Layout,
-        ownership: Ownership,
-        downloader: Downloader,
+        wishes: Wishes,
         *,
+        bring: Bring,
+        judge: Judge,
         now: Callable[[], float],
         step: Callable[[str], None],
     ) -> None:
         self._layout = layout
-        self._ownership = ownership
-        self._downloader = downloader
+        self._wishes = wishes
+        self._ownership = wishes.ownership
+        self._bring = bring
+        self._judge = judge
         self._now = now
         self._step = step
         self._receipts: dict[str, Receipt] = {}
+        self._naming = threading.Lock()
+        self._named: set[Path] = set()
+        self._listed: dict[str, list[tuple[ModelSpec, FileSpec]]] = {}
+        for model in wishes.models:
+            for spec in model.files:
+                self._listed.setdefault(spec.sha256, []).append((model, spec))
         self.outcome = Outcome()
 
     def run(self, plan: Plan) -> None:
         """Execute the plan; ``outcome`` tells how far it came. :raises DrydockError: it could not be finished."""
         self._receipts = dict(plan.receipts)
         try:
+            self._judge_present(plan)
             for digest, found in plan.damaged.items():
                 self._quarantine(digest, found)
-            for wanted in plan.fetch:
-                self._fetch(wanted)
+            self._fetch(plan.fetch)
             for item in plan.sets:
                 self._put_in_place(item)
             self._relink(frozenset(wanted.sha256 for wanted in plan.fetch))
@@ -130,69 +150,81 @@ class Executor:
         self._receipts.pop(digest, None)
         self.outcome.quarantined.append({"checksum": f"sha256:{digest}", "found": found, "moved_to": str(aside)})
 
-    def _fetch(self, wanted: Wanted) -> None:
-        part, blob = self._layout.part(wanted.sha256), self._layout.blob(wanted.sha256)
-        self._step(f"fetch {wanted.sha256}")
-        self._downloader.fetch(wanted, part)
-        self._step(f"sync {wanted.sha256}")
+    def _judge_present(self, plan: Plan) -> None:
+        """Bytes that came for another set, under its policy, are judged again before this one gets them."""
+        for item in plan.sets:
+            for file in item.files:
+                if file.state == "linked":
+                    self._judge_as(item.model, file.spec, self._layout.blob(file.spec.sha256))
+
+    def _judge_as(self, model: ModelSpec, spec: FileSpec, path: Path) -> None:
+        today = datetime.fromtimestamp(self._now(), timezone.utc).date()
+        try:
+            self._judge(path, spec.path, model.policy.at_least(spec.minimum_size), sha256=spec.sha256, today=today)
+        except DrydockError as error:
+            raise DrydockError(error.kind, f"{model.name} {model.version}: {error.message}", **error.details) from None
+
+    def _fetch(self, wanted: Sequence[Wanted]) -> None:
+        """Every file gets its name as it comes; the names are made durable together, before anything builds on them."""
+        if not wanted:
+            return
+        self._step("fetch")
+        for prefix in sorted({item.sha256[:2] for item in wanted}):
+            make_directory(self._layout.blobs / prefix, self._ownership, durable=False)
+        try:
+            self._bring(wanted, self._name)
+        finally:
+            self._step("sync names")
+            for directory in (*sorted(self._named), self._layout.blobs, self._layout.partial):
+                fsync_dir(directory)
+
+    def _name(self, wanted: Wanted, part: PartFiles) -> None:
+        """Give whole, right, synced bytes their name, unless a policy refuses what they are."""
+        try:
+            # one digest may lie under several names, in several models with policies of their own
+            for model, spec in self._listed[wanted.sha256]:
+                self._judge_as(model, spec, part.data)
+        except DrydockError:
+            part.drop()
+            raise
         self._ownership.apply(part.data)
-        _fsync(part.data)
-        _make(blob.parent, self._ownership)
-        self._step(f"name {wanted.sha256}")
-        part.data.rename(blob)
-        fsync_dir(blob.parent)
-        fsync_dir(blob.parent.parent)
-        part.drop()
-        self._receipts[wanted.sha256] = receipt_of(os.lstat(blob))
+        blob = self._layout.blob(wanted.sha256)
+        with self._naming:
+            self._step(f"name {wanted.sha256}")
+            part.data.rename(blob)
+            self._named.add(blob.parent)
+            self._step(f"forget {wanted.sha256}")
+            part.drop()
+            self._receipts[wanted.sha256] = receipt_of(os.lstat(blob))
 
     def _put_in_place(self, item: SetPlan) -> None:
         place = self._layout.set_dir(item.model.name, item.model.version)
+        digests = {spec.sha256 for spec in item.model.files}
         if item.action in ("create", "replace"):
-            _make(place.parent, self._ownership)
-            with self._links_change({spec.sha256 for spec in item.model.files}):
-                staged = self._build(item.model, place)
+            make_directory(place.parent, self._ownership)
+            with self._links_change(digests):
+                self._step(f"build {item.model.name}/{item.model.version}")
+                staged = build(self._layout, item.model, place, self._ownership, step=self._step)
                 self._step(f"place {item.model.name}/{item.model.version}")
-                _put(staged, place)
+                put(staged, place)
                 self.outcome.changed = True
                 fsync_dir(place.parent)
         elif item.action == "repair":
             for extra in item.extra:
                 self._step(f"remove {extra}")
-                _remove(place / extra)
-            with self._links_change({spec.sha256 for spec in item.model.files}):
-                for spec in item.model.files:
-                    self._link(place, spec.path, spec.sha256)
+                remove(place / extra)
+                self.outcome.changed = True
+            with self._links_change(digests):
+                self._link(place, [(spec.path, spec.sha256) for spec in item.model.files])
 
-    def _build(self, model: ModelSpec, place: Path) -> Path:
-        """The whole new set beside its final place, durable."""
-        self._step(f"build {model.name}/{model.version}")
-        staged = _beside(place)
-        self._ownership.apply(staged)
-        for spec in model.files:
-            self._link(staged, spec.path, spec.sha256)
-        write_json(staged / MANIFEST, model.manifest, mode=self._ownership.file_mode)
-        self._ownership.apply(staged / MANIFEST)
-        for directory, _directories, _names in os.walk(staged):
-            fsync_dir(Path(directory))
-        return staged
-
-    def _link(self, place: Path, path: str, digest: str) -> None:
-        """Make ``place/path`` a hard link to the blob, in one step where something else is there."""
-        target, blob = place / path, self._layout.blob(digest)
-        there, wanted = lstat(target), os.lstat(blob)
-        if there is not None and (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino):
-            return
-        self._step(f"link {path}")
-        for parent in reversed([parent for parent in target.parents if parent != place and place in parent.parents]):
-            _make(parent, self._ownership)
-        if there is not None and stat.S_ISDIR(there.st_mode):
-            _remove(target)
-        temporary = target.with_name(f"{STAGING_PREFIX}{target.name}")
-        _remove(temporary)
-        os.link(blob, temporary, follow_symlinks=False)
-        temporary.rename(target)
-        self.outcome.changed = True
-        fsync_dir(target.parent)
+    def _link(self, place: Path, files: Iterable[tuple[str, str]]) -> None:
+        """Make each ``place/path`` a hard link to its blob, one by one in one step each, then durable."""
+        touched = set()
+        for path, digest in files:
+            touched |= link(self._layout, place, path, digest, self._ownership, step=self._step)
+            self.outcome.changed = self.outcome.changed or bool(touched)
+        for directory in sorted(touched):
+            fsync_dir(directory)
 
     def _relink(self, digests: frozenset[str]) -> None:
         """Other sets, the previous version for example, share a blob that was damaged: they get the new one too."""
@@ -202,26 +234,28 @@ class Executor:
             place = manifest.parent
             if place.is_symlink():
                 continue
-            for path, digest in digests_of(read_manifest(place)).items():
-                if digest in digests and check_path(path) is None and lstat(place / path) is not None:
-                    with self._links_change({digest}):
-                        self._link(place, path, digest)
+            shared = [
+                (path, digest)
+                for path, digest in digests_of(read_manifest(place)).items()
+                if digest in digests and check_path(path) is None and lstat(place / path) is not None
+            ]
+            with self._links_change({digest for _path, digest in shared}):
+                self._link(place, shared)
 
     def _activate(self, item: SetPlan) -> None:
         if item.activate:
             self._step(f"activate {item.model.name}/{item.model.version}")
-            moment = self._now()
-            os.utime(self._layout.set_dir(item.model.name, item.model.version) / MANIFEST, (moment, moment))
-            replace_symlink(self._layout.sets / item.model.name / CURRENT, item.model.version)
+            activate(self._layout, item.model.name, item.model.version, now=self._now())
+            self.outcome.changed = True
 
     def _collect(self, plan: Plan) -> None:
         wanted = {spec.sha256 for item in plan.sets for spec in item.model.files}
         trees = []
-        self.outcome.collection = without_mounted(self._layout, plan.collection)
+        self.outcome.collection = still_unused(self._layout, plan.collection, self._wishes.releases)
         for name, version in self.outcome.collection.versions:
             self._step(f"retire {name}/{version}")
             place = self._layout.set_dir(name, version)
-            trees.append(place.rename(_beside(place)))
+            trees.append(place.rename(beside(place)))
         trees += [path for path in plan.collection.leftovers if self._layout.sets in path.parents]
         if any(item.action == "replace" for item in plan.sets):
             mounted = mounted_under(self._layout.root)
@@ -233,9 +267,10 @@ class Executor:
             found = lstat(path)
             if found is not None:
                 self._step(f"remove {path.name}")
-                self.outcome.freed += found.st_size if found.st_nlink == 1 and stat.S_ISREG(found.st_mode) else 0
+                self.outcome.freed += room_of(found) if found.st_nlink == 1 and stat.S_ISREG(found.st_mode) else 0
+                self.outcome.changed = True
                 self._receipts.pop(path.name, None)
-                _remove(path)
+                remove(path)
 
     def _remove_tree(self, tree: Path, wanted: set[str]) -> None:
         """Remove a set that has lost its name, and the blobs that no other set links."""
@@ -243,7 +278,8 @@ class Executor:
         digests = set(digests_of(manifest).values())
         with self._links_change(digests):
             self._step(f"remove {tree.name}")
-            _remove(tree)
+            remove(tree)
+            self.outcome.changed = True
         for digest in sorted(digests - wanted):
             blob = self._layout.blob(digest)
             found = lstat(blob)
@@ -251,7 +287,7 @@ class Executor:
                 self._step(f"remove {digest}")
                 blob.unlink()
                 self._receipts.pop(digest, None)
-                self.outcome.freed += found.st_size
+                self.outcome.freed += room_of(found)
 
     def _own(self, plan: Plan) -> None:
         digests = {path.name for path in plan.attributes}
@@ -260,6 +296,7 @@ class Executor:
                 if lstat(path) is not None:
                     self._step(f"own {path}")
                     self._ownership.apply(path)
+                    self.outcome.changed = True
 
     @contextlib.contextmanager
     def _links_change(self, digests: Iterable[str]) -> Iterator[None]:
@@ -278,77 +315,3 @@ class Executor:
                 before.st_size,
             ):
                 self._receipts[digest] = receipt_of(after)
-
-
-def _make(place: Path, ownership: Ownership) -> None:
-    """A directory of the store; an existing one is left as it is."""
-    try:
-        place.mkdir()
-    except FileExistsError:
-        return
-    ownership.apply(place)
-    fsync_dir(place.parent)
-
-
-def _beside(place: Path) -> Path:
-    """A new, empty directory beside ``place``, under a name that nobody mounts or reads."""
-    return Path(tempfile.mkdtemp(prefix=f"{STAGING_PREFIX}{place.name}.", dir=place.parent))
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    """Remove a file, link or directory tree; nothing there is fine."""
-    found = lstat(path)
-    if found is None:
-        return
-    if stat.S_ISDIR(found.st_mode):
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-
-
-def _put(staged: Path, place: Path) -> None:
-    """Give a staged set its name. Where one is there, both change places in one step, and the old one can be collected.
-
-    File systems without that step (renameat2(2), RENAME_EXCHANGE; since Linux 3.15, ZFS since 2.2) get two renames; a
-    kill between them leaves no set under the name until the next sync puts it there.
-    """
-    if lstat(place) is None:
-        staged.rename(place)
-        return
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if renameat2 is not None:
-        if (
-            renameat2(_AT_FDCWD, os.fsencode(staged), _AT_FDCWD, os.fsencode(place), ctypes.c_uint(_RENAME_EXCHANGE))
-            == 0
-        ):
-            return
-        code = ctypes.get_errno()
-        if code not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV):
-            raise OSError(code, os.strerror(code), str(place))
-    place.rename(_beside(place))
-    staged.rename(place)
-
-
-def as_failure(error: OSError) -> DrydockError:
-    """What the operating system refused, as a failure an operator can act on."""
-    where = f" ({error.filename})" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DrydockError(
-            "no_space",
-            f"The disk of the model store is full{where}: {error.strerror}. What serves now is untouched. "
-            "Next step: make room, run again.",
-        )
-    return DrydockError(
-        "io_error",
-        f"The model store could not be read or written{where}: {error.strerror or error}. "
-        "What serves now is untouched. Next step: check permissions (does the task run with become?), mount options "
-        "and the kernel log, then run again.",
-    )

@@ -10,7 +10,10 @@
     sets/<name>/current            symbolic link to the version in use
     partial/<hex>.part, .json      bytes still arriving, and the validator they came under
     quarantine/<hex>.<time>        blobs whose bytes no longer matched their name
-    state/receipts.json, lock
+    state/receipts.json            what the blobs looked like when they were last hashed
+    state/scrub.json               when each blob was last read from end to end
+    state/status.json              how far the sync is that runs now
+    state/lock
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.drydock.serving.plugins.module_utils._atomic import STAGING_PREFIX
 from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import PartFiles
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import CURRENT
@@ -56,6 +60,14 @@ class Layout:
         return self.state / "receipts.json"
 
     @property
+    def scrub(self) -> Path:
+        return self.state / "scrub.json"
+
+    @property
+    def status(self) -> Path:
+        return self.state / "status.json"
+
+    @property
     def lock(self) -> Path:
         return self.state / "lock"
 
@@ -70,6 +82,18 @@ class Layout:
 
     def current(self, name: str) -> Path:
         return self.sets / name / CURRENT
+
+    def versions(self, name: str) -> set[str]:
+        """The versions of a model that are there, whole or not."""
+        try:
+            with os.scandir(self.sets / name) as entries:
+                return {
+                    entry.name
+                    for entry in entries
+                    if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(STAGING_PREFIX)
+                }
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
 
     def active_version(self, name: str) -> str | None:
         """The version ``current`` points at."""
@@ -119,6 +143,11 @@ def lstat(path: Path) -> os.stat_result | None:
         return os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def room_of(found: os.stat_result) -> int:
+    """Bytes that a file takes on the disk: less than its length while it arrives in pieces, with holes between."""
+    return min(found.st_size, found.st_blocks * 512)
 
 
 def require_directory(path: Path) -> bool:

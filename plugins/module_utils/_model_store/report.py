@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership, lstat
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import Plan, SetPlan, human
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import Plan
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.room import human
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.sets import SetPlan
 
 
 def empty_result() -> dict[str, Any]:
@@ -23,27 +26,37 @@ def empty_result() -> dict[str, Any]:
         "bytes_fetched": 0,
         "bytes_freed": 0,
         "free_bytes": 0,
+        "free_bytes_after": 0,
         "quarantined": [],
         "collected": [],
-        "kept_in_use": [],
+        "kept": [],
+        "pending": False,
+        "waited_for": None,
+        "sources": [],
+        "notices": [],
     }
 
 
-def describe(layout: Layout, plan: Plan, *, free: int) -> dict[str, Any]:
-    """What the plan adds to the empty result; the same in check mode and after a run."""
+def describe(layout: Layout, plan: Plan, *, free: int, check: bool) -> dict[str, Any]:
+    """What the plan adds to the empty result; the same in check mode and after a run, but for the words.
+
+    :param check: it is only told, not done.
+    """
     return {
         "changed": plan.changed,
-        "msg": _sentence(plan, free),
+        "msg": _sentence(plan, free, check=check),
         "sets": [_set(item) for item in plan.sets],
         "planned_bytes": plan.planned_bytes,
         "bytes_freed": plan.collection.size,
         "free_bytes": free,
+        "free_bytes_after": _free_after(plan, free),
         "quarantined": [
             {"checksum": f"sha256:{digest}", "found": found, "moved_to": str(layout.quarantine)}
             for digest, found in plan.damaged.items()
         ],
         "collected": _collected(layout, plan),
-        "kept_in_use": list(plan.collection.in_use),
+        "kept": [asdict(kept) for kept in plan.collection.kept],
+        "notices": list(plan.notices),
     }
 
 
@@ -68,25 +81,41 @@ def diff_of(layout: Layout, plan: Plan, ownership: Ownership) -> list[dict[str, 
     return entries
 
 
-def _sentence(plan: Plan, free: int) -> str:
+def _free_after(plan: Plan, free: int) -> int:
+    return free - plan.planned_bytes + plan.collection.size
+
+
+def _sentence(plan: Plan, free: int, *, check: bool) -> str:
     if not plan.changed:
         return f"{len(plan.sets)} model set(s) are in place."
-    parts = []
-    if plan.fetch:
-        parts.append(f"{human(plan.planned_bytes)} in {len(plan.fetch)} file(s) to fetch, {human(free)} free before")
+    would = "would " if check else ""
+    parts = [_room(plan, free, would)] if plan.fetch or plan.collection else []
     states = [item.state for item in plan.sets]
     parts += [
-        f"{states.count(word)} set(s) {word}"
+        f"{states.count(word)} set(s) {'to be ' if check else ''}{word}"
         for word in ("created", "replaced", "repaired", "activated")
         if word in states
     ]
     if plan.damaged:
         parts.append(f"{len(plan.damaged)} damaged file(s) found")
     if plan.attributes:
-        parts.append(f"{len(plan.attributes)} owner(s) or mode(s) corrected")
-    if plan.collection:
-        parts.append(f"{human(plan.collection.size)} freed")
+        parts.append(f"{len(plan.attributes)} owner(s) or mode(s) {'to correct' if check else 'corrected'}")
     return "; ".join(parts) + "."
+
+
+def _room(plan: Plan, free: int, would: str) -> str:
+    """``would fetch 14.2 GB in 3 files, keep 2 versions, free 8.1 GB after (3.0 GB of it from what goes)``."""
+    fetch, keep = ("fetch", "keep") if would else ("fetched", "kept")
+    versions = f"{plan.versions_after} version{'' if plan.versions_after == 1 else 's'}"
+    if len(plan.sets) > 1:
+        versions += f" of {len(plan.sets)} models"
+    parts = [f"{keep} {versions}", f"free {human(_free_after(plan, free))} after"]
+    if plan.fetch:
+        files = f"{len(plan.fetch)} file{'' if len(plan.fetch) == 1 else 's'}"
+        parts.insert(0, f"{fetch} {human(plan.planned_bytes)} in {files}")
+    if plan.collection:
+        parts[-1] += f" ({human(plan.collection.size)} of it from what is no longer needed)"
+    return would + ", ".join(parts)
 
 
 def _set(item: SetPlan) -> dict[str, Any]:

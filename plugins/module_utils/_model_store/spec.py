@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import STAGING_PREFIX
 from ansible_collections.drydock.serving.plugins.module_utils._checksum import parse_checksum
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._formats.policy import Policy, parse_policy
 from ansible_collections.drydock.serving.plugins.module_utils._http import Source, parse_source
 
 MANIFEST = "manifest.json"
@@ -22,25 +24,38 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt]?)(i?)b)?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+# Addresses that only the controller can turn into ones a host may ask (presigned, by digest, with a token).
+UNRESOLVED = ("hf://", "oci://", "s3://")
+
+
+ANY = Policy()
 
 
 @dataclass(frozen=True)
 class FileSpec:
-    """One file of a set. ``path`` is relative with ``/``; ``size`` in bytes."""
+    """One file of a set.
+
+    :param path: relative, with ``/``.
+    :param size: in bytes.
+    :param sources: where a host can ask for it; empty where all addresses still wait for the controller.
+    :param minimum_size: bytes below which the file is taken for a placeholder.
+    """
 
     path: str
     sha256: str
     size: int
     sources: tuple[Source, ...]
+    minimum_size: int = 1
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One version of one model: the files that belong together."""
+    """One version of one model: the files that belong together, and which formats they may have."""
 
     name: str
     version: str
     files: tuple[FileSpec, ...]
+    policy: Policy = ANY
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -142,13 +157,20 @@ def _parse_model(where: str, raw: Mapping[str, Any], problems: list[str]) -> Mod
     if not listed:
         problems.append(f"{where}.files: lists no file")
     files = tuple(_parse_file(f"{where}.files[{index}]", item, problems) for index, item in enumerate(listed))
-    paths = [item.path for item in files]
-    problems += [f"{where}.files: {path} is listed more than once" for path in _repeated(paths)]
-    for path in sorted(set(paths)):
-        inside = next((other for other in paths if other.startswith(f"{path}/")), None)
-        if inside:
-            problems.append(f"{where}.files: {path} cannot be a file, because {inside} needs it as a directory")
-    return ModelSpec(name=name, version=version, files=files)
+    problems += [f"{where}.files: {path} is listed more than once" for path in _repeated(item.path for item in files)]
+    inside = {str(parent): item.path for item in files for parent in _parents(item.path)}
+    problems += [
+        f"{where}.files: {path} cannot be a file, because {inside[path]} needs it as a directory"
+        for path in sorted({item.path for item in files} & inside.keys())
+    ]
+    policy, wrong = parse_policy(where, formats=raw.get("formats"), exempt=raw.get("exempt"))
+    problems += wrong
+    return ModelSpec(name=name, version=version, files=files, policy=policy)
+
+
+def _parents(path: str) -> Iterable[str]:
+    parts = path.split("/")
+    return ("/".join(parts[:depth]) for depth in range(1, len(parts)))
 
 
 def _parse_file(where: str, raw: Mapping[str, Any], problems: list[str]) -> FileSpec:
@@ -174,7 +196,23 @@ def _parse_file(where: str, raw: Mapping[str, Any], problems: list[str]) -> File
             f"{where}.size: expected the size in bytes (1 or more; empty files are placeholders), found {size!r}"
         )
         size = 0
-    return FileSpec(path=path, sha256=sha256, size=size, sources=_parse_sources(where, raw.get("urls") or [], problems))
+    minimum = raw.get("minimum_size")
+    minimum = 1 if minimum is None else minimum
+    if not isinstance(minimum, int) or minimum < 1:
+        problems.append(f"{where}.minimum_size: expected a number of bytes (1 or more), found {minimum!r}")
+        minimum = 1
+    elif 0 < size < minimum:
+        problems.append(
+            f"{where}.size: expected at least {minimum} bytes (minimum_size), found {size}; is it a placeholder, such "
+            "as a pointer to a file elsewhere?"
+        )
+    return FileSpec(
+        path=path,
+        sha256=sha256,
+        size=size,
+        sources=_parse_sources(where, raw.get("urls") or [], problems),
+        minimum_size=minimum,
+    )
 
 
 def _parse_sources(where: str, urls: Sequence[str], problems: list[str]) -> tuple[Source, ...]:
@@ -186,11 +224,15 @@ def _parse_sources(where: str, urls: Sequence[str], problems: list[str]) -> tupl
 
 def _parse_source(where: str, url: str, problems: list[str]) -> Source | None:
     try:
+        if str(url).startswith(UNRESOLVED):
+            # judged like any other; what it names is the controller's to find
+            parse_source(f"https://{str(url).partition('://')[2]}")
+            return None
         return parse_source(str(url))
     except ValueError as error:
         problems.append(f"{where}: {error}")
         return None
 
 
-def _repeated(values: Sequence[str]) -> list[str]:
-    return sorted({value for value in values if values.count(value) > 1})
+def _repeated(values: Iterable[str]) -> list[str]:
+    return sorted(value for value, count in Counter(values).items() if count > 1)

@@ -5,26 +5,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Optional
 
-from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
+from ansible_collections.drydock.serving.plugins.module_utils._download.progress import Progress
+from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import Wanted
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._file_state import os_failure
+from ansible_collections.drydock.serving.plugins.module_utils._http import Source
 from ansible_collections.drydock.serving.plugins.module_utils._lock import held
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.execute import Executor, as_failure, prepare
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import (
-    Plan,
-    Wishes,
-    check_room,
-    plan_sync,
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.execute import (
+    Executor,
+    Finish,
+    Judge,
+    prepare,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import Plan, Wishes, plan_sync
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.receipts import (
     Receipt,
     load_receipts,
     save_receipts,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import describe, diff_of
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.room import check_room
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.status import Status, Tally
+
+if TYPE_CHECKING:
+    from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
+
+# The ordered sources of a file, asked just before it is fetched; None for the file's own.
+Locate = Optional[Callable[[Wanted], Sequence[Source]]]
+# What else may hold the wanted files: other hosts of the group, an archive. Entered under the lock before the first
+# file is fetched, left when the last one has its name or one failed. A process it forks must close what it inherits,
+# or the lock of the store stays with it.
+Supply = Callable[[Layout, Sequence[Wanted]], AbstractContextManager[Locate]]
 
 
 @dataclass(frozen=True)
@@ -52,26 +70,48 @@ def _no_step(_name: str) -> None:
     pass
 
 
+def _judge(*given: Any, **named: Any) -> str:
+    from ansible_collections.drydock.serving.plugins.module_utils._formats.inspect import (  # noqa: PLC0415 - only when a file came; an idle run is free
+        judge,
+    )
+
+    return judge(*given, **named)
+
+
+@contextlib.contextmanager
+def _own_sources(_layout: Layout, _wanted: Sequence[Wanted]) -> Iterator[Locate]:
+    yield None
+
+
 class Sync:
-    """One call. ``result`` holds what is true so far, also after a failure."""
+    """One call. ``result`` holds what is true so far, also after a failure.
+
+    :param connect: makes the downloader, only when something must be fetched.
+    :param supply: what else may hold the wanted files.
+    """
 
     def __init__(
         self,
         layout: Layout,
         wishes: Wishes,
         limits: Limits,
-        downloader: Downloader,
+        connect: Callable[[Progress], Downloader],
         clock: Clock,
         *,
         result: dict[str, Any],
+        supply: Supply = _own_sources,
+        judge: Judge = _judge,
         step: Callable[[str], None] = _no_step,
     ) -> None:
         self._layout = layout
         self._wishes = wishes
         self._limits = limits
-        self._downloader = downloader
+        self._connect = connect
         self._clock = clock
+        self._supply = supply
+        self._judge = judge
         self._step = step
+        self._status = Status(layout.status, now=clock.now)
         self.result = result
 
     def run(self, *, check: bool) -> None:
@@ -82,18 +122,22 @@ class Sync:
         try:
             self._run(check)
         except OSError as error:
-            raise as_failure(error) from error
+            raise os_failure(error, so_far="What serves now is untouched.") from error
+        finally:
+            self._status.end()
 
     def _run(self, check: bool) -> None:
         plan = self._plan(load_receipts(self._layout.receipts), full=self._wishes.full)
         free = check_room(self._layout, plan, reserve=self._limits.reserve)
-        if check or not (plan.changed or plan.receipts_stale):
-            self._tell(plan, free)
+        self.result["pending"] = bool(plan.fetch) and not self._wishes.fetch
+        if check or self.result["pending"] or not (plan.changed or plan.receipts_stale):
+            self._tell(plan, free, check=check)
+            if self.result["pending"] and not check:
+                self._remember(plan)
             return
+        self._require_sources(plan)
         prepare(self._layout, self._wishes.ownership)
-        with held(
-            self._layout.lock, timeout=self._limits.lock_timeout, clock=self._clock.monotonic, sleep=self._clock.sleep
-        ):
+        with self._locked():
             # what was true before the lock may be done by now; hashes made above are not made again
             plan = self._plan(plan.receipts, full=False)
             free = check_room(self._layout, plan, reserve=self._limits.reserve)
@@ -101,31 +145,82 @@ class Sync:
                 self._execute(plan, free)
             else:
                 save_receipts(self._layout.receipts, plan.receipts)
-                self._tell(plan, free)
+                self._tell(plan, free, check=False)
 
     def _plan(self, receipts: Mapping[str, Receipt], *, full: bool) -> Plan:
-        wishes = Wishes(models=self._wishes.models, ownership=self._wishes.ownership, keep=self._wishes.keep, full=full)
-        return plan_sync(self._layout, wishes, receipts=receipts, now=self._clock.now())
+        return plan_sync(self._layout, replace(self._wishes, full=full), receipts=receipts, now=self._clock.now())
+
+    def _locked(self) -> AbstractContextManager[None]:
+        def waiting(holder: str) -> None:
+            self.result["waited_for"] = holder
+            self._status.wait(holder)
+
+        return held(
+            self._layout.lock,
+            timeout=self._limits.lock_timeout,
+            clock=self._clock.monotonic,
+            sleep=self._clock.sleep,
+            waiting=waiting,
+        )
+
+    def _remember(self, plan: Plan) -> None:
+        """Keep what hashing has shown, so that the call that may fetch does not hash again; never wait for that."""
+        if not plan.receipts_stale or not self._layout.state.is_dir():
+            return
+        with contextlib.suppress(DrydockError), held(self._layout.lock, timeout=0):
+            # another sync may have saved newer ones since; those of files that are gone or changed match nothing
+            save_receipts(self._layout.receipts, {**load_receipts(self._layout.receipts), **plan.receipts})
+
+    def _require_sources(self, plan: Plan) -> None:
+        if self._supply is not _own_sources:
+            return
+        lost = [wanted.label for wanted in plan.fetch if not wanted.sources]
+        if lost:
+            raise DrydockError(
+                "invalid_input",
+                f"{lost[0]} (and {len(lost) - 1} more) can only be fetched from hf, s3 or oci addresses, which this "
+                "host cannot ask itself. Nothing was touched. Next step: run the task as drydock.serving.model_sync "
+                "from a controller that has this collection, which resolves them.",
+            )
 
     def _execute(self, plan: Plan, free: int) -> None:
+        tally = Tally(monotonic=self._clock.monotonic, on_tick=self._status.fetch)
+        received = 0
+
+        def bring(wanted: Sequence[Wanted], finish: Finish) -> None:
+            nonlocal received
+            downloader = self._connect(tally)
+            try:
+                with self._supply(self._layout, wanted) as locate, tally:
+                    downloader.fetch_all(wanted, part_of=self._layout.part, finish=finish, locate=locate)
+            finally:
+                received = downloader.received
+            self._status.place()
+
         executor = Executor(
-            self._layout, self._wishes.ownership, self._downloader, now=self._clock.now, step=self._step
+            self._layout, self._wishes, bring=bring, judge=self._judge, now=self._clock.now, step=self._step
         )
         diff = diff_of(self._layout, plan, self._wishes.ownership)
         outcome = executor.outcome
         try:
             executor.run(plan)
             done = replace(plan, collection=outcome.collection)
-            self.result.update(describe(self._layout, done, free=free), diff=diff)
+            self.result.update(describe(self._layout, done, free=free, check=False), diff=diff)
         except BaseException:
             self.result.update(changed=outcome.changed)
             raise
         finally:
             self.result.update(
-                bytes_fetched=self._downloader.received, bytes_freed=outcome.freed, quarantined=outcome.quarantined
+                bytes_fetched=received,
+                bytes_freed=outcome.freed,
+                quarantined=outcome.quarantined,
+                sources=[{"source": name, "bytes": size} for name, size in tally.by_origin().items()],
             )
 
-    def _tell(self, plan: Plan, free: int) -> None:
+    def _tell(self, plan: Plan, free: int, *, check: bool) -> None:
         self.result.update(
-            describe(self._layout, plan, free=free), diff=diff_of(self._layout, plan, self._wishes.ownership)
+            describe(self._layout, plan, free=free, check=check or self.result["pending"]),
+            diff=diff_of(self._layout, plan, self._wishes.ownership),
         )
+        if self.result["pending"] and not check:
+            self.result.update(changed=False, diff=[])

@@ -12,6 +12,7 @@ import yaml
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._model_store import arguments
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result
 from ansible_collections.drydock.serving.plugins.modules import model_sync
 
@@ -23,7 +24,7 @@ def params(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_defaults_are_within_bounds() -> None:
-    assert model_sync._bounds(params()) == []
+    assert arguments.bounds(params()) == []
 
 
 @pytest.mark.parametrize(
@@ -40,24 +41,32 @@ def test_the_defaults_are_within_bounds() -> None:
         ("retry_delay", -1, "0 or more"),
         ("lock_timeout", -1, "0 or more"),
         ("reserve", "a lot", "expected a size"),
-        ("headers", {"Range": "x"}, "leave it out"),
+        ("bandwidth", "fast", "expected a size"),
+        ("connections", 0, "expected 1 to 64"),
+        ("connections", 65, "expected 1 to 64"),
+        ("minimum_rate", -1, "0 or more"),
+        ("total_timeout", -1, "0 or more"),
+        ("releases", "releases", "not an absolute path"),
+        ("bundle", "b.tar", "not an absolute path"),
+        ("headers", {"https://a.example": {"Range": "x"}}, "leave it out"),
+        ("headers", {"Authorization": "x"}, "by origin"),
     ],
 )
 def test_a_value_out_of_bounds_is_named(name: str, value: object, says: str) -> None:
-    (problem,) = model_sync._bounds(params(**{name: value}))
+    (problem,) = arguments.bounds(params(**{name: value}))
     assert problem.startswith(name)
     assert says in problem
 
 
 def test_null_is_the_same_as_not_given() -> None:
     nulls = dict.fromkeys(set(model_sync.ARGUMENT_SPEC) - {"models"})
-    assert model_sync._defaults_for_null({**nulls, "models": []}) == params()
+    assert arguments.defaults_for_null({**nulls, "models": []}) == params()
 
 
 @pytest.mark.parametrize("models", [None, [{"name": None, "version": None, "files": None}]])
 def test_null_for_what_must_be_given_is_named(models: object) -> None:
-    given = model_sync._defaults_for_null({**params(), "models": models})
-    assert model_sync._secrets(given) == set()
+    given = arguments.defaults_for_null({**params(), "models": models})
+    assert arguments.secrets_of(given) == set()
     with pytest.raises(DrydockError) as caught:
         model_sync._sync(given, empty_result(), check=True)
     assert caught.value.kind == "invalid_input"
@@ -65,14 +74,14 @@ def test_null_for_what_must_be_given_is_named(models: object) -> None:
 
 
 def test_an_owner_is_a_name_or_a_number() -> None:
-    assert model_sync._id("owner", "root", check=False) == 0
-    assert model_sync._id("group", "10001", check=False) == 10001
+    assert arguments.number_of("owner", "root", check=False) == 0
+    assert arguments.number_of("group", "10001", check=False) == 10001
 
 
 def test_an_owner_that_is_not_there_yet_only_matters_in_a_run() -> None:
-    assert model_sync._id("owner", "nobody-of-this-name", check=True) == -1
+    assert arguments.number_of("owner", "nobody-of-this-name", check=True) == -1
     with pytest.raises(DrydockError, match="there is no group 'nobody-of-this-name'"):
-        model_sync._id("group", "nobody-of-this-name", check=False)
+        arguments.number_of("group", "nobody-of-this-name", check=False)
 
 
 def test_what_addresses_carry_in_secret_is_hidden_everywhere() -> None:
@@ -82,7 +91,7 @@ def test_what_addresses_carry_in_secret_is_hidden_everywhere() -> None:
         "https://a.example/m?v=1",
         "file:///m",
     ]
-    found = model_sync._secrets(params(models=[{"files": [{"urls": urls}]}]))
+    found = arguments.secrets_of(params(models=[{"files": [{"urls": urls}]}]))
     assert found == {"X-Signature=abc", "me:passw0rd", "passw0rd"}
 
 

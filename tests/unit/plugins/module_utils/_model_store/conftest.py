@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
 from ansible_collections.drydock.serving.plugins.module_utils._download.limits import DownloadLimits
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._formats.policy import Policy, check
 from ansible_collections.drydock.serving.plugins.module_utils._http import Answer, Source, SourceError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store import collect, execute
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership
@@ -68,6 +70,11 @@ class Store:
         self.now = 1_800_000_000.0
         self.keep = 2
         self.mode = 0o444
+        self.connections = 1
+        self.sleep: Callable[[float], None] = lambda _seconds: None
+        self.releases: Path | None = None
+        self.refused: set[str] = set()
+        self.judged: list[tuple[str, bytes]] = []
 
     def model(self, name: str, version: str, **files: bytes) -> dict[str, Any]:
         """A model whose files the origin has. ``det_onnx=b"..."`` is the file ``det.onnx``."""
@@ -84,6 +91,7 @@ class Store:
         *models: dict[str, Any],
         check: bool = False,
         full: bool = False,
+        fetch: bool = True,
         reserve: int = 0,
         step: Callable[[str], None] = lambda _name: None,
     ) -> dict[str, Any]:
@@ -94,21 +102,35 @@ class Store:
             ownership=Ownership(uid=-1, gid=-1, file_mode=self.mode),
             keep=self.keep,
             full=full,
+            fetch=fetch,
+            releases=self.releases,
         )
-        clock = Clock(now=self._tick, monotonic=self._tick, sleep=lambda _seconds: None)
-        downloader = Downloader(
-            self.origin, RetryPolicy(retries=1, delay=0), clock=clock, limits=DownloadLimits(connections=1)
-        )
+        seconds = itertools.count()
+        clock = Clock(now=self._tick, monotonic=lambda: float(next(seconds)), sleep=self.sleep)
         Sync(
             self.layout,
             wishes,
             Limits(reserve=reserve, lock_timeout=2),
-            downloader,
+            lambda progress: Downloader(
+                self.origin,
+                RetryPolicy(retries=1, delay=0),
+                clock=clock,
+                limits=DownloadLimits(connections=self.connections),
+                progress=progress,
+            ),
             clock,
             result=self.result,
+            judge=self.judge,
             step=step,
         ).run(check=check)
         return self.result
+
+    def judge(self, path: Path, name: str, policy: Policy, *, sha256: str, today: date) -> str:
+        """Stands for the inspection of formats, which has tests of its own: everything is allowed but what is told."""
+        self.judged.append((name, path.read_bytes()))
+        if check(policy, sha256, today) is None and name in self.refused:
+            raise DrydockError("format_refused", f"{name}: found a pickle")
+        return "any"
 
     def _tick(self) -> float:
         self.now += 1

@@ -155,9 +155,9 @@ def test_a_refusal_of_the_operating_system_is_a_failure_with_a_next_step(
 
     monkeypatch.setattr(os, "link", refuse)
     error = failure(store, store.model("ocr", "1", det_onnx=DET))
-    assert error.kind == "io_error"
-    assert "/srv/x" in error.message
-    assert "Next step" in error.message
+    assert error.kind == "read_only"
+    for part in ("/srv/x", "What serves now is untouched.", "Remount that file system"):
+        assert part in error.message
 
 
 def test_receipts_that_cannot_be_kept_do_not_hide_why_a_run_failed(

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.drydock.serving.plugins.module_utils._model_store import execute, plan
+from ansible_collections.drydock.serving.plugins.module_utils._model_store import blobs, execute
 
 from .conftest import DET, REC, Store, failure, sha256
 
@@ -47,7 +47,7 @@ def test_a_second_run_changes_nothing_reads_nothing_and_asks_nobody(
     first = store.sync(model)
     before = store.snapshot()
     store.origin.asked.clear()
-    monkeypatch.setattr(plan, "hash_file", lambda _path: pytest.fail("hashed again"))
+    monkeypatch.setattr(blobs, "hash_file", lambda _path: pytest.fail("hashed again"))
     second = store.sync(model)
     assert (second["changed"], second["diff"], second["bytes_fetched"]) == (False, [], 0)
     assert store.snapshot() == before
@@ -63,7 +63,8 @@ def test_check_mode_on_nothing_tells_the_plan_and_makes_nothing(store: Store) ->
     assert result["sets"][0]["state"] == "created"
     assert [file["state"] for file in result["sets"][0]["files"]] == ["fetched", "fetched"]
     assert re.match(
-        r"1\.5 kB in 2 file\(s\) to fetch, [0-9.]+ [kMGT]B free before; 1 set\(s\) created\.", result["msg"]
+        r"would fetch 1\.5 kB in 2 files, keep 1 version, free [0-9.]+ [kMGT]B after; 1 set\(s\) to be created\.",
+        result["msg"],
     )
 
 
@@ -74,7 +75,7 @@ def test_check_mode_and_the_run_tell_the_same(store: Store) -> None:
     told = store.sync(model, check=True)
     assert store.snapshot() == before
     done = store.sync(model)
-    ignored = {"bytes_fetched", "free_bytes", "msg"}
+    ignored = {"bytes_fetched", "free_bytes", "free_bytes_after", "msg", "sources"}
     assert {key: value for key, value in told.items() if key not in ignored} == {
         key: value for key, value in done.items() if key not in ignored
     }
@@ -351,7 +352,7 @@ def test_a_version_that_a_running_container_mounts_is_not_removed(store: Store, 
     store.sync(store.model("ocr", "1", det_onnx=b"1"))
     mounted.add(store.root / "sets" / "ocr" / "1")
     result = store.sync(store.model("ocr", "2", det_onnx=b"2"))
-    assert result["kept_in_use"] == ["ocr/1"]
+    assert result["kept"] == [{"name": "ocr", "version": "1", "reason": "mounted by a running container"}]
     assert store.versions("ocr") == ["1", "2"]
     assert store.sync(store.model("ocr", "2", det_onnx=b"2"))["changed"] is False
     mounted.clear()
@@ -368,7 +369,8 @@ def test_a_version_that_is_mounted_while_the_new_one_arrives_is_not_removed(stor
 
     result = store.sync(store.model("ocr", "2", det_onnx=b"2"), step=roll_back)
     assert store.versions("ocr") == ["1", "2"]
-    assert (result["collected"], result["kept_in_use"], result["bytes_freed"]) == ([], ["ocr/1"], 0)
+    assert (result["collected"], result["bytes_freed"]) == ([], 0)
+    assert [(kept["version"], kept["reason"]) for kept in result["kept"]] == [("1", "mounted by a running container")]
 
 
 def test_other_models_in_the_store_are_left_alone(store: Store) -> None:

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a sync is, in a file that whoever waits on the controller reads. Never a secret: sources are shown redacted.
+
+A hint only, so it is not synced to the disk, and a disk that is full does not stop anything for its sake.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.module_utils._atomic import STAGING_PREFIX
+from ansible_collections.drydock.serving.plugins.module_utils._download.progress import Meter
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.sets import read_json
+
+SCHEMA = 1
+# A status that was not renewed for so long is that of a process that is gone.
+FRESH = 5.0
+_NOTHING = {
+    "bytes_done": 0,
+    "bytes_total": 0,
+    "files_done": 0,
+    "files_total": 0,
+    "rate": 0,
+    "eta": None,
+    "source": "",
+    "file": "",
+}
+
+
+class Status:
+    """The status file of one sync.
+
+    :param now: seconds since the epoch.
+    """
+
+    def __init__(self, path: Path, *, now: Callable[[], float]) -> None:
+        self._path = path
+        self._now = now
+        self._started = now()
+        self._last: Mapping[str, Any] = _NOTHING
+        self._written = False
+
+    def wait(self, holder: str) -> None:
+        """Another process holds the store. What it writes here itself says more, and stays."""
+        other = read_json(self._path)
+        if isinstance(other, dict) and other.get("pid") != os.getpid():
+            updated = other.get("updated")
+            if isinstance(updated, (int, float)) and abs(self._now() - updated) < FRESH:
+                return
+        self._write("wait", holder)
+
+    def fetch(self, snapshot: Mapping[str, Any]) -> None:
+        """Bytes are moving."""
+        self._last = snapshot
+        self._write("fetch", None)
+
+    def place(self) -> None:
+        """Everything is there; sets are built and old ones removed."""
+        self._write("place", None)
+
+    def end(self) -> None:
+        """Nothing moves any more; the file of another process is left alone."""
+        if self._written:
+            with contextlib.suppress(OSError):
+                content = read_json(self._path)
+                if isinstance(content, dict) and content.get("pid") == os.getpid():
+                    self._path.unlink()
+
+    def _write(self, phase: str, holder: str | None) -> None:
+        content = {
+            "schema": SCHEMA,
+            "pid": os.getpid(),
+            "started": self._started,
+            "updated": self._now(),
+            "phase": phase,
+            "waiting_for": holder,
+            **self._last,
+        }
+        temporary = self._path.with_name(f"{STAGING_PREFIX}{self._path.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+                json.dump(content, handle)
+            temporary.replace(self._path)
+            self._written = True
+
+
+class Tally(Meter):
+    """Counts besides what came from whom."""
+
+    def __init__(
+        self, *, monotonic: Callable[[], float], on_tick: Callable[[dict[str, Any]], None] | None = None
+    ) -> None:
+        super().__init__(monotonic=monotonic, on_tick=on_tick)
+        self._by_origin: Counter[str] = Counter()
+
+    def update(self, file: str, received: int, source: str) -> None:
+        super().update(file, received, source)
+        scheme, _mark, rest = source.partition("://")
+        origin = f"{scheme}://{rest.partition('/')[0]}"
+        with self._guard:
+            self._by_origin[origin] += max(0, received)
+
+    def by_origin(self) -> dict[str, int]:
+        """Bytes by scheme and host, bytes that were thrown away included."""
+        with self._guard:
+            return dict(self._by_origin)
