@@ -105,7 +105,7 @@ def describe(now: Snapshot) -> str:
     """One host in full: ``45 % of 2.1 GB, 105.0 MB/s, 12 s left, 1 of 3 files, from https://models.example.org``."""
     if now.phase == "wait":
         return f"waits for {now.waiting_for or 'another sync'}"
-    if now.phase == "start":
+    if now.phase == "start" or now.bytes_total <= 0:
         return "starts"
     parts = [f"{now.percent} % of {human(now.bytes_total)}"]
     if now.phase == "fetch" and now.bytes_done < now.bytes_total:

@@ -33,7 +33,7 @@ HALF = Snapshot(
     source="https://models.example.org",
 )
 
-LINES = {
+LINES: dict[str, tuple[dict[str, Any], str]] = {
     "a download": ({}, "50 % of 2.1 GB, 105.0 MB/s, 10 s left, from https://models.example.org"),
     "one of three files": (
         {"files_done": 1, "files_total": 3},
@@ -41,10 +41,7 @@ LINES = {
     ),
     "a rate of zero": ({"rate": 0, "eta": None, "source": ""}, "50 % of 2.1 GB, no bytes lately, time left unknown"),
     "an unknown time": ({"eta": None, "source": ""}, "50 % of 2.1 GB, 105.0 MB/s, time left unknown"),
-    "nobody knows how much": (
-        {"bytes_total": 0, "source": "", "eta": None, "rate": 0, "bytes_done": 0},
-        "0 % of 0 bytes",
-    ),
+    "nobody knows yet how much": ({"bytes_total": 0, "bytes_done": 0}, "starts"),
     "a seed": ({"source": "lab-1"}, "50 % of 2.1 GB, 105.0 MB/s, 10 s left, from lab-1"),
     "almost": ({"bytes_done": 2_099_999_999, "eta": 0, "source": ""}, "99 % of 2.1 GB, 105.0 MB/s, 0 s left"),
     "placing": (
