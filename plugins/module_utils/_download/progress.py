@@ -18,11 +18,14 @@ WINDOW = 10.0
 class Progress(Protocol):
     """What the downloader tells. Called from several threads."""
 
-    def begin(self, files: int, size: int, have: int) -> None:
-        """So many files of so many bytes are to be completed; ``have`` of the bytes are there from earlier runs."""
+    def begin(self, files: int, size: int, have: int = 0) -> None:
+        """So many files of so many bytes are to be completed; ``have`` bytes are there from earlier runs."""
 
     def update(self, file: str, received: int, source: str) -> None:
-        """So many further bytes of a file came from a source; negative where they are thrown away again."""
+        """So many further bytes of a file are there.
+
+        :param source: where they came from; empty for bytes of an earlier run, and (negative) for bytes thrown away.
+        """
 
     def done(self, file: str) -> None:
         """This file is complete and has its name."""
@@ -53,7 +56,7 @@ class Meter:
         self._source = self._file = ""
         self._seen: deque[tuple[float, int]] = deque()
 
-    def begin(self, files: int, size: int, have: int) -> None:
+    def begin(self, files: int, size: int, have: int = 0) -> None:
         with self._guard:
             self._files, self._total, self._have, self._files_done = files, size, have, 0
             self._seen.clear()
@@ -62,7 +65,10 @@ class Meter:
     def update(self, file: str, received: int, source: str) -> None:
         with self._guard:
             self._have += received
-            self._file, self._source = file, source
+            if source:
+                self._file, self._source = file, source
+            else:  # no pace: it did not come now
+                self._seen = deque((when, have + received) for when, have in self._seen)
 
     def done(self, file: str) -> None:
         with self._guard:

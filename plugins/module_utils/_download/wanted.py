@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.drydock.serving.plugins.module_utils._http import Source
+from ansible_collections.drydock.serving.plugins.module_utils._source import Source
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,12 @@ class PartFiles:
     sidecar: Path
 
     def size(self) -> int:
-        """Length of the file of bytes; 0 where there is none."""
+        """Bytes that lie on the disk already; the file may have holes, so this is less than its length."""
         try:
-            return os.lstat(self.data).st_size
+            found = os.lstat(self.data)
         except FileNotFoundError:
             return 0
+        return min(found.st_size, found.st_blocks * 512)
 
     def drop(self) -> None:
         """Forget everything received so far."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from typing import Any
 import pytest
 import requests
 import urllib3
-from ansible_collections.drydock.serving.plugins.module_utils import _http
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._http import (
     HttpSettings,
@@ -25,6 +25,12 @@ from ansible_collections.drydock.serving.plugins.module_utils._http import (
 )
 
 TOKEN = "Bearer very-secret"
+# what the names of these tests stand for
+RESOLVED = {
+    "inside.example": ["192.0.2.7", "127.0.0.1"],
+    "metadata.example": ["169.254.169.254"],
+    "v6.example": ["::1"],
+}
 
 
 class Raw:
@@ -69,9 +75,12 @@ class Session:
 
 def transport(session: Session, *, ca_path: str | None = None) -> WebTransport:
     settings = HttpSettings(
-        timeout=3, stall_timeout=7, ca_path=ca_path, headers={"Authorization": TOKEN, "X-Key": TOKEN}
+        timeout=3,
+        stall_timeout=7,
+        ca_path=ca_path,
+        headers={"https://a.example": {"Authorization": TOKEN, "X-Key": TOKEN}},
     )
-    return WebTransport(settings, now=lambda: 0.0, session=session)
+    return WebTransport(settings, now=lambda: 0.0, session=session, resolve=lambda host: RESOLVED.get(host, []))
 
 
 def redirect(to: str, status: int = 302) -> Response:
@@ -117,21 +126,45 @@ def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
 
 
 def test_headers_that_would_break_the_download_are_refused_by_name_only() -> None:
-    problems = check_headers({"Range": "x", "host": "x", "X Y": "x", "X-Token": "secret\r\nEvil: 1", "Good": "yes"})
+    listed = {"Range": "x", "host": "x", "X Y": "x", "X-Token": "secret\r\nEvil: 1", "Good": "yes"}
+    problems = check_headers({"https://a.example": listed})
     assert [problem.split(": ")[0] for problem in problems] == [
-        "headers.Range",
-        "headers.host",
-        "headers.'X Y'",
-        "headers.X-Token",
+        "headers.https://a.example.Range",
+        "headers.https://a.example.host",
+        "headers.https://a.example.'X Y'",
+        "headers.https://a.example.X-Token",
     ]
     assert "secret" not in "".join(problems)
 
 
 @pytest.mark.parametrize("value", ["secret\u2026", " secret"])
 def test_a_header_value_that_no_request_can_carry_is_refused_before_one_is_made(value: str) -> None:
-    (problem,) = check_headers({"X-Token": value})
-    assert problem.startswith("headers.X-Token: ")
+    (problem,) = check_headers({"https://a.example": {"X-Token": value}})
+    assert problem.startswith("headers.https://a.example.X-Token: ")
     assert "secret" not in problem
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["Authorization", "a.example", "https://a.example/models", "file:///srv", "https://me:secret@a.example", "ftp://a"],
+)
+def test_headers_are_given_by_origin(origin: str) -> None:
+    (problem,) = check_headers({origin: {"X-Token": "secret"}})
+    assert "https://host: {name: value}" in problem
+    assert "secret" not in problem
+
+
+def test_what_is_given_for_an_origin_has_to_be_headers() -> None:
+    (problem,) = check_headers({"https://a.example": "Bearer secret"})
+    assert problem.startswith("headers.https://a.example: expected names and values")
+    assert "secret" not in problem
+
+
+@pytest.mark.parametrize("url", ["http://a.example/m", "https://a.example:8443/m", "https://b.example/m"])
+def test_another_source_gets_no_header_of_the_first(url: str) -> None:
+    session = Session(Response(200))
+    transport(session).open(parse_source(url), offset=0)
+    assert session.asked[0][1].keys() == {"User-Agent", "Accept-Encoding"}
 
 
 def test_a_request_asks_for_the_bytes_as_they_are_and_nothing_from_the_environment() -> None:
@@ -198,6 +231,9 @@ def test_another_scheme_port_or_subdomain_is_another_origin(there: str) -> None:
         ("http://2130706433/m", "this host itself"),
         ("http://[::ffff:127.0.0.1]/m", "this host itself"),
         ("http://169.254.169.254/latest/meta-data", "this host itself"),
+        ("https://inside.example/m", "this host itself"),
+        ("https://metadata.example/m", "this host itself"),
+        ("https://v6.example/m", "this host itself"),
         ("", "only http and https"),
     ],
 )
@@ -301,7 +337,7 @@ def test_a_body_that_breaks_off_is_worth_a_retry(error: Exception, kind: str) ->
 
 
 def test_without_the_library_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_http, "HAS_REQUESTS", False)
+    monkeypatch.setitem(sys.modules, "requests", None)
     bare = WebTransport(HttpSettings(timeout=1, stall_timeout=1, ca_path=None, headers={}), now=lambda: 0.0)
     with pytest.raises(DrydockError, match="apt-get install python3-requests") as caught:
         bare.open(parse_source("https://a.example/m"), offset=0, etag=None)

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.drydock.serving.plugins.module_utils._download import downloader as _download
+from ansible_collections.drydock.serving.plugins.module_utils._download import job as _download
 from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
+from ansible_collections.drydock.serving.plugins.module_utils._download.journal import Account, Journal, boot_id
+from ansible_collections.drydock.serving.plugins.module_utils._download.stretches import Stretches
 from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import PartFiles, Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._http import Answer, Source, SourceError, parse_source
@@ -101,13 +103,14 @@ class Run:
         self.part = PartFiles(data=tmp_path / "partial" / "x.part", sidecar=tmp_path / "partial" / "x.json")
         self.pauses: list[float] = []
         self.script = script
-        clock = Clock(now=lambda: 0.0, monotonic=lambda: 0.0, sleep=self.pauses.append)
+        clock = Clock(now=lambda: 0.0, monotonic=lambda: float(sum(self.pauses)), sleep=self.pauses.append)
         self.downloader = Downloader(script, RetryPolicy(retries=retries, delay=1), clock=clock)
 
     def fetch(self, *hosts: str, sha256: str = SHA256, size: int = SIZE) -> str:
         sources = tuple(parse_source(f"https://{host}.example/m") for host in hosts)
         wanted = Wanted(label="ocr 4.0: m", sha256=sha256, size=size, sources=sources)
-        return str(self.downloader.fetch(wanted, self.part).parts.hostname)
+        self.downloader.fetch(wanted, self.part)
+        return f"{self.script.asked[-1][0]}.example" if self.script.asked else ""
 
     def content(self) -> bytes:
         return self.part.data.read_bytes()
@@ -115,6 +118,9 @@ class Run:
     def begun(self, count: int, data: bytes = CONTENT) -> None:
         self.part.data.parent.mkdir()
         self.part.data.write_bytes(data[:count])
+        journal = Journal(self.part.sidecar, sha256=SHA256, size=SIZE, boot=boot_id())
+        journal.begin(Account(there=Stretches([(0, count)])))
+        journal.close()
 
 
 def test_the_bytes_arrive_once_and_are_counted(tmp_path: Path) -> None:
@@ -195,13 +201,16 @@ def test_a_weak_or_broken_validator_is_not_used(tmp_path: Path, etag: str) -> No
     assert run.script.asked[1] == ("a", 2000, None)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"etag": 5}', '{"etag": "x", "source": "y"}'])
-def test_a_broken_side_car_is_ignored(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", '{"etag": 5}', "drydock-part 2", "drydock-part 2 x 5 boot\n+ 0 5\n"]
+)
+def test_bytes_without_an_account_of_them_are_not_trusted(tmp_path: Path, content: str) -> None:
     run = Run(tmp_path, Script(a=[good]))
-    run.begun(1000)
+    run.begun(1000, data=b"x" * SIZE)
     run.part.sidecar.write_text(content)
     run.fetch("a")
-    assert run.script.asked == [("a", 1000, None)]
+    assert run.script.asked == [("a", 0, None)]
+    assert run.content() == CONTENT
 
 
 # What a source can send that is not the file, and the kind of failure when nobody else has it.
@@ -299,35 +308,15 @@ def test_crumbs_are_no_progress(tmp_path: Path) -> None:
 def test_a_full_disk_ends_it_at_once_and_gives_the_room_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    class Full:
-        """A file on a disk that takes 3000 bytes."""
+    pwrite = os.pwrite
 
-        def __init__(self, handle: Any) -> None:
-            self.handle = handle
+    def full(descriptor: int, data: memoryview, offset: int) -> int:
+        """A disk that takes 3000 bytes."""
+        if offset >= 3000:
+            raise OSError(code, os.strerror(code))
+        return pwrite(descriptor, data[: 3000 - offset], offset)
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.handle, name)
-
-        def __enter__(self) -> Full:
-            return self
-
-        def __exit__(self, *_error: object) -> None:
-            self.handle.close()
-
-        def write(self, data: memoryview) -> int:
-            room = 3000 - self.handle.tell()
-            if room <= 0:
-                raise OSError(code, os.strerror(code))
-            return int(self.handle.write(data[:room]))
-
-    class FakeOs:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(os, name)
-
-        def fdopen(self, *args: Any, **options: Any) -> Full:
-            return Full(os.fdopen(*args, **options))
-
-    monkeypatch.setattr(_download, "os", FakeOs())
+    monkeypatch.setattr(os, "pwrite", full)
     run = Run(tmp_path, Script(a=[good], b=[good]))
     with pytest.raises(DrydockError, match="the disk became full") as caught:
         run.fetch("a", "b")

@@ -1,0 +1,380 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All files of one call: what is done for each, and what becomes of each failure."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.drydock.serving.plugins.module_utils._download.answers import (
+    Request,
+    StartAgainError,
+    WrongContentError,
+    judge,
+    strong_etag,
+)
+from ansible_collections.drydock.serving.plugins.module_utils._download.job import Job, after, explain, no_space
+from ansible_collections.drydock.serving.plugins.module_utils._download.limits import Clock, DownloadLimits
+from ansible_collections.drydock.serving.plugins.module_utils._download.origins import Origins
+from ansible_collections.drydock.serving.plugins.module_utils._download.part import Part
+from ansible_collections.drydock.serving.plugins.module_utils._download.receive import Receiver, StoppedError
+from ansible_collections.drydock.serving.plugins.module_utils._download.schedule import Claim, Schedule
+from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import PartFiles, Wanted
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._retry import RetryPolicy
+from ansible_collections.drydock.serving.plugins.module_utils._source import Answer, Source, SourceError, Transport
+
+# Who hangs in a connection attempt when everything ends is left behind after so many seconds.
+_PATIENCE = 2.0
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the caller of ``fetch_all`` gave."""
+
+    part_of: Callable[[str], PartFiles]
+    finish: Callable[[Wanted, PartFiles], None]
+    locate: Callable[[Wanted], Sequence[Source]]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every file is fetched with.
+
+    :param received: told of bytes and the source they came from, from any thread; without a source: bytes of an
+        earlier run, or (negative) bytes that are thrown away.
+    :param done: told of every file that is complete.
+    """
+
+    transport: Transport
+    policy: RetryPolicy
+    limits: DownloadLimits
+    clock: Clock
+    origins: Origins
+    received: Callable[[Wanted, Source | None, int], None]
+    done: Callable[[Wanted], None]
+
+
+class Run:
+    """One call. ``go`` returns when every file is finished, or raises the first failure."""
+
+    def __init__(self, items: Sequence[Wanted], orders: Orders, tools: Tools) -> None:
+        self._orders = orders
+        self._tools = tools
+        self._limits = tools.limits
+        self._schedule = Schedule(items, orders.part_of, limits=tools.limits, clock=tools.clock, origins=tools.origins)
+        self._change = self._schedule.change
+        self._alone = self._schedule.threads == 1
+        self._finishing = 0
+        self._unsynced: queue.SimpleQueue[Part | None] = queue.SimpleQueue()
+        self._receiver = Receiver(tools.limits, tools.clock, pause=self._pause, flush=self._flush_soon)
+
+    def go(self) -> None:
+        """Fetch everything. :raises DrydockError: the first file that could not be fetched."""
+        try:
+            if self._alone:
+                self._work()
+            else:
+                for number in range(self._schedule.threads):
+                    self._start(self._work, f"drydock-fetch-{number}")
+                self._start(self._flush, "drydock-flush")
+                self._schedule.wait_for_end()
+        finally:
+            self._stop()
+        if self._schedule.failure is not None:
+            raise self._schedule.failure
+
+    def _start(self, what: Callable[[], None], name: str) -> None:
+        def guarded() -> None:
+            try:
+                what()
+            except BaseException as error:  # noqa: BLE001  # raised again by ``go``
+                self._schedule.fail(error)
+
+        threading.Thread(target=guarded, name=name, daemon=True).start()
+
+    def _stop(self) -> None:
+        """End what still runs. Who is left behind finds, before it writes a byte, that nothing is wanted any more."""
+        self._schedule.end()
+        self._unsynced.put(None)
+        failure = self._schedule.failure
+        full = isinstance(failure, DrydockError) and failure.kind == "no_space"
+        with self._change:
+            if not self._alone:
+                jobs = self._schedule.active
+                self._change.wait_for(lambda: not any(job.busy for job in jobs), timeout=_PATIENCE)
+                self._change.wait_for(lambda: not self._finishing)
+            for job in self._schedule.active:
+                if full:
+                    job.files.drop()
+                self._close_if_left(job)
+
+    def _work(self) -> None:
+        while True:
+            claim = self._schedule.next()
+            if claim is None:
+                return
+            self._do(claim)
+
+    def _pause(self, seconds: float) -> None:
+        if self._alone:
+            self._tools.clock.sleep(seconds)
+        else:
+            self._schedule.ended.wait(seconds)
+
+    def _flush_soon(self, part: Part) -> None:
+        if self._alone:
+            part.flush()
+        else:
+            self._unsynced.put(part)
+
+    def _flush(self) -> None:
+        """Push what was received to the disk while more comes, so that little is left to wait for at the end."""
+        while True:
+            part = self._unsynced.get()
+            if part is None:
+                return
+            with self._disk(part.wanted):
+                part.flush()
+
+    @contextlib.contextmanager
+    def _disk(self, wanted: Wanted) -> Iterator[None]:
+        """A full disk ends everything."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            self._schedule.fail(no_space(wanted, error.strerror or "no space left"))
+
+    # One file
+
+    def _do(self, claim: Claim) -> None:
+        job = claim.job
+        try:
+            with self._disk(job.wanted):
+                if claim.stop:
+                    self._fetch(claim)
+                else:
+                    self._begin(job)
+                with self._change:
+                    job.fetching -= 1
+                    self._change.notify_all()
+                    complete = not job.free and not job.fetching and not self._schedule.is_given_up(job)
+                if complete and self._is_inline(job):
+                    self._conclude(job)
+        finally:
+            self._leave(job)
+
+    def _begin(self, job: Job) -> None:
+        sources = self._tools.origins.in_order(self._orders.locate(job.wanted))
+        part = Part(job.files, job.wanted)
+        if part.there:
+            self._tools.received(job.wanted, None, part.there)
+        with self._change:
+            job.part, job.sources, job.mixed = part, sources, part.earlier
+            if part.gaps() and not sources:
+                job.verdict = SourceError("not_found", "no source is known for it")
+        self._attempt(job)
+
+    def _attempt(self, job: Job) -> None:
+        """Fetch what is missing from the current source. The caller is counted in ``busy``."""
+        part = job.opened()
+        if self._is_inline(job):
+            part.hash_on()
+        with self._change:
+            big = job.wanted.size > self._limits.range_size
+            job.split = None if big and not job.forgiven else False
+            job.free = part.gaps()
+            if not self._is_inline(job):
+                job.busy += 1
+                self._start(lambda: self._follow(job), "drydock-hash")
+            self._change.notify_all()
+
+    def _is_inline(self, job: Job) -> bool:
+        """Small files are hashed by who receives them; behind a big one somebody follows."""
+        return self._alone or job.wanted.size <= self._limits.range_size
+
+    def _follow(self, job: Job) -> None:
+        try:
+            with self._disk(job.wanted):
+                if job.opened().follow(lambda: self._schedule.is_given_up(job)):
+                    self._conclude(job)
+        finally:
+            self._leave(job)
+
+    def _conclude(self, job: Job) -> None:
+        """Every byte is there: judge them, make them durable, hand them over."""
+        part = job.opened()
+        part.hash_on()
+        found = part.hexdigest()
+        if found != job.wanted.sha256:
+            whose = job.source.shown if job.sources else "what an earlier run left"
+            text = f"{whose}: expected sha256:{job.wanted.sha256}, found sha256:{found}"
+            self._schedule.judge(job, WrongContentError("checksum_mismatch", text))
+            return
+        part.flush()
+        with self._change:
+            if self._schedule.ended.is_set():
+                return
+            self._finishing += 1
+        try:
+            part.close()
+            self._orders.finish(job.wanted, job.files)
+            self._tools.done(job.wanted)
+            self._schedule.done(job)
+        finally:
+            with self._change:
+                self._finishing -= 1
+                self._change.notify_all()
+
+    def _leave(self, job: Job) -> None:
+        with self._change:
+            verdict = None
+            if job.busy == 1 and not self._schedule.ended.is_set():
+                verdict, job.verdict = job.verdict, None
+            if verdict is None:
+                job.busy -= 1
+                self._close_if_left(job)
+                self._change.notify_all()
+                return
+        try:
+            self._settle(job, verdict)
+        finally:
+            self._leave(job)
+
+    def _close_if_left(self, job: Job) -> None:
+        if self._schedule.ended.is_set() and not job.busy and job.part is not None:
+            job.part.close()
+            job.part = None
+
+    def _settle(self, job: Job, verdict: Exception) -> None:
+        """Nobody else works on this file: start it again, turn to the next source, or give it up."""
+        if isinstance(verdict, (StartAgainError, WrongContentError)):
+            again, mixed = isinstance(verdict, StartAgainError), job.mixed
+            self._reset(job)
+            if (again or mixed) and not job.forgiven and job.sources:
+                job.forgiven = True
+                self._attempt(job)
+                return
+            job.wrong += not again
+        if isinstance(verdict, StartAgainError):
+            verdict = SourceError("bad_response", f"{job.source.shown} does not honour ranges consistently")
+        if not isinstance(verdict, SourceError):
+            raise verdict
+        job.failures.append(verdict)
+        if job.sources:
+            self._tools.origins.gave_up(job.source, verdict.kind)
+        if not job.sources or not job.next_source():
+            if not job.opened().there:
+                job.files.drop()
+            raise explain(job.wanted, job.failures)
+        job.sources = self._tools.origins.in_order(job.sources)
+        self._attempt(job)
+
+    def _reset(self, job: Job) -> None:
+        part = job.opened()
+        self._tools.received(job.wanted, None, -part.there)
+        part.reset()
+        job.mixed = False
+
+    # One request
+
+    def _fetch(self, claim: Claim) -> None:
+        job = claim.job
+        try:
+            self._exchange(claim, job.opened())
+        except StoppedError:
+            pass
+        except (StartAgainError, WrongContentError) as error:
+            self._schedule.judge(job, error)
+        except SourceError as error:
+            self._source_failed(claim, error)
+        finally:
+            with self._change:
+                job.give_back(claim.at, claim.stop)
+
+    def _exchange(self, claim: Claim, part: Part) -> None:
+        job, source = claim.job, claim.job.source
+        bounded = job.split is not False or claim.stop < job.wanted.size
+        request = Request(
+            source=source, start=claim.at, stop=claim.stop, bounded=bounded, etag=part.validator(source.key)
+        )
+        answer = self._tools.transport.open(
+            source,
+            offset=request.start,
+            until=request.stop if bounded else None,
+            etag=request.etag if request.ranged else None,
+        )
+        with self._change:
+            job.mixed = job.mixed or part.there > 0 or bool(job.cuts)
+            job.cuts[id(answer)] = answer.abort
+        try:
+            self._receive(claim, part, answer, request)
+        finally:
+            with self._change:
+                del job.cuts[id(answer)]
+            answer.close()
+
+    def _receive(self, claim: Claim, part: Part, answer: Answer, request: Request) -> None:
+        job = claim.job
+        start, stop = judge(answer, request, job.wanted)
+        with self._change:
+            if answer.status == 200 and request.ranged:
+                self._take_whole(claim, part)
+            elif job.split is None:
+                job.split = True
+            job.give_back(stop, claim.stop)
+            claim.at, claim.stop = start, stop
+            self._change.notify_all()
+        etag = strong_etag(answer)
+        if etag:
+            part.validate(request.source.key, etag)
+
+        def received(count: int) -> None:
+            with self._change:
+                job.since += count
+            self._tools.received(job.wanted, request.source, count)
+
+        self._receiver.receive(
+            answer,
+            claim,
+            part,
+            source=request.source,
+            inline=self._is_inline(job),
+            given_up=lambda: self._schedule.is_given_up(job),
+            received=received,
+        )
+
+    def _take_whole(self, claim: Claim, part: Part) -> None:
+        """The whole file comes instead of a range: it is used where nobody else works on the file."""
+        job = claim.job
+        if job.fetching > 1 or (part.there and not self._is_inline(job)):
+            raise StartAgainError
+        if part.there:
+            self._reset(job)
+        job.split = False
+        job.free = []
+
+    def _source_failed(self, claim: Claim, error: SourceError) -> None:
+        job, origins = claim.job, self._tools.origins
+        with self._change:
+            if job.verdict is not None or self._schedule.ended.is_set():
+                return
+            if error.retryable and claim.epoch < job.epoch:
+                return  # it broke together with one that was counted
+            pause = job.failed(error, self._tools.policy, hopeless=origins.is_ill(job.source))
+            if pause is None:
+                self._schedule.judge(job, after(error, job.tries))
+                return
+            until = self._tools.clock.monotonic() + pause
+            if error.kind == "unreachable":
+                origins.pause(job.source, until)
+            else:
+                job.not_before = until
