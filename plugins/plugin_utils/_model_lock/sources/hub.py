@@ -134,26 +134,43 @@ class HubBackend:
                     f"sha256 {str(sha256)[:64]!r}. Next step: ask whoever keeps the hub.",
                 )
             address = f"{self._hub.endpoint}/{repository}/resolve/{commit}/{quote(path)}"
-            small = sha256 is None and size <= WHOLE
             yield ResolvedFile(
                 path=path,
                 size=size,
                 sha256=sha256,
                 urls=(f"hf://{repository}@{commit}/{quote(path)}",),
-                open=partial(self._whole, address, path, size, str(item.blob_id))
-                if small
-                else partial(self._remote.open, address, size),
+                open=partial(self._open, address, size, blob=None if sha256 else str(item.blob_id)),
             )
 
-    def _whole(self, address: str, path: str, size: int, blob: str) -> BinaryIO:
-        """A file that git itself keeps, checked against the id that the commit names it by."""
+    def _open(self, address: str, size: int, *, blob: str | None) -> BinaryIO:
+        """A file of a commit; one that git itself keeps is checked against the id that the commit names it by."""
+        try:
+            if blob is not None and size <= WHOLE:
+                return self._whole(address, size, blob)
+            handle = self._remote.open(address, size)
+            handle.read(1)
+            handle.seek(0)
+        except SourceError as error:
+            if error.kind != "refused":
+                raise
+            raise DrydockError("refused", f"{error.message.partition(': ')[0]}{self._no_access()}") from None
+        return handle
+
+    def _no_access(self) -> str:
+        who = "with the token in HF_TOKEN" if self._hub.token else "without a token (HF_TOKEN is not set)"
+        return (
+            f" to who asks {who}: private, or gated. Next step: compare the name; accept the model's terms on the hub "
+            "with the account the token belongs to, export HF_TOKEN on this controller, lock again."
+        )
+
+    def _whole(self, address: str, size: int, blob: str) -> BinaryIO:
         data = self._remote.read(address, limit=size)
         found = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
         if _COMMIT.fullmatch(blob) and found != blob:
             raise DrydockError(
                 "checksum_mismatch",
-                f"{path}: the hub lists git blob {blob}, its content is {found}. What it sends is not what was "
-                "committed. Next step: do not use it; ask whoever keeps the hub.",
+                f"the hub lists git blob {blob} of {size} bytes, it sends {found} of {len(data)}. What it sends is not "
+                "what was committed. Next step: do not use it; ask whoever keeps the hub.",
             )
         return io.BytesIO(data)
 
@@ -178,28 +195,15 @@ class HubBackend:
         """The library's failure in our words; its own text repeats addresses with their queries."""
         errors = self._library.errors
         at = f"{shown} at {source_of(self._hub.endpoint).shown}"
-        who = "with the token in HF_TOKEN" if self._hub.token else "without a token (HF_TOKEN is not set)"
         status = getattr(getattr(error, "response", None), "status_code", None)
         if isinstance(error, errors.GatedRepoError):
-            kind, text = (
-                "refused",
-                (
-                    f"is gated, and was asked {who}. Next step: accept its terms on the hub with the account the token "
-                    "belongs to, export HF_TOKEN on this controller, lock again."
-                ),
-            )
+            kind, text = "refused", f"is closed{self._no_access()}"
         elif isinstance(error, errors.RevisionNotFoundError):
             kind, text = "not_found", "has no such tag, branch or commit."
         elif isinstance(error, errors.RepositoryNotFoundError) or status == 404:
-            kind, text = (
-                "not_found",
-                (
-                    f"does not exist, or is private; asked {who}. Next step: compare the name, or export HF_TOKEN of "
-                    "an account that may read it."
-                ),
-            )
+            kind, text = "not_found", f"does not exist, or it is closed{self._no_access()}"
         elif status in (401, 403):
-            kind, text = "refused", f"answered {status}, asked {who}: no access. Is the token still valid?"
+            kind, text = "refused", f"answered {status}{self._no_access()}"
         elif status is not None and status != 429 and status < 500:
             kind, text = "bad_response", f"answered {status}, which a hub does not. Is HF_ENDPOINT right?"
         else:
