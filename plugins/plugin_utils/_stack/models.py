@@ -1,82 +1,127 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The models section and its lock: which bytes exactly."""
+"""The models section and its lock: which bytes exactly, from where, and whether they may be used at all."""
 
 from __future__ import annotations
 
+import datetime
+import fnmatch
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import check_path
-from ansible_collections.drydock.serving.plugins.plugin_utils._stack.coerce import repeated
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock import gates
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.model_wish import (
+    check_tree,
+    check_wish,
+    url_problem,
+)
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.problems import Problems, listed, suggestion
 
-SCHEMES = ("https", "http", "file")
+LOCK_AGAIN = "Lock again: ansible-playbook drydock.serving.lock -i <the inventory>."
 HOW_TO_DIGEST = "Give checksum: sha256:<64 hex digits> and size: <bytes>, or lock the model (models_lock)."
+EXEMPT = "exempt"
+"""The format of a locked file that passed by its digest alone."""
+
+Model = Mapping[str, Any]
 
 
-def resolve_models(models: Mapping[str, Any], lock: Mapping[str, Any], problems: Problems) -> list[dict[str, Any]]:
-    """Models with digest and size of every file, from the file itself or from the lock; both have to agree."""
+def resolve_models(models: Model, lock: Model, problems: Problems, *, today: datetime.date) -> list[dict[str, Any]]:
+    """Models with address, digest and size of every file. Where the inventory and the lock say a thing, both agree.
+
+    :param today: the day by which exemptions are judged.
+    """
     found = []
     for name, model in models.items():
         where = f"models.{name}"
-        locked = _locked(name, model, lock, problems)
-        paths = [item["path"] for item in model["files"] or [] if item["path"]]
-        for path in repeated(paths):
-            problems.add(f"{where}.files", f"'{path}' is listed more than once.")
-        for path in paths:
-            below = [other for other in paths if other.startswith(f"{path}/")]
-            if below:
-                problems.add(f"{where}.files", f"'{path}' is a file and also the folder of '{below[0]}'.")
-        files = [
-            _file(f"{where}.files[{number}]", item, locked.get(item["path"], {}), problems)
-            for number, item in enumerate(model["files"] or [])
-        ]
-        found.append({"name": name, "version": model["version"], "files": files})
+        check_wish(where, model, problems)
+        entry = _usable_lock(name, model, lock.get(name), problems)
+        if model["source"] is None:
+            files = _named_files(where, model, entry or {"files": {}}, problems)
+        else:
+            files = _source_files(where, model, entry, problems)
+        check_tree(where, [item["path"] for item in files if item["path"]], problems)
+        _check_gates(where, model, entry, problems)
+        _check_policy(where, model, files, entry, problems, today=today)
+        found.append(
+            {
+                "name": name,
+                "version": model["version"],
+                "files": files,
+                "formats": model["formats"],
+                "exempt": model["exempt"],
+            }
+        )
     return found
 
 
-def check_lock_names(models: Mapping[str, Any], lock: Mapping[str, Any], problems: Problems) -> None:
+def check_lock_names(models: Model, lock: Model, problems: Problems) -> None:
     for name in lock:
         if name not in models:
             problems.add(
                 f"models_lock.{name}",
                 f"locks a model that is not in models (known: {listed(models)}).{suggestion(name, models)} "
-                "Take it out, or lock again.",
+                f"Take it out, or lock again. {LOCK_AGAIN}",
             )
 
 
-def _locked(name: str, model: Mapping[str, Any], lock: Mapping[str, Any], problems: Problems) -> Mapping[str, Any]:
-    """The locked files of a model; a lock of another version counts for nothing and is told."""
-    entry = lock.get(name)
+def _usable_lock(name: str, model: Model, entry: Model | None, problems: Problems) -> Model | None:
+    """The lock of a model; one that was made for something else counts for nothing and is told."""
+    where, wanted = f"models_lock.{name}", f"models.{name}"
     if entry is None:
-        return {}
+        return None
     if entry["version"] != model["version"]:
         problems.add(
-            f"models_lock.{name}.version",
-            f"is '{entry['version']}', but models.{name}.version is '{model['version']}'. Lock the wanted version, "
-            "or want the locked one.",
+            f"{where}.version",
+            f"is '{entry['version']}', but {wanted}.version is '{model['version']}'. {LOCK_AGAIN}",
         )
-        return {}
-    files: Mapping[str, Any] = entry["files"]
-    wanted = {item["path"] for item in model["files"] or []}
-    for path in files:
+        return None
+    source, known = model["source"], {entry["requested"], entry["source"]} - {None}
+    if (source not in known) if source else known:
+        problems.add(
+            f"{where}.requested",
+            f"was made for {entry['requested'] or entry['source'] or 'named files without a source'}, but {wanted} has "
+            f"{'another source' if source else 'no source'}. {LOCK_AGAIN}",
+        )
+        return None
+    for key in ("include", "exclude"):
+        if entry[key] is not None and sorted(entry[key]) != sorted(model[key]):
+            problems.add(
+                f"{where}.{key}", f"was made for {entry[key]}, but {wanted}.{key} is {model[key]}. {LOCK_AGAIN}"
+            )
+            return None
+    return entry
+
+
+def _lock_of(where: str) -> str:
+    """The place of a model's lock, from the place of the model."""
+    return f"models_lock{where.removeprefix('models')}"
+
+
+def _stale(where: str, problems: Problems) -> bool:
+    """Whether its lock is there and was made for something else."""
+    return any(problems.reported(f"{_lock_of(where)}.{key}") for key in ("version", "requested", "include", "exclude"))
+
+
+def _named_files(where: str, model: Model, entry: Model, problems: Problems) -> list[dict[str, Any]]:
+    """Files that the inventory names one by one; the lock may add what it does not say."""
+    locked = entry["files"]
+    wanted = {item["path"] for item in model["files"]}
+    for path in locked:
         if path not in wanted:
-            problems.add(f"models_lock.{name}.files.{path}", "is locked but not a file of the model. Lock again.")
-    return files
+            problems.add(
+                f"{_lock_of(where)}.files.{path}",
+                f"is locked but not a file of the model. {LOCK_AGAIN}",
+            )
+    return [
+        _named_file(f"{where}.files[{number}]", model, item, locked.get(item["path"]) or {}, problems)
+        for number, item in enumerate(model["files"])
+    ]
 
 
-def _file(where: str, item: Mapping[str, Any], locked: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
-    if item["path"] is not None:
-        wrong = check_path(item["path"])
-        if wrong:
-            problems.add(f"{where}.path", f"'{item['path']}' {wrong}.")
-    for number, url in enumerate(item["urls"] or []):
-        wrong = _url_problem(url)
-        if wrong:
-            problems.add(f"{where}.urls[{number}]", wrong)
+def _named_file(where: str, model: Model, item: Model, locked: Model, problems: Problems) -> dict[str, Any]:
     values = {key: _agreed(f"{where}.{key}", item[key], locked.get(key), problems) for key in ("checksum", "size")}
     missing = [key for key, value in values.items() if value is None]
     if missing and item["path"] is not None:
@@ -85,7 +130,78 @@ def _file(where: str, item: Mapping[str, Any], locked: Mapping[str, Any], proble
             f"'{item['path']}' has no {' and no '.join(missing)}; without it nobody can tell a wrong file. "
             f"{HOW_TO_DIGEST}",
         )
-    return {"path": item["path"], "urls": item["urls"] or [], **values}
+    return _file(model, item["path"], _exact(item["urls"], locked), item["minimum_size"], values)
+
+
+def _exact(urls: list[str], locked: Model) -> list[str]:
+    """Addresses of the inventory, by the version that was locked where the lock names one."""
+    versions = {url.partition("?")[0]: url for url in locked.get("urls") or [] if url.startswith("s3://")}
+    return [versions.get(url, url) for url in urls]
+
+
+def _source_files(where: str, model: Model, entry: Model | None, problems: Problems) -> list[dict[str, Any]]:
+    """The files of a source are those of the lock."""
+    if entry is None:
+        if not _stale(where, problems):
+            problems.add(
+                where,
+                "has a source, so its files have to be locked, and models_lock does not have it. Next step: "
+                "ansible-playbook drydock.serving.lock -i <the inventory>, then commit the lock.",
+            )
+        return []
+    named = {item["path"]: item for item in model["files"]}
+    for number, item in enumerate(model["files"]):
+        locked = entry["files"].get(item["path"])
+        if locked is None:
+            problems.add(f"{where}.files[{number}]", f"'{item['path']}' is not in the lock. {LOCK_AGAIN}")
+            continue
+        for key in ("checksum", "size"):
+            _agreed(f"{where}.files[{number}].{key}", item[key], locked[key], problems)
+    found = []
+    for path, locked in entry["files"].items():
+        if path not in named and not _wanted(path, model):
+            problems.add(
+                f"{_lock_of(where)}.files.{path}",
+                f"is locked, but include and exclude of {where} leave it out. {LOCK_AGAIN}",
+            )
+        _check_locked(f"{_lock_of(where)}.files", path, locked["urls"], problems)
+        minimum = named[path]["minimum_size"] if path in named else None
+        found.append(_file(model, path, locked["urls"], minimum, {key: locked[key] for key in ("checksum", "size")}))
+    if not entry["files"]:
+        problems.add(f"{_lock_of(where)}.files", f"has no file. {LOCK_AGAIN}")
+    return found
+
+
+def _check_locked(where: str, path: str, urls: list[str], problems: Problems) -> None:
+    """A lock that was edited by hand is not trusted more than the inventory."""
+    wrong = check_path(path)
+    if wrong:
+        problems.add(f"{where}.{path}", f"{wrong}. {LOCK_AGAIN}")
+    if not urls:
+        problems.add(f"{where}.{path}.urls", f"is empty or missing. {LOCK_AGAIN}")
+    for number, url in enumerate(urls):
+        wrong = url_problem(url)
+        if wrong:
+            problems.add(f"{where}.{path}.urls[{number}]", wrong)
+
+
+def _wanted(path: str, model: Model) -> bool:
+    return any(fnmatch.fnmatchcase(path, glob) for glob in model["include"]) and not any(
+        fnmatch.fnmatchcase(path, glob) for glob in model["exclude"]
+    )
+
+
+def _file(
+    model: Model, path: str | None, urls: list[str], minimum_size: int | None, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    mirrored = [f"{mirror.rstrip('/')}/{quote(path or '')}" for mirror in model["mirrors"]]
+    return {
+        "path": path,
+        "urls": list(dict.fromkeys([*urls, *mirrored])),
+        "checksum": values["checksum"],
+        "size": values["size"],
+        "minimum_size": max(minimum_size or 1, model["minimum_size"] or 1),
+    }
 
 
 def _agreed(where: str, given: Any, locked: Any, problems: Problems) -> Any:
@@ -94,20 +210,63 @@ def _agreed(where: str, given: Any, locked: Any, problems: Problems) -> Any:
     return locked if given is None else given
 
 
-def _url_problem(url: str) -> str | None:
-    """What is wrong with an address; it is not shown, as it may hold credentials."""
-    try:
-        parts = urlsplit(url)
-        credentials = parts.username is not None or parts.password is not None
-    except ValueError:
-        return "is not an address that can be read; expected something like https://models.example.org/ocr/det.onnx."
-    if credentials:
-        return (
-            "has credentials in it, which would show in logs. Take them out and send headers instead "
-            "(model_store_headers)."
+def _check_gates(where: str, model: Model, entry: Model | None, problems: Problems) -> None:
+    """What the lock noted about the model passes what is demanded of it now."""
+    asked = [key for key in ("require", "licenses", "card_url") if model[key]]
+    asked += ["card"] if model["card"] == "required" else []
+    asked += ["signature"] if (model["signature"] or {}).get("required") else []
+    if entry is not None:
+        wanted = {**model, "require": _read(model["require"])}
+        for path, message in gates.judge(wanted, {**entry, "metrics": _read(entry["metrics"])}, where):
+            problems.add(path, f"{message} Next step: use a version that passes, or change what is demanded.")
+    elif model["source"] is None and asked and not _stale(where, problems):
+        problems.add(
+            where,
+            f"{' and '.join(asked)}: judged from the lock, and models_lock does not have this model. Next step: "
+            "ansible-playbook drydock.serving.lock -i <the inventory>, then commit the lock.",
         )
-    if parts.scheme not in SCHEMES:
-        return f"expected an address that starts with {', '.join(f'{scheme}://' for scheme in SCHEMES)}."
-    if parts.scheme != "file" and not parts.hostname:
-        return "has no host; expected something like https://models.example.org/ocr/det.onnx."
-    return None
+
+
+def _read(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what could not be read, which is told already."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _check_policy(
+    where: str,
+    model: Model,
+    files: list[dict[str, Any]],
+    entry: Model | None,
+    problems: Problems,
+    *,
+    today: datetime.date,
+) -> None:
+    """Sizes, formats, and exemptions that are still good."""
+    exempt = {item["checksum"]: number for number, item in enumerate(model["exempt"]) if item["checksum"]}
+    for file in files:
+        place = f"{where}.files.{file['path']}"
+        if file["size"] is not None and file["size"] < file["minimum_size"]:
+            problems.add(
+                place,
+                f"has {file['size']} bytes, and at least {file['minimum_size']} are demanded (minimum_size). "
+                "Likely cause: a placeholder instead of the model.",
+            )
+        number = exempt.get(file["checksum"])
+        if number is not None and model["exempt"][number]["until"]:
+            _check_exemption(f"{where}.exempt[{number}]", file, model["exempt"][number], problems, today)
+        found = (entry or {"files": {}})["files"].get(file["path"], {}).get("format")
+        if found == EXEMPT and number is None:
+            problems.add(place, f"was locked under an exemption that is not there any more. {LOCK_AGAIN}")
+        elif found and found != EXEMPT and number is None and model["formats"] and found not in model["formats"]:
+            problems.add(
+                place, f"is {found}, and formats allows {', '.join(model['formats'])}. Leave it out, or allow it."
+            )
+
+
+def _check_exemption(where: str, file: Model, exemption: Model, problems: Problems, today: datetime.date) -> None:
+    if today > datetime.date.fromisoformat(exemption["until"]):
+        problems.add(
+            where,
+            f"'{file['path']}' was exempted until {exemption['until']} ({exemption['reason']}), and that day is over. "
+            "Next step: replace the file, or decide again and write a later day.",
+        )

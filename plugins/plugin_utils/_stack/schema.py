@@ -9,8 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.drydock.serving.plugins.module_utils._checksum import parse_checksum
-from ansible_collections.drydock.serving.plugins.plugin_utils._stack import coerce, fields
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack import coerce, fields, model_schema
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components import Component
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.fields import Field, Reader, scalar
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.problems import Problems, listed, suggestion
@@ -20,12 +19,6 @@ NAME = r"[a-z][a-z0-9-]{0,30}"
 NAME_WORDS = "a small letter, then small letters, digits and '-', at most 31 in all"
 SECRET = r"[a-z][a-z0-9_]{0,63}"  # noqa: S105 - the pattern of a name
 SECRET_WORDS = "a small letter, then small letters, digits and '_', at most 64 in all"  # noqa: S105 - words about a name
-MODEL = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-MODEL_WORDS = "letters, digits, '.', '_' and '-', the first a letter or digit, at most 64 in all"
-VERSION = r"(?!current$)[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"
-VERSION_WORDS = (
-    "letters, digits, '.', '_', '+' and '-', the first a letter or digit, at most 64 in all, and not 'current'"
-)
 DOMAIN = r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 IMAGE = (
     r"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
@@ -68,10 +61,6 @@ def to_user(value: Any) -> str:
         )
     uid, _colon, gid = text.partition(":")
     return f"{int(uid)}:{int(gid or uid)}"
-
-
-def to_checksum(value: Any) -> str:
-    return f"sha256:{parse_checksum(coerce.to_str(value))}"
 
 
 def to_absolute(value: Any) -> str:
@@ -197,48 +186,7 @@ capacity = fields.record(
 
 declared_secret = fields.record({"length": Field(scalar(coerce.within(coerce.to_int, 16, 512)), 32)})
 
-model_file = fields.record(
-    {
-        "path": Field(scalar(coerce.to_str), required=True),
-        "urls": Field(fields.list_of(scalar(coerce.to_str), unique=True, empty=False), required=True),
-        "checksum": Field(scalar(to_checksum)),
-        "size": Field(scalar(coerce.at_least(coerce.to_int, 1, "1 byte"))),
-    }
-)
-
-models = fields.map_of(
-    fields.record(
-        {
-            "version": Field(scalar(coerce.matching(VERSION, VERSION_WORDS)), required=True),
-            "files": Field(fields.list_of(model_file, empty=False), required=True),
-        }
-    ),
-    pattern=MODEL,
-    meaning=MODEL_WORDS,
-)
-
-lock = fields.map_of(
-    fields.record(
-        {
-            "version": Field(scalar(coerce.to_str), required=True),
-            "files": Field(
-                fields.map_of(
-                    fields.record(
-                        {
-                            "checksum": Field(scalar(to_checksum), required=True),
-                            "size": Field(scalar(coerce.at_least(coerce.to_int, 1, "1 byte")), required=True),
-                        }
-                    ),
-                    pattern=r".+",
-                    meaning="the path of a file",
-                ),
-                {},
-            ),
-        }
-    ),
-    pattern=MODEL,
-    meaning=MODEL_WORDS,
-)
+models, lock = model_schema.models, model_schema.lock
 
 
 def _component_record(component: Component) -> Reader:
