@@ -1,0 +1,140 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host is told about the group it exchanges model files with, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+
+PEER_SPEC: dict[str, dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "address": {"type": "str", "required": True},
+    "port": {"type": "int"},
+}
+# Only what is secret is hidden: Ansible would else hide every number and name in here wherever it shows.
+SEED_SPEC: dict[str, dict[str, Any]] = {
+    "listen": {"type": "int", "required": True},
+    "token": {"type": "str", "required": True, "no_log": True},
+    "certificate": {"type": "str", "required": True},
+    "key": {"type": "str", "required": True, "no_log": True},
+    "peers": {"type": "list", "elements": "dict", "required": True, "options": PEER_SPEC},
+    "name": {"type": "str", "required": True},
+    "idle": {"type": "float", "default": 60},
+    "wait": {"type": "float", "default": 3600},
+}
+SHORTEST_TOKEN = 32
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A host of the group, and where the others reach it."""
+
+    name: str
+    address: str
+    port: int
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """As ``Source.origin`` gives it."""
+        return ("https", self.address.lower(), self.port)
+
+    @property
+    def base(self) -> str:
+        """The beginning of its addresses, without a slash at the end."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"https://{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class SeedConfig:
+    """How this host serves the group and asks it.
+
+    :param listen: port to serve on.
+    :param token: what every request of the group carries; made for this run.
+    :param certificate: PEM; the only one that is accepted of a peer.
+    :param key: PEM of its private key.
+    :param peers: all hosts of the group in the order of the inventory; earlier ones fetch first.
+    :param name: which of them this host is.
+    :param idle: seconds without a request of the group after which serving ends.
+    :param wait: seconds that this host waits at most for others, in all; serving ends so long after its own sync, too.
+    """
+
+    listen: int
+    token: str
+    certificate: str
+    key: str
+    peers: tuple[Peer, ...]
+    name: str
+    idle: float = 60.0
+    wait: float = 3600.0
+
+    @property
+    def own(self) -> Peer | None:
+        """This host's own entry."""
+        return next((peer for peer in self.peers if peer.name == self.name), None)
+
+
+def parse_seed(raw: Mapping[str, Any]) -> SeedConfig:
+    """Check the option ``seed``.
+
+    :raises DrydockError: kind ``invalid_input`` with every violation; no secret is repeated.
+    """
+    problems = list(_problems(raw))
+    if problems:
+        raise DrydockError(
+            "invalid_input",
+            "The option 'seed' cannot be used: "
+            + "; ".join(problems)
+            + ". Nothing was touched. Next step: leave it to "
+            "the action plugin, which makes it of the variables model_store_seed_* of the role.",
+            problems=problems,
+        )
+    return SeedConfig(
+        listen=raw["listen"],
+        token=raw["token"],
+        certificate=raw["certificate"],
+        key=raw["key"],
+        peers=tuple(
+            Peer(name=peer["name"], address=peer["address"], port=peer.get("port") or raw["listen"])
+            for peer in raw["peers"]
+        ),
+        name=raw["name"],
+        idle=60.0 if raw.get("idle") is None else float(raw["idle"]),
+        wait=3600.0 if raw.get("wait") is None else float(raw["wait"]),
+    )
+
+
+def _problems(raw: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("token", "certificate", "key", "name"):
+        if not isinstance(raw.get(name), str) or not raw[name]:
+            yield f"seed.{name}: is missing"
+    token = raw.get("token")
+    if isinstance(token, str) and not (len(token) >= SHORTEST_TOKEN and token.isascii() and token.isalnum()):
+        yield f"seed.token: expected {SHORTEST_TOKEN} letters and digits or more"
+    if not _is_port(raw.get("listen")):
+        yield f"seed.listen: expected a port (1 to 65535), found {raw.get('listen')!r}"
+    for name in ("idle", "wait"):
+        if isinstance(raw.get(name), (int, float)) and raw[name] <= 0:
+            yield f"seed.{name}: expected more than 0 seconds, found {raw[name]}"
+    names = []
+    for index, peer in enumerate(raw.get("peers") or ()):
+        where = f"seed.peers[{index}]"
+        names.append(peer.get("name"))
+        address = peer.get("address")
+        if not peer.get("name"):
+            yield f"{where}.name: is missing"
+        if not isinstance(address, str) or not address or any(c.isspace() or c in "/@?#[]\\" for c in address):
+            yield f"{where}.address: expected an address or name of a host, found {address!r}"
+        if peer.get("port") is not None and not _is_port(peer["port"]):
+            yield f"{where}.port: expected a port (1 to 65535), found {peer['port']!r}"
+    for name in sorted({str(name) for name in names if names.count(name) > 1}):
+        yield f"seed.peers: {name} is listed more than once"
+
+
+def _is_port(value: Any) -> bool:
+    return isinstance(value, int) and 0 < value < 65536

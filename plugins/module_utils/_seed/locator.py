@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a file comes from: a peer that has it, or the origin; and when it is worth waiting for a peer.
+
+Of the hosts that want a file, the first in the inventory fetches it from the origin; the others wait while it is at
+it and take it from there. So nobody waits in a circle: a host waits for one that comes before it, or for one that is
+fetching the very file right now. Whatever goes wrong with the others, every host can still go to the origin itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ansible_collections.drydock.serving.plugins.module_utils._seed.places import BIG
+from ansible_collections.drydock.serving.plugins.module_utils._seed.watch import GRACE, PeerState, Watch
+from ansible_collections.drydock.serving.plugins.module_utils._source import Source, parse_source
+
+# How long the first answers of all peers are waited for; a little more than a connection may take.
+FIRST_ROUND = 3.0
+LOOK_AGAIN = 1.0
+
+
+class Wanted(Protocol):
+    """A file that is to be fetched."""
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def sources(self) -> tuple[Source, ...]: ...
+
+
+class Locator:
+    """Called in the thread that is about to fetch a file; from several at once.
+
+    :param tell: tells this host's own server what the sync does, as ``catalogue`` describes it.
+    :param name: of this host.
+    :param wait: seconds that may be waited for peers, from now on.
+    :param monotonic: seconds that never jump.
+    """
+
+    def __init__(
+        self, watch: Watch, tell: Callable[[str], None], *, name: str, wait: float, monotonic: Callable[[], float]
+    ) -> None:
+        self._watch = watch
+        self._tell = tell
+        self._name = name
+        self._monotonic = monotonic
+        self._until = monotonic() + wait
+        self._once = threading.Lock()
+        self._first = True
+
+    def __call__(self, wanted: Wanted) -> Sequence[Source]:
+        """The ordered sources of a file. May wait for a peer that is about to have it."""
+        self._hear_all()
+        while True:
+            holder = self._holder(wanted)
+            if holder is not None:
+                return (source_at(holder, wanted.sha256), *wanted.sources)
+            if not self._is_coming(wanted.sha256) and self._take(wanted.sha256):
+                return wanted.sources
+            if self._watch.closed.is_set() or self._monotonic() >= self._until:
+                return wanted.sources
+            with self._watch.change:
+                self._watch.change.wait(LOOK_AGAIN)
+
+    def _hear_all(self) -> None:
+        """Wait until every peer had the time to answer once."""
+        with self._watch.change:
+            left = self._watch.began + FIRST_ROUND - self._monotonic()
+            self._watch.change.wait_for(
+                lambda: self._watch.closed.is_set() or all(state.rounds for state in self._watch.states),
+                timeout=max(0.0, left),
+            )
+
+    def _holder(self, wanted: Wanted) -> PeerState | None:
+        """The peer to take it from: the one with the least to do."""
+        states = holders(self._watch, wanted.sha256, self._name)
+        if not states or wanted.size < BIG or self._monotonic() >= self._until:
+            return states[0] if states else None
+        return next((state for state in states if self._watch.ask(state, place=True)), None)
+
+    def _is_coming(self, digest: str) -> bool:
+        """Is somebody else about to have it?"""
+        with self._watch.change:
+            young = self._monotonic() - self._watch.began < GRACE
+            return any(
+                state.view.is_bringing(digest) or (state.earlier and state.view.will_bring(digest))
+                if state.serves
+                else young and state.earlier and not state.seen and not state.out
+                for state in self._watch.states
+            ) or bool(holders(self._watch, digest, self._name))
+
+    def _take(self, digest: str) -> bool:
+        """Tell the others that this host fetches it; false where somebody else turns out to be about to have it."""
+        self._tell(f"a{digest}")
+        with self._once:
+            if self._first:
+                self._first = False
+                self._ask_absent()
+        if self._is_coming(digest):
+            self._tell(f"l{digest}")
+            return False
+        return True
+
+    def _ask_absent(self) -> None:
+        """Before the first byte comes from the origin: has an earlier host come up since it was last asked?"""
+        with self._watch.change:
+            absent = [state for state in self._watch.states if state.earlier and not state.seen and not state.out]
+        threads = [threading.Thread(target=self._watch.ask, args=(state,), daemon=True) for state in absent]
+        for thread in threads:
+            thread.start()
+        until = self._monotonic() + FIRST_ROUND
+        for thread in threads:
+            thread.join(max(0.0, until - self._monotonic()))
+
+
+def holders(watch: Watch, digest: str, name: str) -> list[PeerState]:
+    """Peers that have the file, those with the least to do first; equals in an order that differs from host to host."""
+    with watch.change:
+        found = [state for state in watch.states if state.serves and digest in state.view.have]
+        return sorted(found, key=lambda state: (state.view.load + state.using, _lot(name, state.peer.name, digest)))
+
+
+def source_at(state: PeerState, digest: str) -> Source:
+    """The file at a peer."""
+    return parse_source(f"{state.peer.base}/blobs/{digest}")
+
+
+def _lot(*words: str) -> bytes:
+    return hashlib.sha256("\n".join(words).encode()).digest()
