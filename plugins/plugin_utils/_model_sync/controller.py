@@ -60,7 +60,7 @@ def width() -> int:
     except OSError:
         return NARROW - 1
     try:
-        return max(20, os.get_terminal_size(descriptor).columns) - 1
+        return (os.get_terminal_size(descriptor).columns or NARROW) - 1  # some terminals say 0
     except OSError:
         return NARROW - 1
     finally:

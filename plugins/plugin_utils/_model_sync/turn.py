@@ -39,7 +39,7 @@ class Turn:
         self._pause = FIRST_PAUSE
         self._moved_at = self._news_at = clock.monotonic()
         self._last: Snapshot | None = None
-        self._told = False
+        self._told = ""
 
     def wait(self, result: dict[str, Any]) -> dict[str, Any]:
         """The module's last word; ``pending`` in it: it is this run's turn to fetch.
@@ -51,7 +51,7 @@ class Turn:
             now = self._status()
             if now is None and self._last is None and not busy(result):
                 return result
-            self._tell(result)
+            self._tell(result, now)
             if now is None:
                 if self._last is None:
                     self._sleep()
@@ -85,10 +85,10 @@ class Turn:
         self._clock.sleep(self._pause)
         self._pause = min(LONGEST_PAUSE, self._pause * GROWTH)
 
-    def _tell(self, result: Mapping[str, Any]) -> None:
+    def _tell(self, result: Mapping[str, Any], now: Snapshot | None) -> None:
         if not self._told:
-            self._told = True
-            self._reporter.note(f"waits for {_holder(result)}")
+            self._told = str(result.get("waited_for") or (f"process {now.pid}" if now else "another process"))
+            self._reporter.note(f"waits for {self._told}, which works on the same store")
 
     def _given_up(self, result: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -97,9 +97,5 @@ class Turn:
             "changed": False,
             "failure": {**(result.get("failure") or {}), "kind": "busy"},
             "msg": f"Another run has held the store for more than {self._timeout:g} s without getting further "
-            f"({_holder(result)}). Nothing was touched. Wait for it to end, then run again.",
+            f"({self._told}). Nothing was touched. Wait for it to end, then run again.",
         }
-
-
-def _holder(result: Mapping[str, Any]) -> str:
-    return str(result.get("waited_for") or "another run in the same store")

@@ -85,6 +85,7 @@ class Watch:
         self._news = -1.0
         self._news_at = clock.monotonic()
         self._missing = 0
+        self._soon = LONGEST_RETRY
 
     def result(self) -> dict[str, Any]:
         """The module's result.
@@ -94,7 +95,7 @@ class Watch:
         """
         pause = FIRST_PAUSE
         while True:
-            self._clock.sleep(pause)
+            self._clock.sleep(min(pause, self._soon))
             pause = min(LONGEST_PAUSE, pause * GROWTH)
             try:
                 result = self._ask()
@@ -110,6 +111,7 @@ class Watch:
         self._on_look(look)
         if look.status is not None and look.job == "running":
             self._reporter.show(look.status)
+        self._soon = _end_in_sight(look.status)
         if look.job == "finished":
             return self._host.result()
         self._judge(look)
@@ -149,3 +151,10 @@ class Watch:
             self._lost_at = None
             self._news_at = self._clock.monotonic()
             self._reporter.note(f"answers again after {duration(away)}")
+
+
+def _end_in_sight(status: Snapshot | None) -> float:
+    """Seconds after which it is worth looking, because it may be over by then."""
+    if status is None or status.phase != "fetch" or status.eta is None:
+        return LONGEST_RETRY
+    return max(FIRST_PAUSE, status.eta)

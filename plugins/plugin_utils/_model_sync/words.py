@@ -103,10 +103,15 @@ def shortened(text: str, length: int) -> str:
 
 def describe(now: Snapshot) -> str:
     """One host in full: ``45 % of 2.1 GB, 105.0 MB/s, 12 s left, 1 of 3 files, from https://models.example.org``."""
+    return ", ".join(_parts(now))
+
+
+def _parts(now: Snapshot) -> list[str]:
+    """What there is to say, what matters most first."""
     if now.phase == "wait":
-        return f"waits for {now.waiting_for or 'another sync'}"
+        return [f"waits for {now.waiting_for or 'another sync'}"]
     if now.phase == "start" or now.bytes_total <= 0:
-        return "starts"
+        return ["starts"]
     parts = [f"{now.percent} % of {human(now.bytes_total)}"]
     if now.phase == "fetch" and now.bytes_done < now.bytes_total:
         parts += [_pace(now), _left(now)]
@@ -116,7 +121,7 @@ def describe(now: Snapshot) -> str:
         parts.append("putting the files in place")
     elif now.source:
         parts.append(f"from {shortened(now.source, LONGEST_SOURCE)}")
-    return ", ".join(parts)
+    return parts
 
 
 def _pace(now: Snapshot) -> str:
@@ -143,7 +148,10 @@ def board(hosts: Mapping[str, Snapshot], *, width: int, turn: int = 0) -> str:
         return ""
     if len(hosts) == 1:
         ((name, only),) = hosts.items()
-        return shortened(f"{name}: {describe(only)}", width)
+        parts = _parts(only)
+        while len(parts) > 1 and len(f"{name}: {', '.join(parts)}") > width:
+            parts.pop()
+        return shortened(f"{name}: {', '.join(parts)}", width)
     line = _sum(list(hosts.values()))
     names = sorted(hosts)
     first = turn % len(names)

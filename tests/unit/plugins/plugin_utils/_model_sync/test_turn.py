@@ -19,7 +19,7 @@ DONE = {"pending": False, "changed": False}
 
 
 def at(second: float, done: int) -> Snapshot:
-    return Snapshot(bytes_done=done, bytes_total=100, updated=second)
+    return Snapshot(bytes_done=done, bytes_total=100, updated=second, pid=7)
 
 
 class Store:
@@ -49,7 +49,7 @@ def test_a_download_of_an_hour_is_waited_for_while_it_gets_further() -> None:
     store = Store(time, lambda now: at(now, int(now)) if now < 3600 else None, lambda _now: DONE)
     assert Turn(store, told, time.clock, timeout=300).wait(PENDING) is DONE
     assert time.now >= 3600
-    assert told.notes == ["waits for another run in the same store"]
+    assert told.notes == ["waits for process 7, which works on the same store"]
     assert len(told.shown) > 1000
     assert store.probes == 1
 
@@ -62,7 +62,7 @@ def test_a_holder_that_gets_no_further_is_waited_for_only_so_long() -> None:
     assert busy(given_up)
     assert "more than 300 s without getting further (process 12 of root)" in given_up["msg"]
     assert given_up["failure"] == {"kind": "busy", "path": "/x"}
-    assert told.notes == ["waits for process 12 of root"]
+    assert told.notes == ["waits for process 12 of root, which works on the same store"]
 
 
 def test_a_holder_that_tells_nothing_is_waited_for_only_so_long() -> None:

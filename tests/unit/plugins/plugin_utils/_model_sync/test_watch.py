@@ -66,6 +66,14 @@ def test_it_asks_often_at_first_and_every_three_seconds_later() -> None:
     assert told.notes == []
 
 
+def test_it_asks_sooner_when_the_end_is_in_sight() -> None:
+    time = Time()
+    near = Look(Snapshot(bytes_done=99, bytes_total=100, eta=1.0, updated=1), "running")
+    host = Host(lambda number: running(number) if number < 20 else near if number == 20 else Look(None, "finished"))
+    assert watched(host, time, Told()) == RESULT
+    assert time.pauses[-2:] == [3.0, 1.0]
+
+
 def test_a_lost_connection_is_said_and_tried_again_at_growing_pauses() -> None:
     time, told = Time(), Told()
     answers: list[Look | Exception] = [

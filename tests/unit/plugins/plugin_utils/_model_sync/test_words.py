@@ -150,6 +150,18 @@ def test_one_host_alone_is_described_in_full() -> None:
     assert board({"lab-1": HALF}, width=200) == f"lab-1: {describe(HALF)}"
 
 
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (60, "lab-1: 50 % of 2.1 GB, 105.0 MB/s, 10 s left"),
+        (40, "lab-1: 50 % of 2.1 GB, 105.0 MB/s"),
+        (10, "lab-….1 GB"),
+    ],
+)
+def test_a_narrow_terminal_loses_what_matters_least(width: int, expected: str) -> None:
+    assert board({"lab-1": HALF}, width=width) == expected
+
+
 def test_several_hosts_are_summed_up_and_shown_as_far_as_there_is_room() -> None:
     hosts = {"lab-1": HALF, "lab-2": replace(HALF, bytes_done=0, rate=0), "lab-3": Snapshot(phase="wait")}
     whole = "3 hosts: 25 % of 4.2 GB, 105.0 MB/s, 1 waiting | lab-1 50 % 105.0 MB/s | lab-2 0 % 0 bytes/s | lab-3 waits"

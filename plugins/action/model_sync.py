@@ -1,0 +1,244 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of model_sync: one call when all is there, else a download that is watched and shown.
+
+The download runs on its host by itself, so that neither a lost connection nor a lost controller ends it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible import constants
+from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync import controller
+
+# What only a download needs is imported when there is one: a run that finds everything in place costs one round trip.
+if TYPE_CHECKING:
+    from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.report import Reporter
+
+MODULE = "drydock.serving.model_sync"
+ROOT, LOCK_TIMEOUT, RECONNECT_TIMEOUT = "/var/lib/drydock/models", 300.0, 300.0  # as the module documents them
+LIVES = 3  # how often a download that ended without a result is begun
+TOKEN_LIFE = 60.0  # seconds after which a refusal may mean that a signature or token ran out
+
+controller.prepare(constants.DEFAULT_LOCAL_TMP)
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
+    """See the module's documentation."""
+
+    TRANSFERS_FILES = False
+    _supports_async = True
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        arguments = dict(self._task.args)
+        try:
+            result = self._run(arguments, variables)
+        except DrydockError as error:
+            result = {**self._empty(), **error.as_result(), "changed": False, "failed": True}
+        if not (self._task.until or self._task.retries):  # another attempt would still need them
+            self._task.args = _without_secrets(arguments)  # callbacks are handed them besides the result
+        return result
+
+    def _run(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        self._before: dict[str, Any] = {}
+        if self._task.async_val:  # the operator wants to wait in another way
+            given = arguments if self._task.check_mode else self._fetchable(arguments)
+            return self._call(given, variables, wrap_async=not self._connection.has_native_async)
+        if self._task.check_mode or not _true(arguments.get("fetch", True)):
+            return self._call(arguments, variables)
+        self._before = self._probe(arguments, variables)
+        if not self._before.get("pending") and not _failed_with(self._before, "busy"):
+            return self._before
+        if self._connection.has_native_async or self._connection.always_pipeline_modules:
+            return self._call(self._fetchable(arguments), variables)
+        reporter = self._reporter(arguments, variables)
+        try:
+            self._before = self._turn(arguments, variables, reporter)
+            return self._fetch(arguments, variables, reporter) if self._before.get("pending") else self._before
+        finally:
+            reporter.close()
+
+    def _empty(self) -> dict[str, Any]:
+        """The keys that every result has."""
+        from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result  # noqa: PLC0415 - a failure
+
+        return {**empty_result(), **self._before, "pending": False}
+
+    def _call(self, arguments: Mapping[str, Any], variables: dict[str, Any], **how: Any) -> dict[str, Any]:
+        result: dict[str, Any] = self._execute_module(
+            module_name=MODULE, module_args=dict(arguments), task_vars=variables, **how
+        )
+        return result
+
+    def _turn(self, arguments: Mapping[str, Any], variables: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+        """Wait for another sync in the same store, as long as it gets further."""
+        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync import job, turn  # noqa: PLC0415 - see above
+
+        store = job.Store(self, self._status_file(arguments), lambda: self._probe(arguments, variables))
+        timeout = _seconds(arguments.get("lock_timeout"), LOCK_TIMEOUT)
+        return turn.Turn(store, reporter, _clock(), timeout=timeout).wait(self._before)
+
+    def _probe(self, arguments: Mapping[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        # the module is not to wait where nobody sees for whom
+        result = self._call({**arguments, "fetch": False, "lock_timeout": 0}, variables)
+        shown = result.get("invocation", {}).get("module_args")
+        if shown:  # as the operator gave them
+            shown.update(fetch=True, lock_timeout=_seconds(arguments.get("lock_timeout"), LOCK_TIMEOUT))
+        return result
+
+    def _fetch(self, arguments: dict[str, Any], variables: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.watch import Died  # noqa: PLC0415 - see above
+
+        received, lives, why = 0, LIVES, ""
+        while lives:
+            since = time.monotonic()
+            given = self._fetchable(arguments)
+            try:
+                result = self._watch(given, variables, reporter)
+            except Died as error:
+                lives, why = lives - 1, str(error)
+                reporter.note(f"the download broke off: {why}. {'Going on.' if lives else 'Giving up.'}")
+                continue
+            got = int(result.get("bytes_fetched") or 0)
+            received += got
+            if given is arguments or not got or not _failed_with(result, "refused"):
+                return {**result, "bytes_fetched": received} if "bytes_fetched" in result else result
+            if time.monotonic() - since < TOKEN_LIFE:
+                return {**result, "bytes_fetched": received}
+            reporter.note("a source no longer takes the signature or token it was asked with; making new ones")
+        raise DrydockError(
+            "interrupted",
+            f"The download on {_name(variables)} broke off {LIVES} times; the last time {why}. "
+            "What was received is kept. Is the host short of memory, or being restarted? "
+            "Next step: look at its kernel log, then run again.",
+        )
+
+    def _watch(self, given: dict[str, Any], variables: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+        """Start the module and wait for its result.
+
+        :raises Died: it ended without one.
+        :raises AnsibleConnectionFailure: the host does not answer any more.
+        """
+        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync import job, watch  # noqa: PLC0415 - see above
+
+        started = job.start(self, MODULE, given, variables)
+        if not isinstance(started, job.Started):
+            return started
+        running = job.Job(self, variables, started, self._status_file(given))
+        patience = _seconds(given.get("reconnect_timeout"), RECONNECT_TIMEOUT)
+        waiting = watch.Watch(running, reporter, _clock(), patience=patience, on_look=running.on_look)
+        try:
+            return waiting.result()
+        except watch.GivenUp as error:
+            raise AnsibleConnectionFailure(
+                f"{_name(variables)} has not answered for {patience:g} s. The download goes on there by itself "
+                f"(job {started.job}); the next run finds what it fetched, or waits for it. {error}"
+            ) from error
+        except watch.Died:
+            running.tidy()
+            raise
+        except BaseException as error:  # the task's own timeout, for one
+            reporter.note(f"no longer watched ({type(error).__name__}); the download goes on there by itself")
+            raise
+
+    def _fetchable(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments with addresses that the host can fetch; the very same ones where nothing had to be made."""
+        models = arguments.get("models")
+        if not _needs_controller(models):
+            return arguments
+        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources import resolve_models  # noqa: PLC0415 - see above
+
+        found, headers = resolve_models(
+            models or [], headers=arguments.get("headers") or {}, warn=self._display.warning
+        )
+        return {**arguments, "models": found, "headers": headers}
+
+    def _status_file(self, arguments: Mapping[str, Any]) -> str:
+        root = self._remote_expand_user(str(arguments.get("root") or ROOT))
+        return f"{root}/state/status.json"
+
+    def _reporter(self, arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> Reporter:
+        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.reporters import reporter_for  # noqa: PLC0415 - see above
+
+        return reporter_for(
+            _name(variables),
+            wanted="off" if self._task.no_log else arguments.get("progress"),
+            display=self._display,
+            folder=Path(constants.DEFAULT_LOCAL_TMP) / controller.FOLDER,
+        )
+
+
+def _clock() -> Any:
+    from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.watch import Clock  # noqa: PLC0415 - see above
+
+    return Clock(monotonic=time.monotonic, sleep=_sleep)
+
+
+def _sleep(seconds: float) -> None:
+    time.sleep(seconds)
+    if controller.orphaned():
+        os._exit(1)  # the run was killed; nobody takes a result any more
+
+
+def _true(value: Any) -> bool:
+    """What the module would make of it; it refuses the rest itself."""
+    return bool(boolean(value, strict=False)) if value is not None else True
+
+
+def _seconds(value: Any, default: float) -> float:
+    """The module refuses what is no number, in a call before this one counts."""
+    try:
+        return default if value is None else float(value)
+    except (TypeError, ValueError):
+        return default
+
+
+def _failed_with(result: Mapping[str, Any], kind: str) -> bool:
+    return bool(result.get("failed")) and (result.get("failure") or {}).get("kind") == kind
+
+
+def _name(variables: Mapping[str, Any]) -> str:
+    return str(variables.get("inventory_hostname") or "the host")
+
+
+def _needs_controller(models: Any) -> bool:
+    """Whether an address has a scheme that hosts do not know. The module is the one to refuse wrong shapes."""
+    known = ("http:", "https:", "file:")
+    return any(
+        not str(url).startswith(known)
+        for model in (models if isinstance(models, list) else ())
+        for file in ((model.get("files") if isinstance(model, Mapping) else None) or ())
+        for url in ((file.get("urls") if isinstance(file, Mapping) else None) or ())
+    )
+
+
+def _without_secrets(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The task's arguments as they may be printed."""
+    return {
+        key: "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" if key in ("headers", "seed") and value else _bare(value)
+        for key, value in arguments.items()
+    }
+
+
+def _bare(value: Any) -> Any:
+    """Addresses without what stands after ``?``, which may be a signature."""
+    if isinstance(value, Mapping):
+        return {key: _bare(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_bare(entry) for entry in value]
+    if isinstance(value, str) and "://" in value and "?" in value:
+        return f"{value.partition('?')[0]}?********"
+    return value
