@@ -10,12 +10,10 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._checksum import parse_checksum
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._formats.policy import parse_policy
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import check_path
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.lockfile import is_template
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types import FileRequest, SetRequest
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack import schema
-from ansible_collections.drydock.serving.plugins.plugin_utils._stack.coerce import repeated, to_plain
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.coerce import to_plain
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.model_wish import check_wish
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.problems import Problems, listed, suggestion
 
 
@@ -50,54 +48,32 @@ def refuse(kind: str, summary: str, problems: Problems) -> None:
 
 def _request(name: str, model: Mapping[str, Any], problems: Problems) -> SetRequest:
     where = f"models.{name}"
-    source = model.get("source")
-    listed_files = model.get("files") or []
-    files = tuple(
-        _file(f"{where}.files[{number}]", item, problems, named=source is None)
-        for number, item in enumerate(listed_files)
-    )
-    if source is None and not files:
-        problems.add(where, "has neither a source nor files, so there is nothing to bring.")
-    for path in repeated(item.path for item in files):
-        problems.add(f"{where}.files", f"'{path}' is listed more than once.")
-    _policy, wrong = parse_policy(where, formats=model.get("formats"), exempt=model.get("exempt"))
-    for line in wrong:
-        path, _colon, message = line.partition(": ")
-        if not problems.reported(path):
-            problems.add(path, f"{message}.")
+    check_wish(where, model, problems)
     return SetRequest(
         name=name,
-        version=str(model.get("version") or ""),
+        version=model["version"] or "",
         where=where,
-        source=source,
-        include=tuple(model.get("include") or ["*"]),
-        exclude=tuple(model.get("exclude") or []),
-        mirrors=tuple(model.get("mirrors") or []),
-        files=files,
-        card_required=model.get("card") == "required",
-        card_url=model.get("card_url"),
-        require=dict(model.get("require") or {}),
-        licenses=None if model.get("licenses") is None else tuple(model["licenses"]),
-        signature=model.get("signature"),
-        minimum_size=model.get("minimum_size") or 1,
-        formats=None if model.get("formats") is None else tuple(model["formats"]),
-        exempt=tuple(model.get("exempt") or []),
+        source=model["source"],
+        include=tuple(model["include"]),
+        exclude=tuple(model["exclude"]),
+        mirrors=tuple(model["mirrors"]),
+        files=tuple(_file(item) for item in model["files"]),
+        card_required=model["card"] == "required",
+        card_url=model["card_url"],
+        require=model["require"],
+        licenses=None if model["licenses"] is None else tuple(model["licenses"]),
+        signature=model["signature"],
+        minimum_size=model["minimum_size"],
+        formats=None if model["formats"] is None else tuple(model["formats"]),
+        exempt=tuple(model["exempt"]),
     )
 
 
-def _file(where: str, item: Mapping[str, Any], problems: Problems, *, named: bool) -> FileRequest:
-    path = item.get("path") or ""
-    wrong = check_path(path) if path else None
-    if wrong or is_template(path):
-        problems.add(f"{where}.path", f"'{path}' {wrong or 'holds what Ansible takes for a template'}.")
-    urls = tuple(item.get("urls") or [])
-    if named and not urls:
-        problems.add(f"{where}.urls", "is required where the model has no source.")
-    checksum = item.get("checksum")
+def _file(item: Mapping[str, Any]) -> FileRequest:
     return FileRequest(
-        path=path,
-        urls=urls,
-        sha256=parse_checksum(checksum) if checksum else None,
-        size=item.get("size"),
-        minimum_size=item.get("minimum_size"),
+        path=item["path"] or "",
+        urls=tuple(item["urls"]),
+        sha256=parse_checksum(item["checksum"]) if item["checksum"] else None,
+        size=item["size"],
+        minimum_size=item["minimum_size"],
     )

@@ -88,6 +88,7 @@ class _Look:
         }
         if found and request.source:
             entry |= {"source": found.source, "requested": request.source}
+            entry |= {"include": list(request.include), "exclude": list(request.exclude)}
         if found:
             entry |= self._card(found, {item.path: item for item, _urls in hashed})
         entry["signature"] = {"state": "unchecked"}

@@ -168,5 +168,5 @@ def test_what_cannot_pass_is_not_tried_again() -> None:
         raise SourceError("not_found", "no")
 
     with pytest.raises(SourceError):
-        patiently(call, policy=RetryPolicy(), sleep=pytest.fail)
+        patiently(call, policy=RetryPolicy(), sleep=lambda _seconds: pytest.fail("waited"))
     assert calls == [1]

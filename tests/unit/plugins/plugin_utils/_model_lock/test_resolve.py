@@ -99,6 +99,8 @@ def test_a_set_is_recorded_with_everything_that_can_be_judged_later() -> None:
         "version": "4.0",
         "source": commit,
         "requested": SOURCE,
+        "include": ["*"],
+        "exclude": ["*.md"],
         "license": "apache-2.0",
         "card": {"present": True, "sha256": f"sha256:{sha(CARD)}"},
         "metrics": {"mAP": 0.82},
@@ -190,7 +192,7 @@ def test_a_pickle_is_let_through_by_its_digest_until_a_day() -> None:
 
 def test_without_the_source_nothing_else_is_blamed() -> None:
     shelf = Shelf({})
-    shelf.resolve = lambda _request: (_ for _ in ()).throw(DrydockError("not_found", "is gone."))  # type: ignore[method-assign,assignment]
+    shelf.resolve = lambda _request: (_ for _ in ()).throw(DrydockError("not_found", "is gone."))  # type: ignore[method-assign]
     _entry, problems = look(shelf, card_required=True, require={"mAP": ">0.7"}, licenses=("mit",))
     assert problems == ["models.ocr.source: is gone."]
 
@@ -208,7 +210,7 @@ def test_a_path_that_could_do_harm_is_refused(path: str) -> None:
 def test_a_card_of_its_own_address_counts_where_the_set_has_none() -> None:
     files = {"README.md": CARD, "config.json": b"{}"}
     shelf = Shelf(files)
-    shelf.resolve = lambda _request: ResolvedSet(  # type: ignore[method-assign,assignment]
+    shelf.resolve = lambda _request: ResolvedSet(  # type: ignore[method-assign]
         source=SOURCE, files=(shelf.file("config.json", "hf://x", b"{}"),)
     )
     entry, problems = look(shelf, card_url="https://example.org/README.md", card_required=True, require={"mAP": ">0.8"})
@@ -278,7 +280,9 @@ def test_what_the_lock_proves_already_is_not_read_again() -> None:
 
 def test_a_source_that_gives_another_length_than_it_listed_is_refused() -> None:
     shelf = Shelf({"a.json": b"{}"})
-    shelf.file = lambda path, url, _content: ResolvedFile(path, 5, None, (url,), lambda: io.BytesIO(b"{}"))  # type: ignore[method-assign]
+    shelf.file = lambda path, url, _content: ResolvedFile(  # type: ignore[method-assign,assignment]
+        path, 5, None, (url,), lambda: io.BytesIO(b"{}")
+    )
     _entry, problems = look(shelf)
     assert problems == ["models.ocr.files.a.json: expected 5 bytes, as the source says, found 2. Lock again."]
 

@@ -1,0 +1,475 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook lock through the real huggingface_hub, against the lab's stand-in hub and a real web server."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.hub import Hub, Request, load, serving
+
+TOKEN = "hf_canaryCANARYcanary0123456789"
+CARD = """---
+license: apache-2.0
+model-index:
+- name: ocr
+  results:
+  - metrics:
+    - {type: mAP, value: 0.82}
+    - {type: accuracy, value: 0.9}
+    - {type: accuracy, value: 0.6}
+---
+# OCR
+"""
+
+
+def tensors(number: int) -> bytes:
+    header = json.dumps({"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
+    return struct.pack("<Q", len(header)) + header + struct.pack("<4f", *[number] * 4)
+
+
+def sha256(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+FILES = {
+    "README.md": CARD.encode(),
+    "config.json": b'{"hidden_size": 4}',
+    "onnx/model.safetensors": tensors(1),
+}
+OCR = {"version": "4.0", "source": "hf://acme/ocr@v4.0"}
+
+
+@dataclass
+class Run:
+    """The outcome of one run, and what the module returned as far as it shows."""
+
+    rc: int
+    output: str
+
+    @property
+    def changed(self) -> bool:
+        return "changed=1" in self.output
+
+
+class Site:
+    """An inventory with its own lock."""
+
+    def __init__(self, folder: Path, hub: Hub) -> None:
+        self.folder = folder
+        self.hub = hub
+        self.vars = folder / "group_vars" / "all"
+        self.vars.mkdir(parents=True)
+        (folder / "hosts.yml").write_text("drydock: {hosts: {one.example.org: {}, two.example.org: {}}}\n")
+
+    @property
+    def path(self) -> Path:
+        return self.vars / "models.lock.yml"
+
+    @property
+    def lock(self) -> dict[str, Any]:
+        found: dict[str, Any] = yaml.safe_load(self.path.read_bytes())["models_lock"]
+        return found
+
+    def want(self, **models: Mapping[str, Any]) -> None:
+        (self.vars / "models.yml").write_text(yaml.safe_dump({"models": models}))
+
+    def start(self, *options: str, environ: Mapping[str, str] | None = None, **variables: Any) -> Any:
+        settings = self.folder / "ansible.cfg"
+        settings.write_text("[defaults]\nlocalhost_warning = false\n")
+        known = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "AWS_"))}
+        return subprocess.Popen(
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                *("drydock.serving.lock", "-i", str(self.folder / "hosts.yml"), "-e", json.dumps(variables)),
+                *options,
+            ],
+            cwd=self.folder,
+            env={
+                **known,
+                "ANSIBLE_CONFIG": str(settings),
+                "ANSIBLE_NOCOLOR": "1",
+                "HF_ENDPOINT": self.hub.endpoint,
+                **(environ or {}),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *options: str, environ: Mapping[str, str] | None = None, **variables: Any) -> Run:
+        process = self.start(*options, environ=environ, **variables)
+        output, _nothing = process.communicate(timeout=120)
+        assert TOKEN not in output
+        assert not self.path.exists() or TOKEN not in self.path.read_text()
+        return Run(rc=process.returncode, output=output)
+
+
+@pytest.fixture(name="hub")
+def _hub() -> Iterator[Hub]:
+    with serving(Hub(token=TOKEN)) as hub:
+        yield hub
+
+
+@pytest.fixture(name="site")
+def _site(tmp_path: Path, hub: Hub) -> Site:
+    return Site(tmp_path / "site", hub)
+
+
+def test_a_set_of_a_hub_is_locked_at_its_commit_and_locking_again_changes_nothing(site: Site, hub: Hub) -> None:
+    hub.page = 2  # lists come in pages
+    commit = hub.commit("acme/ocr", FILES, tag="v4.0")
+    site.want(
+        ocr={**OCR, "exclude": ["*.md"], "require": {"mAP": ">0.7"}, "licenses": ["apache-2.0"], "card": "required"}
+    )
+    seen = site.run("--check", "--diff")
+    assert (seen.rc, seen.changed, site.path.exists()) == (0, True, False)
+    assert "+models_lock:" in seen.output
+
+    done = site.run()
+    assert (done.rc, done.changed) == (0, True)
+    entry = site.lock["ocr"]
+    exact = f"hf://acme/ocr@{commit}"
+    assert (entry["source"], entry["requested"], entry["license"]) == (exact, OCR["source"], "apache-2.0")
+    assert entry["metrics"] == {"mAP": 0.82, "accuracy": [0.6, 0.9]}
+    assert entry["files"] == {
+        path: {
+            "checksum": sha256(FILES[path]),
+            "size": len(FILES[path]),
+            "format": kind,
+            "urls": [f"{exact}/{path}"],
+        }
+        for path, kind in (("config.json", "json"), ("onnx/model.safetensors", "safetensors"))
+    }
+    before = site.path.read_bytes()
+    again = site.run()
+    assert (again.rc, again.changed, site.path.read_bytes()) == (0, False, before)
+    assert (
+        list(site.vars.iterdir()) == sorted([site.path, site.vars / "models.yml"])
+        or len(list(site.vars.iterdir())) == 2
+    )
+
+
+def test_large_files_come_from_another_host_which_never_sees_the_token(site: Site, hub: Hub) -> None:
+    hub.commit("acme/ocr", FILES, tag="v4.0")
+    hub.repositories["acme/ocr"].private = True
+    site.want(ocr=OCR)
+    refused = site.run()
+    assert refused.rc != 0
+    assert "models.ocr.source" in refused.output
+    assert "HF_TOKEN is not set" in refused.output
+    assert not site.path.exists()
+
+    assert site.run(environ={"HF_TOKEN": TOKEN}).rc == 0
+    assert any(_authorized(request) for request in hub.asked("hub"))
+    assert hub.asked("cdn")
+    assert not any(_authorized(request) for request in hub.asked("cdn"))
+
+
+def _authorized(request: Request) -> bool:
+    return any(TOKEN in value for value in request.headers.values())
+
+
+def test_a_gated_model_says_what_to_do(site: Site, hub: Hub) -> None:
+    hub.commit("acme/ocr", FILES, tag="v4.0")
+    hub.repositories["acme/ocr"].gated = True
+    site.want(ocr=OCR)
+    refused = site.run()
+    assert refused.rc != 0
+    assert "accept the model's terms on the hub" in refused.output
+
+
+def test_everything_that_does_not_pass_is_told_at_once_and_nothing_is_written(site: Site, hub: Hub) -> None:
+    files = {**FILES, "model.bin": pickle.dumps({"a": 1}), "empty.json": b""}
+    hub.commit("acme/ocr", files, tag="v4.0")
+    hub.commit("acme/good", FILES, tag="v1")
+    site.want(
+        good={"version": "1", "source": "hf://acme/good@v1"},
+        gone={"version": "1", "source": "hf://acme/none@v1"},
+        ocr={
+            **OCR,
+            "require": {"mAP": ">0.9", "accuracy": ">0.7", "wer": "<5"},
+            "licenses": ["mit"],
+            "exclude": ["*.gguf"],
+            "files": [{"path": "config.json", "checksum": "sha256:" + "0" * 64}],
+        },
+        tag={"version": "1", "source": "hf://acme/ocr@nope", "card": "required"},
+    )
+    refused = site.run()
+    assert refused.rc != 0
+    assert not site.path.exists()
+    for expected in (
+        "models.gone.source: hf://acme/none@v1 at",
+        "models.ocr.exclude[0]: '*.gguf' fits no file",
+        "models.ocr.files.config.json.checksum: expected sha256:000",
+        "models.ocr.files.empty.json: ",
+        "models.ocr.files.model.bin: ",
+        "models.ocr.require.mAP: expected >0.9, found 0.82.",
+        "models.ocr.require.accuracy: expected >0.7, found 0.6, the worst of 2 values.",
+        "models.ocr.require.wer: expected <5, but the model card has no such metric",
+        "models.ocr.licenses: expected one of mit, found apache-2.0.",
+        "models.tag.source: hf://acme/ocr@nope at",
+    ):
+        assert expected in refused.output
+    assert "models.good" not in refused.output.split("not locked")[1]
+    assert "models.tag.card" not in refused.output
+
+
+def test_input_that_cannot_be_read_is_told_before_anybody_is_asked(site: Site, hub: Hub) -> None:
+    site.want(
+        ocr={"version": "current", "source": "hub://x", "require": {"mAP": 0.7}, "card": "yes", "licences": ["mit"]},
+        two={"version": "1"},
+    )
+    refused = site.run(models_lock_only=["ocr"])
+    assert refused.rc != 0
+    for expected in (
+        "models.ocr.version: ",
+        "models.ocr.source: expected hf://",
+        "models.ocr.require.mAP: expected a sign",
+        "models.ocr.card: expected one of optional, required",
+        "models.ocr.licences: is not a known key",
+        "Did you mean 'licenses'?",
+        "models.two: has neither a source nor files",
+    ):
+        assert expected in refused.output
+    assert hub.requests == []
+
+
+def test_a_tag_that_moved_is_told_and_other_bytes_in_the_same_commit_are_refused(site: Site, hub: Hub) -> None:
+    first = hub.commit("acme/ocr", FILES, tag="v4.0")
+    site.want(ocr=OCR)
+    assert site.run().rc == 0
+    before = site.path.read_bytes()
+
+    hub.replace("acme/ocr", "onnx/model.safetensors", tensors(2))
+    refused = site.run()
+    assert refused.rc != 0
+    assert site.path.read_bytes() == before
+    for expected in (sha256(tensors(1)), sha256(tensors(2)), first, "Likely cause", "models_lock_allow_changed"):
+        assert expected in refused.output
+    assert "is not a model" in site.run(models_lock_allow_changed=["orc"]).output
+    assert site.run(models_lock_allow_changed=["ocr"]).rc == 0
+    assert site.lock["ocr"]["files"]["onnx/model.safetensors"]["checksum"] == sha256(tensors(2))
+
+    second = hub.commit("acme/ocr", {**FILES, "new.json": b"{}", "onnx/model.safetensors": tensors(3)}, tag="v4.0")
+    moved = site.run()
+    assert (moved.rc, moved.changed) == (0, True)
+    assert f"revision hf://acme/ocr@{first} -> hf://acme/ocr@{second}" in moved.output
+    for expected in ("another revision than when it was locked", "+ new.json (2 bytes", "~ onnx/model.safetensors"):
+        assert expected in " ".join(moved.output.split())
+
+
+@pytest.mark.parametrize(
+    ("lie", "expected"),
+    [
+        ({"size": 5}, "expected 5 bytes, found"),
+        ({"size": 500_000_000_000}, "expected 500000000000 bytes, found"),
+        ({"sha256": "x"}, "the hub contradicts itself"),
+    ],
+)
+def test_a_hub_that_lies_about_a_file_is_refused(site: Site, hub: Hub, lie: dict[str, object], expected: str) -> None:
+    hub.commit("acme/ocr", FILES, tag="v4.0")
+    hub.lies[("acme/ocr", "onnx/model.safetensors")] = lie
+    site.want(ocr=OCR)
+    refused = site.run()
+    assert refused.rc != 0
+    assert expected in refused.output
+    assert not site.path.exists()
+
+
+def test_a_small_file_that_is_not_what_was_committed_is_refused(site: Site, hub: Hub) -> None:
+    hub.commit("acme/ocr", FILES, tag="v4.0")
+    hub.lies[("acme/ocr", "config.json")] = {"content": b'{"hidden_size": 5}'}
+    site.want(ocr=OCR)
+    refused = site.run()
+    assert refused.rc != 0
+    assert "is not what was committed" in refused.output
+
+
+def test_what_a_card_or_a_path_says_is_never_run_as_a_template(site: Site, hub: Hub, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    evil = f"{{{{ lookup('ansible.builtin.pipe', 'touch {canary}') }}}}"
+    card = f'---\nlicense: "{evil}"\nmodel-index: [{{results: [{{metrics: [{{type: "{evil}", value: 1}}]}}]}}]\n---\n'
+    hub.commit("acme/ocr", {**FILES, "README.md": card.encode()}, tag="v4.0")
+    site.want(ocr=OCR)
+    assert site.run().rc == 0
+    assert site.run().rc == 0  # Ansible has read the lock now
+    hub.commit("acme/ocr", {**FILES, f"{evil.replace('/', ':')}.json": b"{}"}, tag="v4.0")
+    assert "takes for a template" in site.run().output
+    assert not canary.exists()
+
+
+def test_an_outage_is_waited_out(site: Site, hub: Hub) -> None:
+    hub.commit("acme/ocr", FILES, tag="v4.0")
+    hub.outages = 1
+    site.want(ocr=OCR)
+    assert site.run().rc == 0
+
+
+def test_without_the_library_the_message_names_the_file_that_brings_it(site: Site, hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "hidden" / "huggingface_hub").mkdir(parents=True)
+    (tmp_path / "hidden" / "huggingface_hub" / "__init__.py").write_text("raise ImportError\n")
+    site.want(ocr=OCR)
+    refused = site.run(environ={"PYTHONPATH": str(tmp_path / "hidden")})
+    assert refused.rc != 0
+    assert "requirements/models.txt" in refused.output
+
+
+def test_two_runs_at_once_end_in_one_whole_lock_with_both(site: Site, hub: Hub) -> None:
+    models = {f"m{number}": {"version": "1", "source": f"hf://acme/m{number}@v1"} for number in range(2)}
+    for name in models:
+        hub.commit(f"acme/{name}", FILES, tag="v1")
+    site.want(**models)
+    running = [site.start(models_lock_only=[name]) for name in models]
+    for process in running:
+        output, _nothing = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+    assert set(site.lock) == set(models)
+
+
+def test_only_leaves_the_entries_of_others_and_a_model_that_is_gone_leaves_the_lock(site: Site, hub: Hub) -> None:
+    for name in ("one", "two"):
+        hub.commit(f"acme/{name}", FILES, tag="v1")
+    want = {name: {"version": "1", "source": f"hf://acme/{name}@v1"} for name in ("one", "two")}
+    site.want(**want)
+    assert site.run().rc == 0
+    before = site.lock["two"]
+    hub.commit("acme/one", {**FILES, "config.json": b"{}"}, tag="v2")
+    hub.commit("acme/two", {**FILES, "config.json": b"{}"}, tag="v1")
+    site.want(one={"version": "2", "source": "hf://acme/one@v2"}, two=want["two"])
+    assert site.run(models_lock_only=["one"]).rc == 0
+    assert site.lock["two"] == before
+    assert site.lock["one"]["version"] == "2"
+    site.want(two=want["two"])
+    done = site.run()
+    assert "one: removed (was 2)" in done.output
+    assert set(site.lock) == {"two"}
+
+
+@pytest.fixture(name="web")
+def _web(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path / "web"
+    folder.mkdir()
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", folder
+    server.shutdown()
+    server.server_close()
+
+
+def test_files_of_a_web_server_are_read_and_refused_when_they_change_under_a_version(
+    site: Site, web: tuple[str, Path]
+) -> None:
+    address, folder = web
+    (folder / "model.safetensors").write_bytes(tensors(1))
+    (folder / "README.md").write_text(CARD)
+    wanted: dict[str, Any] = {
+        "version": "1",
+        "files": [{"path": "model.safetensors", "urls": [f"{address}/gone", f"{address}/model.safetensors"]}],
+        "card_url": f"{address}/README.md",
+        "require": {"mAP": ">=0.82"},
+        "mirrors": ["https://mirror.example.org/1/"],
+    }
+    site.want(web=wanted)
+    done = site.run()
+    assert done.rc == 0, done.output
+    [file] = site.lock["web"]["files"].values()
+    assert (file["checksum"], file["size"]) == (sha256(tensors(1)), len(tensors(1)))
+    assert file["urls"] == [*wanted["files"][0]["urls"], "https://mirror.example.org/1/model.safetensors"]
+
+    (folder / "model.safetensors").write_bytes(tensors(2))
+    refused = site.run()
+    assert refused.rc != 0
+    assert "under the same version 1" in refused.output
+    site.want(web={**wanted, "version": "2"})
+    assert site.run().rc == 0
+    site.want(web={**wanted, "version": "3", "files": [{**wanted["files"][0], "size": 5}]})
+    assert "expected 5 bytes, but the source has" in site.run().output
+
+
+def test_a_folder_is_locked_but_not_what_its_links_lead_to(site: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "model.safetensors").write_bytes(tensors(1))
+    (folder / "inside.safetensors").symlink_to("sub/model.safetensors")
+    site.want(local={"version": "1", "source": f"file://{folder}"})
+    assert site.run().rc == 0
+    assert set(site.lock["local"]["files"]) == {"inside.safetensors", "sub/model.safetensors"}
+    (folder / "out.json").symlink_to("/etc/hostname")
+    (folder / "etc").symlink_to("/etc")
+    os.mkfifo(folder / "pipe.json")
+    refused = site.run()
+    assert refused.rc != 0
+    for expected in ("out.json is a link that leads out", "etc is a link to a folder", "pipe.json is not a file"):
+        assert expected in refused.output
+
+
+def test_an_inventory_without_models_or_hosts_is_refused(site: Site) -> None:
+    assert "there is nothing to lock" in site.run().output
+    other = site.run(drydock_hosts="nobody")
+    assert other.rc != 0
+    assert "No host matches 'nobody'" in other.output
+
+
+def test_a_lock_that_is_something_else_is_not_overwritten(site: Site, hub: Hub) -> None:
+    hub.commit("acme/ocr", FILES, tag="v4.0")
+    site.want(ocr=OCR)
+    site.path.write_text("secrets: 5\n")
+    refused = site.run()
+    assert refused.rc != 0
+    assert "something other than the variable 'models_lock'" in refused.output
+    assert site.path.read_text() == "secrets: 5\n"
+
+
+def test_the_stand_in_answers_as_the_library_expects_of_a_hub(hub: Hub, tmp_path: Path) -> None:
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    for path, content in FILES.items():
+        place = tmp_path / "tree" / "acme" / "ocr" / "v4.0" / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    load(hub, tmp_path / "tree")
+    script = (
+        "import sys, json, huggingface_hub as h\n"
+        "endpoint, folder = sys.argv[1:]\n"
+        "url = h.hf_hub_url('acme/ocr', 'onnx/model.safetensors', revision='v4.0', endpoint=endpoint)\n"
+        "seen = h.get_hf_file_metadata(url)\n"
+        "info = h.HfApi(endpoint=endpoint).model_info('acme/ocr', revision='v4.0', files_metadata=True)\n"
+        "h.snapshot_download('acme/ocr', revision='v4.0', endpoint=endpoint, local_dir=folder)\n"
+        "sizes = {item.rfilename: item.size for item in info.siblings}\n"
+        "print(json.dumps([seen.commit_hash == info.sha, seen.etag, seen.size, sizes]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, hub.endpoint, str(tmp_path / "out")],
+        env={**os.environ, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "home")},
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=120,
+    )
+    same, etag, size, sizes = json.loads(done.stdout)
+    content = FILES["onnx/model.safetensors"]
+    assert (same, f"sha256:{etag}", size) == (True, sha256(content), len(content))
+    assert sizes == {path: len(content) for path, content in FILES.items()}
+    assert {path: (tmp_path / "out" / path).read_bytes() for path in FILES} == FILES
+    assert huggingface_hub.__version__
