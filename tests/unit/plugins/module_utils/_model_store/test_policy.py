@@ -93,7 +93,9 @@ def test_a_file_below_its_minimum_is_refused_before_anything_is_asked_for(store:
         ({"exempt": [{"checksum": f"sha256:{'a' * 64}", "reason": "x", "until": "soon"}]}, "exempt[0].until"),
     ],
 )
-def test_a_policy_that_cannot_be_read_is_refused_with_its_place(store: Store, changes: dict, says: str) -> None:
+def test_a_policy_that_cannot_be_read_is_refused_with_its_place(
+    store: Store, changes: dict[str, Any], says: str
+) -> None:
     error = failure(store, {**store.model("a", "1", m_onnx=DET), **changes})
     assert error.kind == "invalid_input"
     assert says in error.message

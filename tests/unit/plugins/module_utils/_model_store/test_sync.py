@@ -397,8 +397,11 @@ def test_leftovers_go_after_a_day_and_parts_still_wanted_stay(store: Store) -> N
     store.now = max(store.now, os.lstat(orphan).st_ctime) + 25 * 3600
     blocked = store.model("ocr", "1", det_onnx=DET, rec_onnx=REC)
     store.origin.files.clear()
-    failure(store, blocked)
-    assert store.layout.part(wanted).data.exists()
+    part, seen = store.layout.part(wanted).data, []
+    failure(store, blocked, step=lambda name: seen.append((name, part.exists())))
+    assert ("fetch", True) in seen
+    part.write_bytes(b"x")
+    os.utime(part, (store.now - 25 * 3600,) * 2)
     result = store.sync(model)
     assert {Path(path).name for path in result["collected"]} == {stale.name, orphan.name, f"{wanted}.part"}
     assert store.sync(model)["changed"] is False
