@@ -36,7 +36,7 @@ class Sources:
         login: Callable[[str], Login | None],
         s3: S3,
     ) -> None:
-        self._given = {addresses.origin_of(origin): dict(values) for origin, values in headers.items()}
+        self._given = {addresses.origin_of(origin) or origin: dict(values) for origin, values in headers.items()}
         self._ask, self._login, self._s3 = ask, login, s3
         self._hub = Hub(environ, ask=ask, given=self._given)
         self._registries: dict[str, Registry] = {}
