@@ -45,10 +45,11 @@ def inspect(path: Path, name: str, policy: Policy) -> str:
     :raises OSError: the file cannot be read; a symbolic link is not followed.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise _refused(name, Refusal("no regular file", "only files can be in a set"), exemptible=False)
     with os.fdopen(descriptor, "rb", buffering=0) as handle:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise _refused(name, Refusal("no regular file", "only files can be in a set"))
         return inspect_stream(handle, found.st_size, name, policy)
 
 

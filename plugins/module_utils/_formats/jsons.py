@@ -12,14 +12,22 @@ from typing import NamedTuple
 
 from ansible_collections.drydock.serving.plugins.module_utils._formats.blob import Refusal
 
+LONGEST = 256 * 1024 * 1024
 DEEPEST = 256
 LONGEST_NUMBER = 512
 LONGEST_KEPT = 16 * 1024
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _PLAIN = re.compile(rb'"[^"\\\x00-\x1f]*"')
-_STOP = re.compile(rb'["\\\x00-\x1f]')
+_RUN = re.compile(rb'(?:[^"\\\x00-\x1f]+|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}){1,500}')
 _WORD = re.compile(rb"-?[0-9A-Za-z.+-]*")
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_STRING = rb'"[^"\\\x00-\x1f]*"'
+_PAIR = rb"\[[ \t\n\r]*" + _STRING + rb",[ \t\n\r]*" + _STRING + rb"[ \t\n\r]*\]"
+_SIMPLE = rb"(?:" + _STRING + rb"|" + _NUMBER.pattern + rb"|true|false|null|" + _PAIR + rb")(?=[ \t\n\r]*[],}])"
+_RUNS = {
+    b"]": re.compile(rb"(?:[ \t\n\r]*,[ \t\n\r]*" + _SIMPLE + rb"){1,500}"),
+    b"}": re.compile(rb"(?:[ \t\n\r]*,[ \t\n\r]*" + _STRING + rb":[ \t\n\r]*" + _SIMPLE + rb"){1,500}"),
+}
 _LITERALS = frozenset({b"true", b"false", b"null", b"NaN", b"Infinity", b"-Infinity"})
 _ESCAPES = frozenset(b'"\\/bfnrtu')
 
@@ -89,19 +97,24 @@ class _Text:
         self.at += 1
         kept = b""
         while True:
-            stop = _STOP.search(self.data, self.at)
-            end = stop.start() if stop else len(self.data)
-            kept = (kept + self.data[self.at : min(end, self.at + LONGEST_KEPT)])[:LONGEST_KEPT]
-            self.at = end
-            if stop is None:
-                self._need(1)
-            elif stop.group() == b'"':
+            run = _RUN.match(self.data, self.at)
+            if run is not None:
+                kept = self._keep(kept, run.group())
+                self.at = run.end()
+                continue
+            self._need(1)
+            here = self.data[self.at]
+            if here == ord('"'):
                 self.at += 1
                 return kept
-            elif stop.group() == b"\\":
-                kept = (kept + self._escape())[:LONGEST_KEPT]
-            else:
+            if here == ord("\\"):
+                kept = self._keep(kept, self._escape())
+            elif here < ord(" "):
                 raise _fail(f"a string has a control character at byte {self.place}")
+
+    @staticmethod
+    def _keep(kept: bytes, more: bytes) -> bytes:
+        return kept if len(kept) >= LONGEST_KEPT else (kept + more)[:LONGEST_KEPT]
 
     def _escape(self) -> bytes:
         self._need(2)
@@ -131,9 +144,19 @@ class _Text:
                 return word
 
 
-def events(source: Iterable[bytes]) -> Iterator[Event]:
+def check(source: Iterable[bytes]) -> None:
+    """Walk one JSON text to its very end, long lists and tables of simple values in strides.
+
+    :raises Refusal: as ``events``.
+    """
+    for _event in events(source, strides=True):
+        pass
+
+
+def events(source: Iterable[bytes], *, strides: bool = False) -> Iterator[Event]:
     """Walk one JSON text to its very end.
 
+    :param strides: leave out the events of most members that hold nothing themselves.
     :raises Refusal: it is none, or is nested deeper than ``DEEPEST``.
     """
     text = _Text(source)
@@ -149,6 +172,10 @@ def events(source: Iterable[bytes]) -> Iterator[Event]:
             closers.pop()
             yield Event(after.decode(), b"", len(closers))
         elif after == b",":
+            run = _RUNS[closers[-1]].match(text.data, text.at) if strides else None
+            if run is not None:
+                text.at = run.end()
+                continue
             text.at += 1
             yield from _member(text, closers)
         else:

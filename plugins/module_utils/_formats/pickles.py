@@ -41,7 +41,7 @@ class Trace:
 
     :param imports: the first name that would be imported; ``None`` where it comes to none.
     :param calls: it also comes to a call of what was imported.
-    :param ends: it comes to a proper end.
+    :param ends: it comes to the end of a pickle.
     :param endless: it was given up after ``MOST_OPCODES``.
     :param protocol: as the first opcode states it; ``None`` for protocols 0 and 1.
     """
@@ -65,7 +65,7 @@ class _NoPickleError(Exception):
 
 
 def trace(blob: Blob) -> Trace:
-    """Walk the opcodes from the first byte on, to a call, to the end, or to where they make no sense."""
+    """Walk the opcodes from the first byte on, over one pickle after another, to a call or to where they make no sense."""
     walk = _Walk(blob)
     with contextlib.suppress(_NoPickleError):
         walk.run()
@@ -101,9 +101,9 @@ class _Walk:
             if opcode.name in _CALLS and self.imports is not None:
                 self.calls = True
                 return
-            if opcode.name == "STOP":
+            if opcode.name == "STOP":  # some loaders go on with what follows
                 self.ends = True
-                return
+                self._depth, self._marks = 0, []
         self.endless = True
 
     def _take(self, count: int) -> bytes:
