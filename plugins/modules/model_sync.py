@@ -148,8 +148,56 @@ options:
     description: Archive on the host, made by the playbook C(bundle), that is tried before any source.
     type: path
   seed:
-    description: How hosts of one group give each other what one of them has fetched. Filled in by the controller.
+    description:
+      - How hosts of one group give each other what one of them has fetched, so that the origin sends each byte once.
+      - When something must be fetched, the host serves its blobs to the group on O(seed.listen) over TLS, from a
+        process without rights that ends by itself, and asks the others for what it wants before it goes to the origin.
+      - The digest judges what peers send as it does everything else. Any failure of a peer leads to another one, then
+        to the origin.
     type: dict
+    suboptions:
+      listen:
+        description: Port to serve the group on. Only the group should get through to it.
+        type: int
+        required: true
+      name:
+        description: Name of this host among O(seed.peers).
+        type: str
+        required: true
+      peers:
+        description: All hosts of the group, in one order for all. Of those that want a file, the first one fetches it.
+        type: list
+        elements: dict
+        required: true
+        suboptions:
+          name:
+            description: Name of the host.
+            type: str
+            required: true
+          address:
+            description: Where the others reach it.
+            type: str
+            required: true
+          port:
+            description: Its port, where it is not O(seed.listen).
+            type: int
+      token:
+        description: What every request of the group carries. The controller makes it for each run.
+        type: str
+      certificate:
+        description: The certificate of the group, in PEM. The controller makes it for each run; no other is accepted.
+        type: str
+      key:
+        description: Its private key, in PEM. The controller makes it for each run.
+        type: str
+      idle:
+        description: Seconds without a request of the group after which serving ends.
+        type: float
+        default: 60
+      wait:
+        description: Seconds that this host waits at most for others, in all. Serving ends so long after its sync, too.
+        type: float
+        default: 3600
   connections:
     description: Requests at once, over all files; several for one big file. From 1 to 64.
     type: int
@@ -374,7 +422,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._download.download
 from ansible_collections.drydock.serving.plugins.module_utils._download.limits import DownloadLimits
 from ansible_collections.drydock.serving.plugins.module_utils._download.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._http import HttpSettings, WebTransport
+from ansible_collections.drydock.serving.plugins.module_utils._http import HttpSettings, Transport, WebTransport
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.arguments import (
     ARGUMENT_SPEC,
     bounds,
@@ -391,19 +439,26 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec 
     parse_models,
     parse_size,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import Clock, Limits, Sync
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import (
+    Clock,
+    Limits,
+    Sync,
+    own_sources,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._retry import RetryPolicy
+from ansible_collections.drydock.serving.plugins.module_utils._seed.group import Group
 
 
-def _downloader(params: dict[str, Any], clock: Clock, progress: Progress) -> Downloader:
+def _downloader(params: dict[str, Any], clock: Clock, progress: Progress, group: Group | None) -> Downloader:
     settings = HttpSettings(
         timeout=params["timeout"],
         stall_timeout=params["stall_timeout"],
         ca_path=params["ca_path"],
         headers=headers_of(params),
     )
+    transport: Transport = WebTransport(settings, now=time.time)
     return Downloader(
-        WebTransport(settings, now=time.time),
+        transport if group is None else group.transport(transport),
         RetryPolicy(retries=params["retries"], delay=params["retry_delay"]),
         clock=clock,
         limits=DownloadLimits(
@@ -425,7 +480,8 @@ def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> Non
         file_mode=int(params["mode"], 8),
     )
     clock = Clock(now=time.time, monotonic=time.monotonic, sleep=time.sleep)
-    Sync(
+    group = Group(params["seed"], gid=ownership.gid, file_mode=ownership.file_mode) if params["seed"] else None
+    sync = Sync(
         Layout(root=Path(os.path.realpath(params["root"]))),
         Wishes(
             models=parse_models(params["models"] or ()),
@@ -436,10 +492,15 @@ def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> Non
             releases=Path(params["releases"]) if params["releases"] else None,
         ),
         Limits(reserve=parse_size(params["reserve"]), lock_timeout=params["lock_timeout"]),
-        lambda progress: _downloader(params, clock, progress),
+        lambda progress: _downloader(params, clock, progress, group),
         clock,
         result=result,
-    ).run(check=check)
+        supply=own_sources if group is None else group.supply,
+    )
+    try:
+        sync.run(check=check)
+    finally:
+        result["notices"] += [] if group is None else group.notices
 
 
 class _Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types

@@ -14,6 +14,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import gid_of, resolve_owner, uid_of
 from ansible_collections.drydock.serving.plugins.module_utils._http import check_headers
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import parse_size
+from ansible_collections.drydock.serving.plugins.module_utils._seed.config import SEED_SPEC
 
 FILE_SPEC: dict[str, dict[str, Any]] = {
     "path": {"type": "str", "required": True},
@@ -46,7 +47,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "verify": {"type": "str", "choices": ["receipts", "full"], "default": "receipts"},
     "fetch": {"type": "bool", "default": True},
     "bundle": {"type": "path"},
-    "seed": {"type": "dict", "no_log": True},
+    "seed": {"type": "dict", "options": SEED_SPEC},
     "connections": {"type": "int", "default": 8},
     "bandwidth": {"type": "str", "default": ""},
     "timeout": {"type": "float", "default": 30},

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Optional
 
-from ansible_collections.drydock.serving.plugins.module_utils._download.progress import Progress
+from ansible_collections.drydock.serving.plugins.module_utils._download.progress import Meter, Progress
 from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import os_failure
@@ -32,7 +32,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.recei
 )
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import describe, diff_of
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.room import check_room
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.status import Status, Tally
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.status import Status
 
 if TYPE_CHECKING:
     from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
@@ -79,7 +79,8 @@ def _judge(*given: Any, **named: Any) -> str:
 
 
 @contextlib.contextmanager
-def _own_sources(_layout: Layout, _wanted: Sequence[Wanted]) -> Iterator[Locate]:
+def own_sources(_layout: Layout, _wanted: Sequence[Wanted]) -> Iterator[Locate]:
+    """Nothing but the files' own sources."""
     yield None
 
 
@@ -99,7 +100,7 @@ class Sync:
         clock: Clock,
         *,
         result: dict[str, Any],
-        supply: Supply = _own_sources,
+        supply: Supply = own_sources,
         judge: Judge = _judge,
         step: Callable[[str], None] = _no_step,
     ) -> None:
@@ -172,7 +173,7 @@ class Sync:
             save_receipts(self._layout.receipts, {**load_receipts(self._layout.receipts), **plan.receipts})
 
     def _require_sources(self, plan: Plan) -> None:
-        if self._supply is not _own_sources:
+        if self._supply is not own_sources:
             return
         lost = [wanted.label for wanted in plan.fetch if not wanted.sources]
         if lost:
@@ -184,17 +185,14 @@ class Sync:
             )
 
     def _execute(self, plan: Plan, free: int) -> None:
-        tally = Tally(monotonic=self._clock.monotonic, on_tick=self._status.fetch)
-        received = 0
-
         def bring(wanted: Sequence[Wanted], finish: Finish) -> None:
-            nonlocal received
-            downloader = self._connect(tally)
+            meter = Meter(monotonic=self._clock.monotonic, on_tick=self._status.fetch)
+            downloader = self._connect(meter)
             try:
-                with self._supply(self._layout, wanted) as locate, tally:
+                with self._supply(self._layout, wanted) as locate, meter:
                     downloader.fetch_all(wanted, part_of=self._layout.part, finish=finish, locate=locate)
             finally:
-                received = downloader.received
+                self.result.update(bytes_fetched=downloader.received, sources=downloader.sources)
             self._status.place()
 
         executor = Executor(
@@ -210,12 +208,7 @@ class Sync:
             self.result.update(changed=outcome.changed)
             raise
         finally:
-            self.result.update(
-                bytes_fetched=received,
-                bytes_freed=outcome.freed,
-                quarantined=outcome.quarantined,
-                sources=[{"source": name, "bytes": size} for name, size in tally.by_origin().items()],
-            )
+            self.result.update(bytes_freed=outcome.freed, quarantined=outcome.quarantined)
 
     def _tell(self, plan: Plan, free: int, *, check: bool) -> None:
         self.result.update(

@@ -16,12 +16,13 @@ PEER_SPEC: dict[str, dict[str, Any]] = {
     "address": {"type": "str", "required": True},
     "port": {"type": "int"},
 }
-# Only what is secret is hidden: Ansible would else hide every number and name in here wherever it shows.
+# The role gives all but the secrets, which the action plugin adds. Only those are hidden: Ansible would else hide every
+# number and name in here wherever it shows.
 SEED_SPEC: dict[str, dict[str, Any]] = {
     "listen": {"type": "int", "required": True},
-    "token": {"type": "str", "required": True, "no_log": True},
-    "certificate": {"type": "str", "required": True},
-    "key": {"type": "str", "required": True, "no_log": True},
+    "token": {"type": "str", "no_log": True},
+    "certificate": {"type": "str"},
+    "key": {"type": "str", "no_log": True},
     "peers": {"type": "list", "elements": "dict", "required": True, "options": PEER_SPEC},
     "name": {"type": "str", "required": True},
     "idle": {"type": "float", "default": 60},
