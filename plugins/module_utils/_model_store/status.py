@@ -11,13 +11,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import STAGING_PREFIX
-from ansible_collections.drydock.serving.plugins.module_utils._download.progress import Meter
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.sets import read_json
 
 SCHEMA = 1
@@ -91,25 +89,3 @@ class Status:
                 json.dump(content, handle)
             temporary.replace(self._path)
             self._written = True
-
-
-class Tally(Meter):
-    """Counts besides what came from whom."""
-
-    def __init__(
-        self, *, monotonic: Callable[[], float], on_tick: Callable[[dict[str, Any]], None] | None = None
-    ) -> None:
-        super().__init__(monotonic=monotonic, on_tick=on_tick)
-        self._by_origin: Counter[str] = Counter()
-
-    def update(self, file: str, received: int, source: str) -> None:
-        super().update(file, received, source)
-        scheme, _mark, rest = source.partition("://")
-        origin = f"{scheme}://{rest.partition('/')[0]}"
-        with self._guard:
-            self._by_origin[origin] += max(0, received)
-
-    def by_origin(self) -> dict[str, int]:
-        """Bytes by scheme and host, bytes that were thrown away included."""
-        with self._guard:
-            return dict(self._by_origin)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils import _lock
+from ansible_collections.drydock.serving.plugins.module_utils._download.progress import Meter
 from ansible_collections.drydock.serving.plugins.module_utils._model_store import blobs
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.status import Status, Tally
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.status import Status
 
 from .conftest import DET, REC, Store, failure, sha256
 
@@ -88,9 +89,7 @@ def test_credentials_in_such_an_address_are_refused_too(store: Store) -> None:
 
 def test_the_result_says_who_sent_how_much(store: Store) -> None:
     result = store.sync(store.model("ocr", "1", m=DET, n=REC))
-    assert [(one["source"], one["bytes"]) for one in result["sources"]] == [
-        ("https://origin.example", len(DET) + len(REC))
-    ]
+    assert result["sources"] == [{"source": "https://origin.example", "bytes": len(DET) + len(REC), "failures": 0}]
     assert store.sync(store.model("ocr", "1", m=DET, n=REC))["sources"] == []
 
 
@@ -127,15 +126,14 @@ def test_the_status_of_the_sync_that_works_is_not_hidden_by_one_that_waits(store
 def test_the_status_counts_and_only_root_reads_it(store: Store) -> None:
     store.sync(store.model("ocr", "1", m=DET))
     status = Status(store.layout.status, now=lambda: 1000.0)
-    tally = Tally(monotonic=lambda: 0.0, on_tick=status.fetch)
-    tally.begin(3, 100, 10)
-    tally.update("ocr 1: m", 30, "https://origin.example:8443/ocr/m?…")
-    status.fetch(tally.snapshot())
+    meter = Meter(monotonic=lambda: 0.0)
+    meter.begin(3, 100)
+    meter.update("ocr 1: m", 40, "https://origin.example:8443/ocr/m?…")
+    status.fetch(meter.snapshot())
     found = json.loads(store.layout.status.read_text())
     assert (found["bytes_done"], found["bytes_total"], found["files_total"]) == (40, 100, 3)
     assert (found["phase"], found["pid"], found["waiting_for"]) == ("fetch", os.getpid(), None)
     assert store.layout.status.stat().st_mode & 0o777 == 0o600
-    assert tally.by_origin() == {"https://origin.example:8443": 30}
 
 
 def test_a_status_that_cannot_be_written_stops_nothing(store: Store) -> None:
