@@ -114,7 +114,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
                 continue
             got = int(result.get("bytes_fetched") or 0)
             received += got
-            if given is arguments or not got or not _failed_with(result, "refused"):
+            if not got or not _failed_with(result, "refused") or not _needs_controller(arguments.get("models")):
                 return {**result, "bytes_fetched": received} if "bytes_fetched" in result else result
             if time.monotonic() - since < TOKEN_LIFE:
                 return {**result, "bytes_fetched": received}
@@ -155,16 +155,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             raise
 
     def _fetchable(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments with addresses that the host can fetch; the very same ones where nothing had to be made."""
-        models = arguments.get("models")
-        if not _needs_controller(models):
-            return arguments
-        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources import resolve_models  # noqa: PLC0415 - see above
+        """The arguments with addresses that the host can fetch, and with what hosts need to give each other files."""
+        given = dict(arguments)
+        if _needs_controller(arguments.get("models")):
+            from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources import resolve_models  # noqa: PLC0415 - see above
 
-        found, headers = resolve_models(
-            models or [], headers=arguments.get("headers") or {}, warn=self._display.warning
-        )
-        return {**arguments, "models": found, "headers": headers}
+            given["models"], given["headers"] = resolve_models(
+                arguments["models"], headers=arguments.get("headers") or {}, warn=self._display.warning
+            )
+        if arguments.get("seed"):
+            from ansible_collections.drydock.serving.plugins.plugin_utils._model_seed import session  # noqa: PLC0415 - see above
+
+            given["seed"] = session(arguments["seed"], local_tmp=constants.DEFAULT_LOCAL_TMP)
+        return given
 
     def _status_file(self, arguments: Mapping[str, Any]) -> str:
         root = self._remote_expand_user(str(arguments.get("root") or ROOT))

@@ -237,9 +237,29 @@ options:
     type: float
     default: 2
   lock_timeout:
-    description: Seconds to wait for another sync in the same store.
+    description:
+      - Seconds to wait for another sync in the same store.
+      - While that one gets further, an hour of downloading for example, it is waited for without a limit.
     type: float
     default: 300
+  reconnect_timeout:
+    description:
+      - Seconds in which the controller tries to reach the host again when the connection was lost during a download.
+      - After that the host counts as unreachable. The download goes on there by itself, the next run waits for it or
+        finds what it fetched.
+    type: float
+    default: 300
+  progress:
+    description:
+      - How the controller shows what moves. With V(auto), all hosts on one line in place on a terminal, and lines in a
+        log, which are the first reading, every tenth of the way, one in half a minute, and the last.
+      - With V(auto), nothing is shown where the standard output is for programs, as with the callback
+        C(ansible.posix.json). With V(lines), lines go to the standard error output there.
+      - Nothing is shown of a task with C(no_log).
+      - The environment variable E(DRYDOCK_PROGRESS) on the controller wins over this option.
+    type: str
+    choices: [auto, lines, "off"]
+    default: auto
   ca_path:
     description: PEM file on the host with the authorities to trust instead of the system's.
     type: path

@@ -57,6 +57,8 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "retries": {"type": "int", "default": 3},
     "retry_delay": {"type": "float", "default": 2},
     "lock_timeout": {"type": "float", "default": 300},
+    "reconnect_timeout": {"type": "float", "default": 300},  # this and the next one are for the controller's half
+    "progress": {"type": "str", "choices": ["auto", "lines", "off"], "default": "auto"},
     "ca_path": {"type": "path"},
     "headers": {"type": "dict", "default": {}, "no_log": True},
 }
@@ -103,7 +105,7 @@ def _wrong_numbers(params: Mapping[str, Any]) -> Iterator[str]:
     for name in ("timeout", "stall_timeout"):
         if params[name] <= 0:
             yield f"{name}: expected more than 0 seconds, found {params[name]}"
-    for name in ("minimum_rate", "total_timeout", "retries", "retry_delay", "lock_timeout"):
+    for name in ("minimum_rate", "total_timeout", "retries", "retry_delay", "lock_timeout", "reconnect_timeout"):
         if params[name] < 0:
             yield f"{name}: expected 0 or more, found {params[name]}"
 
