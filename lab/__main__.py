@@ -9,7 +9,9 @@ import argparse
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from lab import ssh
 from lab.ca import ensure_ca
@@ -19,6 +21,7 @@ from lab.docker import Docker
 from lab.engine import ensure_engine
 from lab.errors import LabError
 from lab.hosts import Host, find_host, host_down, host_up, hosts
+from lab.hub import Hub, load, serving
 from lab.images import DEFAULT_RELEASE, RELEASES
 from lab.inventory import DEMO_DOMAIN, connection, inventory, read_facts
 from lab.progress import say
@@ -72,6 +75,10 @@ def parser() -> argparse.ArgumentParser:
         sub = add(service.name, verb_service, f"stop or start the lab's {service.name}, to see what its absence does")
         sub.add_argument("action", choices=["start", "stop"])
         sub.set_defaults(service=service)
+    sub = add("hub", verb_hub, "serve a folder as a model hub until interrupted; prints the address for HF_ENDPOINT")
+    sub.add_argument("folder", type=Path, help="organisation/name/revision/ below it, each a tagged commit")
+    sub.add_argument("--address", default="127.0.0.1", help="where to listen")
+    sub.add_argument("--port", type=int, default=0, help="0: any that is free")
     sub = add("host-up", verb_host_up, "make sure a lab host runs; prints it as JSON")
     sub.add_argument("name")
     sub.add_argument("--release", choices=sorted(RELEASES), default=DEFAULT_RELEASE)
@@ -92,6 +99,17 @@ def verb_engine(checkout: Checkout, _options: argparse.Namespace) -> int:
     """Make sure an engine answers."""
     docker = ensure_engine(checkout)
     print(docker("version", "--format", "{{.Server.Version}}").stdout.strip())
+    return 0
+
+
+def verb_hub(_checkout: Checkout, options: argparse.Namespace) -> int:
+    """Stand in for a hub."""
+    hub = Hub()
+    load(hub, options.folder)
+    with serving(hub, address=options.address, port=options.port):
+        print(f"export HF_ENDPOINT={hub.endpoint}", flush=True)
+        say(f"hub: {', '.join(sorted(hub.repositories)) or 'no models'}; Ctrl-C ends it")
+        threading.Event().wait()
     return 0
 
 
