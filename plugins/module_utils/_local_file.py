@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import stat
 from pathlib import Path
 from urllib.parse import unquote
 
+from ansible_collections.drydock.serving.plugins.module_utils._bundle import open_member
 from ansible_collections.drydock.serving.plugins.module_utils._source import Answer, Source, SourceError
-
-_BUNDLE = "ansible_collections.drydock.serving.plugins.module_utils._bundle"
 
 
 def open_file(source: Source, *, offset: int, until: int | None) -> Answer:
@@ -26,7 +24,7 @@ def open_file(source: Source, *, offset: int, until: int | None) -> Answer:
     """
     path = Path(unquote(source.parts.path))
     try:
-        descriptor, base, size = _member(path, source.parts.fragment) if source.parts.fragment else _whole(path)
+        descriptor, base, size = open_member(path, source.parts.fragment) if source.parts.fragment else _whole(path)
     except FileNotFoundError:
         raise SourceError("not_found", f"{source.shown}: no such file on this host") from None
     except OSError as error:
@@ -58,9 +56,3 @@ def _whole(path: Path) -> tuple[int, int, int]:
         os.close(descriptor)
         raise ValueError("is not a file")
     return descriptor, 0, found.st_size
-
-
-def _member(path: Path, sha256: str) -> tuple[int, int, int]:
-    """Descriptor, where the member begins, and its size."""
-    descriptor, base, size = importlib.import_module(_BUNDLE).open_member(path, sha256)
-    return int(descriptor), int(base), int(size)

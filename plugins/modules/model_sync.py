@@ -438,6 +438,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.drydock.serving.plugins.module_utils import _bundle
 from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
 from ansible_collections.drydock.serving.plugins.module_utils._download.limits import DownloadLimits
 from ansible_collections.drydock.serving.plugins.module_utils._download.progress import Progress
@@ -501,6 +502,7 @@ def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> Non
     )
     clock = Clock(now=time.time, monotonic=time.monotonic, sleep=time.sleep)
     group = Group(params["seed"], gid=ownership.gid, file_mode=ownership.file_mode) if params["seed"] else None
+    supply = own_sources if group is None else group.supply
     sync = Sync(
         Layout(root=Path(os.path.realpath(params["root"]))),
         Wishes(
@@ -515,7 +517,7 @@ def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> Non
         lambda progress: _downloader(params, clock, progress, group),
         clock,
         result=result,
-        supply=own_sources if group is None else group.supply,
+        supply=_bundle.first(params["bundle"], supply) if params["bundle"] else supply,
     )
     try:
         sync.run(check=check)

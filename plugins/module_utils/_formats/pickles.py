@@ -65,7 +65,7 @@ class _NoPickleError(Exception):
 
 
 def trace(blob: Blob) -> Trace:
-    """Walk the opcodes from the first byte on, over one pickle after another, to a call or to where they make no sense."""
+    """Walk the opcodes from the first byte on, pickle after pickle, to a call or to where they make no sense."""
     walk = _Walk(blob)
     with contextlib.suppress(_NoPickleError):
         walk.run()
