@@ -46,8 +46,9 @@ def dump(entries: Entries) -> bytes:
                 f"{path}: holds {{{{ or {{%, which Ansible would run as a template when it reads the lock. Nothing was "
                 "written. Next step: this looks like an attack; tell whoever keeps the source.",
             )
-    body = yaml.safe_dump(
+    body = yaml.dump(
         {VARIABLE: {name: dict(entry) for name, entry in entries.items()}},
+        Dumper=_Dumper,
         sort_keys=True,
         default_flow_style=False,
         allow_unicode=False,  # or PyYAML writes U+0085 in a way that it reads back as a space
@@ -136,6 +137,13 @@ def exclusive(
 
 def is_template(text: str) -> bool:
     return any(mark in text for mark in TEMPLATE)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists further in than their key, as yamllint and ansible-lint want it in the inventory the lock lies in."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's signature
+        super().increase_indent(flow, False)
 
 
 def _taken(descriptor: int) -> bool:
