@@ -282,7 +282,8 @@ class _Look:
         if name not in {item.path for item in hashed}:
             hashed = [*hashed, *(self._read(item) for item in found.files if item.path == name)]
         try:
-            return dict(self._tools.verify(settings, hashed, context=self._tools.context))
+            there = [item.path for item in found.files] if self._request.source else None
+            return dict(self._tools.verify(settings, hashed, context=self._tools.context, there=there))
         except DrydockError as error:
             self._problems.add(f"{self._request.where}.signature", error.message)
             return {"state": "unchecked"}

@@ -14,7 +14,7 @@ import contextlib
 import datetime
 import io
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def verify(
     files: Sequence[HashedFile],
     *,
     context: Context,
-    whole: bool = False,
+    there: Collection[str] | None = None,
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.timezone.utc),
 ) -> Mapping[str, Any]:
     """What the signature of a set says, for the lock: ``{state, method, key | certificate …}``.
@@ -41,7 +41,7 @@ def verify(
     :param settings: ``method`` (key, certificate), ``public_key`` or ``certificate_chain`` (paths from
         ``context.base``), ``required``, ``file`` (path of the signature among the files).
     :param files: the set, the signature's own file among them.
-    :param whole: the set is all that the source has, so that a signed file which is missing was taken away.
+    :param there: every path that the source has; a signed file beyond them was taken away. ``None``: not known.
     :raises DrydockError: ``signature_refused``: it is required and missing or does not cover all, or it is there and
         wrong; ``invalid_input``: a key or certificate cannot be read; ``extra_missing``.
     """
@@ -62,7 +62,7 @@ def verify(
         manifest = _signed_manifest(place, trusted)
         identity = trusted.identity(place, now())
     found = signed.compare(manifest, [item for item in files if item.path != name])
-    missing = found.missing if whole else ()
+    missing = () if there is None else tuple(path for path in found.missing if path not in set(there))
     if found.wrong or missing:
         raise DrydockError("signature_refused", _other_content(name, found.wrong, missing))
     if found.uncovered and required:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -143,9 +143,15 @@ class SourceBackend(Protocol):
 class SignatureCheck(Protocol):
     """``signature.verify``. Gives ``{state: verified | unsigned, method, …}`` for the lock.
 
+    :param there: every path that the source has, whether it is wanted or not; a signed file beyond them was taken away.
     :raises DrydockError: ``signature_refused`` when it is required and missing, or there and wrong; ``extra_missing``.
     """
 
     def __call__(
-        self, settings: Mapping[str, Any], files: Sequence[HashedFile], *, context: Context
+        self,
+        settings: Mapping[str, Any],
+        files: Sequence[HashedFile],
+        *,
+        context: Context,
+        there: Collection[str] | None = None,
     ) -> Mapping[str, Any]: ...

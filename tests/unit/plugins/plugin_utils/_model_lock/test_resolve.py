@@ -11,7 +11,7 @@ import io
 import json
 import pickle
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -290,7 +290,9 @@ def test_a_source_that_gives_another_length_than_it_listed_is_refused() -> None:
 def test_the_signature_is_checked_over_every_file_and_its_state_recorded() -> None:
     seen: list[str] = []
 
-    def verify(settings: Mapping[str, Any], files: Sequence[HashedFile], *, context: Context) -> Mapping[str, Any]:
+    def verify(
+        settings: Mapping[str, Any], files: Sequence[HashedFile], *, context: Context, there: Collection[str]
+    ) -> Mapping[str, Any]:
         seen.extend(item.path for item in files)
         if settings.get("wrong"):
             raise DrydockError("signature_refused", "made by somebody else.")
