@@ -21,9 +21,9 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 VARIABLE = "models_lock"
 HEADER = """\
 ---
-# Generated from the variable 'models'; commit it, do not edit it. To make it anew:
-#   ansible-playbook drydock.serving.lock -i INVENTORY
-# Every file that hosts get, at one exact revision, with its digest, its size and where it comes from.
+# Which bytes exactly the models of this inventory are: every file at one exact
+# revision. Generated from the variable 'models'; commit it, do not edit it.
+# To make it anew: ansible-playbook drydock.serving.lock -i INVENTORY
 """
 TEMPLATE = ("{{", "{%", "{#")
 """What Ansible takes for a template when it reads the lock as variables. What others wrote must never hold it."""
@@ -144,6 +144,9 @@ class _Dumper(yaml.SafeDumper):
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's signature
         super().increase_indent(flow, False)
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
 
 
 def _taken(descriptor: int) -> bool:
