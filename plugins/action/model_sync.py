@@ -55,13 +55,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
     def _run(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         self._before: dict[str, Any] = {}
         if self._task.async_val:  # the operator wants to wait in another way
-            given = arguments if self._task.check_mode else self._fetchable(arguments)
+            given = arguments if self._task.check_mode else self._fetchable(_with_secrets_of_the_group(arguments))
             return self._call(given, variables, wrap_async=not self._connection.has_native_async)
         if self._task.check_mode or not _true(arguments.get("fetch", True)):
             return self._call(arguments, variables)
         self._before = self._probe(arguments, variables)
         if not self._before.get("pending") and not _failed_with(self._before, "busy"):
             return self._before
+        arguments = _with_secrets_of_the_group(arguments)
         if self._connection.has_native_async or self._connection.always_pipeline_modules:
             return self._call(self._fetchable(arguments), variables)
         reporter = self._reporter(arguments, variables)
@@ -182,6 +183,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             display=self._display,
             folder=Path(constants.DEFAULT_LOCAL_TMP) / controller.FOLDER,
         )
+
+
+def _with_secrets_of_the_group(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with what hosts that seed each other know each other by in this run."""
+    if not arguments.get("seed"):
+        return arguments
+    from ansible_collections.drydock.serving.plugins.plugin_utils._model_seed import session  # noqa: PLC0415 - see above
+
+    return {**arguments, "seed": session(arguments["seed"], local_tmp=constants.DEFAULT_LOCAL_TMP)}
 
 
 def _clock() -> Any:

@@ -501,7 +501,9 @@ def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> Non
         file_mode=int(params["mode"], 8),
     )
     clock = Clock(now=time.time, monotonic=time.monotonic, sleep=time.sleep)
-    group = Group(params["seed"], gid=ownership.gid, file_mode=ownership.file_mode) if params["seed"] else None
+    group = None
+    if params["seed"] and params["fetch"] and not check:
+        group = Group(params["seed"], gid=ownership.gid, file_mode=ownership.file_mode)
     supply = own_sources if group is None else group.supply
     sync = Sync(
         Layout(root=Path(os.path.realpath(params["root"]))),

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The secrets that the hosts of one group share for one run: a token, and a certificate with its key.
+"""Who seeds whom, and the secrets that the hosts of one group share for one run: a token, a certificate and its key.
 
-They lie in the run's own temporary directory, which Ansible removes at its end, and are made by whichever of its
+The secrets lie in the run's own temporary directory, which Ansible removes at its end, and are made by whichever of its
 workers comes first.
 """
 
@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import ipaddress
 import json
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 
 # Long enough for the longest download, and for clocks that do not agree.
@@ -49,6 +51,39 @@ def session(seed: Any, *, local_tmp: str, now: Callable[[], datetime] | None = N
         return dict(seed)
     made = _shared(Path(local_tmp), seed["peers"], now or (lambda: datetime.now(timezone.utc)))
     return {**seed, **made}
+
+
+def peers(
+    names: Sequence[str], hostvars: Mapping[str, Any], *, without: str | None = None, numeric: bool = False
+) -> list[dict[str, str]]:
+    """Name and address of those hosts that seed, in the same order.
+
+    :param without: a host to leave out.
+    :param numeric: every address has to be a number, as firewalls need it.
+    :raises DrydockError: one is a name.
+    """
+    found = []
+    for name in names:
+        variables = hostvars[name]
+        if name == without or not boolean(variables.get("model_store_seed", False), strict=False):
+            continue
+        address = str(variables.get("model_store_seed_address") or variables.get("ansible_host") or name)
+        if numeric and not _is_number(address):
+            raise DrydockError(
+                "invalid_input",
+                f"model_store_seed: {name} is known as {address}, and the firewall needs an address. Next step: set "
+                f"model_store_seed_address of {name} to the IP address that the other hosts reach it by.",
+            )
+        found.append({"name": str(name), "address": address})
+    return found
+
+
+def _is_number(address: str) -> bool:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True
 
 
 def _shared(folder: Path, peers: list[Any], now: Callable[[], datetime]) -> dict[str, str]:

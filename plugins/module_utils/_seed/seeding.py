@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._seed.client import PeerClient
 from ansible_collections.drydock.serving.plugins.module_utils._seed.config import Peer, SeedConfig
 from ansible_collections.drydock.serving.plugins.module_utils._seed.daemon import Task, fork
@@ -47,6 +48,7 @@ class Layout(Protocol):
 class Seeding:
     """The group, as one sync uses it.
 
+    :raises DrydockError: kind ``invalid_input``, the certificate cannot be read.
     :param gid: group of the blobs.
     :param file_mode: permission bits of the blobs.
     """
@@ -55,7 +57,14 @@ class Seeding:
         self._config = config
         self._gid = gid
         self._mode = file_mode
-        self._watch = Watch(config, self._connect, monotonic=time.monotonic)
+        try:
+            self._watch = Watch(config, self._connect, monotonic=time.monotonic)
+        except (ValueError, ssl.SSLError):
+            raise DrydockError(
+                "invalid_input",
+                "seed.certificate: is not a certificate in PEM. Nothing was touched. Next step: leave it to the action "
+                "plugin.",
+            ) from None
         self._transport: PeerTransport | None = None
         self.notices: list[str] = []
         """What did not work, for people. The sync itself does not suffer."""
@@ -92,7 +101,10 @@ class Seeding:
                 os.close(tell)
 
     def _connect(self, peer: Peer) -> PeerClient:
-        return PeerClient(peer, self._config, sleep=self._watch.closed.wait)
+        return PeerClient(peer, self._config, sleep=self._pause)
+
+    def _pause(self, seconds: float) -> None:
+        self._watch.closed.wait(seconds)
 
     def _serve(self, layout: Layout, wanted: Sequence[Wanted]) -> int | None:
         """Start the server; ``None`` where that is not possible, with a notice."""
