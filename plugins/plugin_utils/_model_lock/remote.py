@@ -16,6 +16,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._http import (
     HttpSettings,
     Source,
     SourceError,
+    Transport,
     WebTransport,
     parse_source,
 )
@@ -40,10 +41,11 @@ class Remote:
         headers: Mapping[str, Mapping[str, str]] | None = None,
         policy: RetryPolicy | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        transport: Transport | None = None,
     ) -> None:
         self._policy = policy or RetryPolicy()
         self._sleep = sleep
-        self._transport = WebTransport(
+        self._transport = transport or WebTransport(
             HttpSettings(
                 timeout=TIMEOUT,
                 stall_timeout=STALL_TIMEOUT,
