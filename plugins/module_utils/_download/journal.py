@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,11 +60,10 @@ def read_account(path: Path, *, sha256: str, size: int, boot: str) -> Account:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return account
-    with os.fdopen(descriptor, "rb") as handle:
-        try:
-            content = handle.read(_MOST)
-        except OSError:
-            return account
+    try:
+        content = b"" if not stat.S_ISREG(os.fstat(descriptor).st_mode) else _read(descriptor)
+    finally:
+        os.close(descriptor)
     lines = content.split(b"\n")[:-1]  # the last one has no end: torn, or empty
     words = lines[0].decode("ascii", "replace").rsplit(" ", 1) if lines else []
     if len(words) != 2 or words[0] != f"{_MAGIC} {sha256} {size}":
@@ -74,6 +74,15 @@ def read_account(path: Path, *, sha256: str, size: int, boot: str) -> Account:
     if not boot or words[1] != boot:
         account.there = Stretches(account.durable)
     return account
+
+
+def _read(descriptor: int) -> bytes:
+    pieces = []
+    while sum(map(len, pieces)) < _MOST:
+        pieces.append(os.read(descriptor, 1024 * 1024))
+        if not pieces[-1]:
+            break
+    return b"".join(pieces)
 
 
 def _take(line: bytes, account: Account, size: int) -> bool:

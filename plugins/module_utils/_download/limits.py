@@ -22,6 +22,7 @@ class DownloadLimits:
     :param stall_timeout: seconds over which the rate of a connection is averaged.
     :param total_timeout: seconds for everything; 0 for no bound.
     :param range_size: bytes asked for by one request of a file that is bigger.
+    :param step: bytes between two lines of the journal: what a kill can lose of each connection.
     """
 
     connections: int = 8
@@ -30,6 +31,7 @@ class DownloadLimits:
     stall_timeout: float = 60.0
     total_timeout: float = 0.0
     range_size: int = 16 * MIB
+    step: int = MIB
 
 
 class Clock(Protocol):

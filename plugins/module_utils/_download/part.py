@@ -21,8 +21,6 @@ from ansible_collections.drydock.serving.plugins.module_utils._download.limits i
 from ansible_collections.drydock.serving.plugins.module_utils._download.stretches import Stretches
 from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import PartFiles, Wanted
 
-# How much is written between two lines of the journal, so how much of a connection a kill can lose.
-STEP = MIB
 # How much waits for the disk before it is pushed there, so that little is left to wait for at the end.
 FLUSH = 64 * MIB
 # Fits into the caches of a core, between reading and hashing.
@@ -32,14 +30,16 @@ _READ = 512 * 1024
 class Part:
     """Opened for one file. ``write`` by many threads, ``hash_on`` by one at a time.
 
+    :param step: files that are not bigger are not worth a journal.
     :param earlier: some of its bytes are of an earlier run.
     """
 
-    def __init__(self, files: PartFiles, wanted: Wanted) -> None:
+    def __init__(self, files: PartFiles, wanted: Wanted, *, step: int = MIB) -> None:
         boot = boot_id()
         self.wanted = wanted
         self._files = files
         self._size = wanted.size
+        self._step = step
         files.data.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(files.data, flags, 0o600)
@@ -56,7 +56,10 @@ class Part:
         self._buffer: memoryview | None = None
         self._change = threading.Condition()
         self._syncing = threading.Lock()
+        self._writing = threading.Lock()
         if not self.earlier:
+            with contextlib.suppress(FileNotFoundError):
+                files.sidecar.unlink()
             os.ftruncate(self._descriptor, 0)
         elif length > self._size:
             os.ftruncate(self._descriptor, self._size)
@@ -86,9 +89,10 @@ class Part:
     def write(self, offset: int, data: bytes) -> None:
         """Put bytes at their place. :raises OSError: the disk is full, for example."""
         view = memoryview(data)
-        while view:
-            count = os.pwrite(self._descriptor, view, offset)
-            view, offset = view[count:], offset + count
+        with self._writing:  # the kernel lets one in as well, but those that wait would spin
+            while view:
+                count = os.pwrite(self._descriptor, view, offset)
+                view, offset = view[count:], offset + count
 
     def feed(self, offset: int, data: bytes) -> None:
         """Hash bytes that were just written, where they are the next in the order of the file."""
@@ -105,7 +109,7 @@ class Part:
             self._change.notify_all()
             if self._begun:
                 self._journal.written(start, stop)
-            elif self._size > STEP and self._account.there.total < self._size:
+            elif self._size > self._step and self._account.there.total < self._size:
                 self._begun = True
                 self._journal.begin(self._account)
             self._unsynced += stop - start

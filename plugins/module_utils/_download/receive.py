@@ -14,7 +14,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._download.answers 
 )
 from ansible_collections.drydock.serving.plugins.module_utils._download.bucket import Bucket
 from ansible_collections.drydock.serving.plugins.module_utils._download.limits import Clock, DownloadLimits
-from ansible_collections.drydock.serving.plugins.module_utils._download.part import STEP, Part
+from ansible_collections.drydock.serving.plugins.module_utils._download.part import Part
 from ansible_collections.drydock.serving.plugins.module_utils._download.schedule import Claim
 from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._source import Answer, Source, SourceError
@@ -109,7 +109,7 @@ class Receiver:
                 if inline:
                     part.feed(at, data)
                 at += len(data)
-                if at - claim.at >= STEP and at < claim.stop:
+                if at - claim.at >= self._limits.step and at < claim.stop:
                     self._record(claim, part, at)
                 self._wait(len(data))
             more = answer.read(1)  # also: only what was read to its end leaves the connection for the next request

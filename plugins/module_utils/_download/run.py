@@ -174,7 +174,7 @@ class Run:
 
     def _begin(self, job: Job) -> None:
         sources = self._tools.origins.in_order(self._orders.locate(job.wanted))
-        part = Part(job.files, job.wanted)
+        part = Part(job.files, job.wanted, step=self._limits.step)
         if part.there:
             self._tools.received(job.wanted, None, part.there)
         with self._change:
