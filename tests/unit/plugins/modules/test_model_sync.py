@@ -19,7 +19,7 @@ from ansible_collections.drydock.serving.plugins.modules import model_sync
 
 def params(**changes: Any) -> dict[str, Any]:
     """What Ansible hands over when only the models are given."""
-    defaults = {name: option.get("default") for name, option in model_sync.ARGUMENT_SPEC.items()}
+    defaults = {name: option.get("default") for name, option in arguments.ARGUMENT_SPEC.items()}
     return {**defaults, "models": [], **changes}
 
 
@@ -59,7 +59,7 @@ def test_a_value_out_of_bounds_is_named(name: str, value: object, says: str) -> 
 
 
 def test_null_is_the_same_as_not_given() -> None:
-    nulls = dict.fromkeys(set(model_sync.ARGUMENT_SPEC) - {"models"})
+    nulls = dict.fromkeys(set(arguments.ARGUMENT_SPEC) - {"models"})
     assert arguments.defaults_for_null({**nulls, "models": []}) == params()
 
 
@@ -110,9 +110,9 @@ def test_nor_does_the_hosts_own_log_get_it(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_documentation_says_what_the_specification_does() -> None:
     documented = yaml.safe_load(model_sync.DOCUMENTATION)["options"]
-    assert list(documented) == list(model_sync.ARGUMENT_SPEC)
+    assert list(documented) == list(arguments.ARGUMENT_SPEC)
     assert {name: option.get("default") for name, option in documented.items()} == {
-        name: option.get("default") for name, option in model_sync.ARGUMENT_SPEC.items()
+        name: option.get("default") for name, option in arguments.ARGUMENT_SPEC.items()
     }
 
 

@@ -178,7 +178,12 @@ def fill(store: Store, count: int, size: int) -> list[bytes]:
 def reads(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     real = reading.read_through
-    monkeypatch.setattr(scrub, "read_through", lambda path: (seen.append(path.name), real(path))[1])
+
+    def read(path: Path) -> Any:
+        seen.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(scrub, "read_through", read)
     return seen
 
 
