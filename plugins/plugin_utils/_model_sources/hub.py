@@ -46,10 +46,13 @@ class Hub:
         url, model = self.url(file), (file.organisation, file.name)
         if not self._token or self.origin in self._given or model in self._public:
             return url
-        if self._ask("HEAD", url, body=False).status not in _HIDDEN:
-            self._public.add(model)
-            return url
-        return self._presigned(file, url)
+        reply = self._ask("HEAD", url, body=False)
+        if reply.status in _HIDDEN:
+            return self._presigned(file, url)
+        if reply.status >= 400:
+            raise self._failure(file, url, reply)
+        self._public.add(model)
+        return url
 
     def _presigned(self, file: HubFile, url: str) -> str:
         headers = {"Authorization": f"Bearer {self._token}"}

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import functools
 import http.cookiejar
 import os
 import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,9 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._http import USER_AGENT, redact
 
 TIMEOUTS = (10.0, 30.0)  # seconds to be connected, and without a byte
+PAUSES = (1.0, 3.0)  # seconds between attempts
+LONGEST = 20.0  # seconds to wait at most, whatever a server asks for
+_BUSY = frozenset({429, 500, 502, 503, 504})
 LIMIT = 4 * 1024 * 1024  # bytes; the OCI specification asks registries to take manifests of up to 4 MiB
 
 
@@ -33,10 +38,14 @@ Ask = Callable[..., Reply]
 
 
 class Web:
-    """One session, its connections kept. Authorities: ``ca_path``, else what requests trusts (REQUESTS_CA_BUNDLE)."""
+    """One session, its connections kept. Authorities: ``ca_path``, else what requests trusts (REQUESTS_CA_BUNDLE).
 
-    def __init__(self, *, ca_path: str | None = None) -> None:
+    A server that is busy for the moment is asked again, a few times.
+    """
+
+    def __init__(self, *, ca_path: str | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
         self._ca_path = ca_path
+        self._sleep = sleep
         self._session: Any = None
 
     def ask(
@@ -52,7 +61,25 @@ class Web:
 
         :raises DrydockError: ``tls``, ``unreachable``, or ``bad_response`` when the body is longer than ``LIMIT``.
         """
-        with self._open(method, url, headers or {}, data) as response:
+        question = functools.partial(self._once, method, url, headers or {}, data, body=body)
+        for pause in PAUSES:
+            wish = 0.0
+            try:
+                reply = question()
+            except DrydockError as error:
+                if error.kind != "unreachable":
+                    raise
+            else:
+                if reply.status not in _BUSY:
+                    return reply
+                wish = _wish(reply)
+            self._sleep(max(pause, wish))
+        return question()
+
+    def _once(
+        self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | None, *, body: bool
+    ) -> Reply:
+        with self._open(method, url, headers, data) as response:
             content = b""
             if body:
                 content = _bounded(response, url)
@@ -82,6 +109,12 @@ class Web:
             )
         except (requests.exceptions.RequestException, UnicodeError) as error:
             raise _named(error, url) from None
+
+
+def _wish(reply: Reply) -> float:
+    """Seconds that a busy server asked for, within reason."""
+    text = reply.headers.get("retry-after", "")
+    return min(float(text), LONGEST) if text.isascii() and text.isdigit() else 0.0
 
 
 def _no_netrc(request: Any) -> Any:
