@@ -279,10 +279,10 @@ class _Look:
         if not settings:
             return {"state": "unchecked"}
         name = settings.get("file") or SIGNATURE
-        if name not in {item.path for item in hashed}:
-            hashed = [*hashed, *(self._read(item) for item in found.files if item.path == name)]
+        there = [item.path for item in found.files] if self._request.source else None
         try:
-            there = [item.path for item in found.files] if self._request.source else None
+            if name not in {item.path for item in hashed}:
+                hashed = [*hashed, *(self._read(item) for item in found.files if item.path == name)]
             return dict(self._tools.verify(settings, hashed, context=self._tools.context, there=there))
         except DrydockError as error:
             self._problems.add(f"{self._request.where}.signature", error.message)
