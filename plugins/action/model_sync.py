@@ -161,9 +161,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         if _needs_controller(arguments.get("models")):
             from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources import resolve_models  # noqa: PLC0415 - see above
 
-            given["models"], given["headers"] = resolve_models(
-                arguments["models"], headers=arguments.get("headers") or {}, warn=self._display.warning
-            )
+            try:
+                given["models"], given["headers"] = resolve_models(
+                    arguments["models"], headers=arguments.get("headers") or {}, warn=self._display.warning
+                )
+            except DrydockError as error:
+                if not arguments.get("bundle"):  # which holds all of them, where there is no way to the sources
+                    raise
+                self._display.warning(f"Of what has to be resolved, only the bundle is asked. {error.message}")
         if arguments.get("seed"):
             from ansible_collections.drydock.serving.plugins.plugin_utils._model_seed import session  # noqa: PLC0415 - see above
 

@@ -83,13 +83,14 @@ def archive_of_torch(**more: bytes) -> bytes:
     return zipped(members, zipfile.ZIP_STORED)
 
 
+MAGIC_OF_TORCH: tuple[object, ...] = (0x1950A86A20F9469CFC6C, 1001, {}, Harmful())
 PACKED: dict[str, tuple[str, bytes, str]] = {
     "torch": ("model.pt", archive_of_torch(), "model.pt -> archive/data.pkl: found a pickle"),
     "torch named bin": ("pytorch_model.bin", archive_of_torch(), "archive/data.pkl: found a pickle"),
     "torch named safetensors": ("model.safetensors", archive_of_torch(), "archive/data.pkl: found a pickle"),
     "torch of old, magic number first": (
         "model.pt",
-        b"".join(pickle.dumps(each, protocol=2) for each in (0x1950A86A20F9469CFC6C, 1001, {}, Harmful())),
+        b"".join(pickle.dumps(each, protocol=2) for each in MAGIC_OF_TORCH),
         "found a pickle",
     ),
     "torch of very old, in a tar": ("model.pt", tarred({"pickle": pickle.dumps(Harmful())}), "pickle: found a pickle"),
