@@ -107,7 +107,8 @@ def _allowed(value: Any) -> frozenset[str] | None:
 
 def _summary(outcome: Outcome, path: str, *, check: bool) -> str:
     """What was or would be done, in words."""
-    held = f"{outcome.models} models, {outcome.files} files, {outcome.size} bytes"
+    counts = ((outcome.models, "model"), (outcome.files, "file"), (outcome.size, "byte"))
+    held = ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
     if not outcome.changed:
         return f"{path} is as it should be: {held}."
     if not outcome.changes:

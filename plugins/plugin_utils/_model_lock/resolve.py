@@ -224,7 +224,9 @@ class _Look:
             with item.open() as handle:
                 return inspect_stream(handle, item.size, item.path, policy)
         except DrydockError as error:
-            self._problems.add(where, error.message)
+            message = error.message.removeprefix(f"{item.path}: ")
+            digest = f" Its digest: sha256:{item.sha256}." if error.kind == "format_refused" else ""
+            self._problems.add(where, f"{message}{digest}")
         except OSError as error:
             self._problems.add(where, f"cannot be read: {error.strerror}.")
         return ""

@@ -188,6 +188,9 @@ def test_a_pickle_is_let_through_by_its_digest_until_a_day() -> None:
     assert entry["files"]["model.bin"]["format"] == "exempt"
     _entry, problems = look(Shelf({"model.bin": content}), exempt=({**exempt, "until": "2026-11-20"},))
     assert "that day is over" in problems[0]
+    _entry, problems = look(Shelf({"model.bin": content}))
+    assert problems[0].startswith("models.ocr.files.model.bin: found a pickle")
+    assert f"Its digest: sha256:{sha(content)}." in problems[0]  # for whoever decides to exempt it
 
 
 def test_without_the_source_nothing_else_is_blamed() -> None:
