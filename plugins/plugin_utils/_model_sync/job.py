@@ -169,7 +169,7 @@ def _questioning(seconds: float) -> Iterator[None]:
     except TooSlow as error:
         raise Lost(f"No answer within {seconds:g} s.") from error
     except AnsibleError as error:
-        raise Lost(clean(error)[:200]) from error
+        raise Lost(clean(error).removeprefix("Failed to connect to the host via ssh: ")[:200]) from error
 
 
 def as_of_the_module(found: Mapping[str, Any]) -> dict[str, Any]:
