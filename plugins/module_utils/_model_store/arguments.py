@@ -12,9 +12,9 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import gid_of, resolve_owner, uid_of
-from ansible_collections.drydock.serving.plugins.module_utils._http import check_headers
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import parse_size
 from ansible_collections.drydock.serving.plugins.module_utils._seed.config import SEED_SPEC
+from ansible_collections.drydock.serving.plugins.module_utils._source import check_headers
 
 FILE_SPEC: dict[str, dict[str, Any]] = {
     "path": {"type": "str", "required": True},

@@ -16,7 +16,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._atomic import STA
 from ansible_collections.drydock.serving.plugins.module_utils._checksum import parse_checksum
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._formats.policy import Policy, parse_policy
-from ansible_collections.drydock.serving.plugins.module_utils._http import Source, parse_source
+from ansible_collections.drydock.serving.plugins.module_utils._source import Source, parse_source
 
 MANIFEST = "manifest.json"
 CURRENT = "current"
