@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -177,6 +178,19 @@ class Time:
         self.moment += seconds
 
 
+class RealTime:
+    """For tests with threads, which wait for each other and not for the time."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float, /) -> None:
+        time.sleep(seconds)
+
+
 class Fetch:
     """One process's life: a downloader over a directory of parts.
 
@@ -197,7 +211,10 @@ class Fetch:
         self.time = Time()
         self.limits = limits or DownloadLimits(connections=1, range_size=700, step=100)
         self.downloader = Downloader(
-            servers, RetryPolicy(retries=retries, delay=delay), clock=self.time, limits=self.limits
+            servers,
+            RetryPolicy(retries=retries, delay=delay),
+            clock=self.time if self.limits.connections == 1 else RealTime(),
+            limits=self.limits,
         )
         self.finished: dict[str, bytes] = {}
         self.guard = threading.Lock()
