@@ -438,17 +438,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.drydock.serving.plugins.module_utils import _bundle
-from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
-from ansible_collections.drydock.serving.plugins.module_utils._download.limits import DownloadLimits
-from ansible_collections.drydock.serving.plugins.module_utils._download.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._http import HttpSettings, Transport, WebTransport
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.arguments import (
     ARGUMENT_SPEC,
     bounds,
     defaults_for_null,
-    headers_of,
     number_of,
     secrets_of,
 )
@@ -462,35 +456,18 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec 
 )
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import (
     Clock,
+    Fetching,
     Limits,
     Sync,
-    own_sources,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._retry import RetryPolicy
-from ansible_collections.drydock.serving.plugins.module_utils._seed.group import Group
 
 
-def _downloader(params: dict[str, Any], clock: Clock, progress: Progress, group: Group | None) -> Downloader:
-    settings = HttpSettings(
-        timeout=params["timeout"],
-        stall_timeout=params["stall_timeout"],
-        ca_path=params["ca_path"],
-        headers=headers_of(params),
+def _fetching(params: dict[str, Any], ownership: Ownership, clock: Clock) -> Fetching:
+    from ansible_collections.drydock.serving.plugins.module_utils._model_store.fetching import (  # noqa: PLC0415 - an idle run loads nothing of it
+        WebFetching,
     )
-    transport: Transport = WebTransport(settings, now=time.time)
-    return Downloader(
-        transport if group is None else group.transport(transport),
-        RetryPolicy(retries=params["retries"], delay=params["retry_delay"]),
-        clock=clock,
-        limits=DownloadLimits(
-            connections=params["connections"],
-            bandwidth=parse_size(params["bandwidth"] or "0"),
-            minimum_rate=params["minimum_rate"],
-            stall_timeout=params["stall_timeout"],
-            total_timeout=params["total_timeout"],
-        ),
-        progress=progress,
-    )
+
+    return WebFetching(params, ownership, clock)
 
 
 def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> None:
@@ -501,11 +478,7 @@ def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> Non
         file_mode=int(params["mode"], 8),
     )
     clock = Clock(now=time.time, monotonic=time.monotonic, sleep=time.sleep)
-    group = None
-    if params["seed"] and params["fetch"] and not check:
-        group = Group(params["seed"], gid=ownership.gid, file_mode=ownership.file_mode)
-    supply = own_sources if group is None else group.supply
-    sync = Sync(
+    Sync(
         Layout(root=Path(os.path.realpath(params["root"]))),
         Wishes(
             models=parse_models(params["models"] or ()),
@@ -516,15 +489,10 @@ def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> Non
             releases=Path(params["releases"]) if params["releases"] else None,
         ),
         Limits(reserve=parse_size(params["reserve"]), lock_timeout=params["lock_timeout"]),
-        lambda progress: _downloader(params, clock, progress, group),
+        lambda: _fetching(params, ownership, clock),
         clock,
         result=result,
-        supply=_bundle.first(params["bundle"], supply) if params["bundle"] else supply,
-    )
-    try:
-        sync.run(check=check)
-    finally:
-        result["notices"] += [] if group is None else group.notices
+    ).run(check=check)
 
 
 class _Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types

@@ -31,7 +31,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan 
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.room import free_bytes, human
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import ModelSpec, parse_models
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import Clock, Limits, Sync
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import Clock, Limits, OwnSources, Sync
 from ansible_collections.drydock.serving.plugins.module_utils._retry import RetryPolicy
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock import lockfile
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources import resolve_models
@@ -219,7 +219,7 @@ class _Cache:
                 progress=progress,
             )
 
-        Sync(self._layout, wishes, limits, connect, clock, result=result).run(check=check)
+        Sync(self._layout, wishes, limits, lambda: OwnSources(connect), clock, result=result).run(check=check)
         return result
 
 

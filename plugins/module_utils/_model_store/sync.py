@@ -9,20 +9,11 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Protocol
 
-from ansible_collections.drydock.serving.plugins.module_utils._download.progress import Meter, Progress
-from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import os_failure
-from ansible_collections.drydock.serving.plugins.module_utils._http import Source
 from ansible_collections.drydock.serving.plugins.module_utils._lock import held
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.execute import (
-    Executor,
-    Finish,
-    Judge,
-    prepare,
-)
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import Plan, Wishes, plan_sync
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.receipts import (
@@ -36,13 +27,35 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.statu
 
 if TYPE_CHECKING:
     from ansible_collections.drydock.serving.plugins.module_utils._download.downloader import Downloader
+    from ansible_collections.drydock.serving.plugins.module_utils._download.progress import Progress
+    from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import Wanted
+    from ansible_collections.drydock.serving.plugins.module_utils._model_store.execute import Finish, Judge
+    from ansible_collections.drydock.serving.plugins.module_utils._source import Source
 
 # The ordered sources of a file, asked just before it is fetched; None for the file's own.
-Locate = Optional[Callable[[Wanted], Sequence[Source]]]
-# What else may hold the wanted files: other hosts of the group, an archive. Entered under the lock before the first
-# file is fetched, left when the last one has its name or one failed. A process it forks must close what it inherits,
-# or the lock of the store stays with it.
-Supply = Callable[[Layout, Sequence[Wanted]], AbstractContextManager[Locate]]
+Locate = Optional[Callable[["Wanted"], Sequence["Source"]]]
+
+
+class Fetching(Protocol):
+    """Where files come from; made only when something must be fetched."""
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What did not work, although the files came."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Files may come from somewhere else than their own sources."""
+
+    def supply(self, layout: Layout, wanted: Sequence[Wanted]) -> AbstractContextManager[Locate]:
+        """What else may hold the wanted files: other hosts of the group, an archive.
+
+        Entered under the lock before the first file is fetched, left when the last one has its name or one failed. A
+        process it forks must close what it inherits, or the lock of the store stays with it.
+        """
+
+    def downloader(self, progress: Progress) -> Downloader:
+        """What fetches."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +97,31 @@ def own_sources(_layout: Layout, _wanted: Sequence[Wanted]) -> Iterator[Locate]:
     yield None
 
 
+class OwnSources:
+    """Fetches from the files' own sources and from nowhere else.
+
+    :param connect: makes the downloader.
+    """
+
+    elsewhere = False
+    notices: Sequence[str] = ()
+
+    def __init__(self, connect: Callable[[Progress], Downloader]) -> None:
+        self._connect = connect
+
+    def supply(self, layout: Layout, wanted: Sequence[Wanted]) -> AbstractContextManager[Locate]:
+        """Nobody else is asked."""
+        return own_sources(layout, wanted)
+
+    def downloader(self, progress: Progress) -> Downloader:
+        """What fetches."""
+        return self._connect(progress)
+
+
 class Sync:
     """One call. ``result`` holds what is true so far, also after a failure.
 
-    :param connect: makes the downloader, only when something must be fetched.
-    :param supply: what else may hold the wanted files.
+    :param fetching: where files come from; called only when something must be fetched.
     """
 
     def __init__(
@@ -96,22 +129,21 @@ class Sync:
         layout: Layout,
         wishes: Wishes,
         limits: Limits,
-        connect: Callable[[Progress], Downloader],
+        fetching: Callable[[], Fetching],
         clock: Clock,
         *,
         result: dict[str, Any],
-        supply: Supply = own_sources,
         judge: Judge = _judge,
         step: Callable[[str], None] = _no_step,
     ) -> None:
         self._layout = layout
         self._wishes = wishes
         self._limits = limits
-        self._connect = connect
+        self._fetching = fetching
         self._clock = clock
-        self._supply = supply
         self._judge = judge
         self._step = step
+        self._notices: Sequence[str] = ()
         self._status = Status(layout.status, now=clock.now)
         self.result = result
 
@@ -136,7 +168,13 @@ class Sync:
             if self.result["pending"] and not check:
                 self._remember(plan)
             return
-        self._require_sources(plan)
+        self._change(plan)
+
+    def _change(self, plan: Plan) -> None:
+        from ansible_collections.drydock.serving.plugins.module_utils._model_store.execute import (  # noqa: PLC0415 - an idle run loads nothing of it
+            prepare,
+        )
+
         prepare(self._layout, self._wishes.ownership)
         with self._locked():
             # what was true before the lock may be done by now; hashes made above are not made again
@@ -172,31 +210,37 @@ class Sync:
             # another sync may have saved newer ones since; those of files that are gone or changed match nothing
             save_receipts(self._layout.receipts, {**load_receipts(self._layout.receipts), **plan.receipts})
 
-    def _require_sources(self, plan: Plan) -> None:
-        if self._supply is not own_sources:
-            return
-        lost = [wanted.label for wanted in plan.fetch if not wanted.sources]
+    def _bring(self, wanted: Sequence[Wanted], finish: Finish) -> None:
+        from ansible_collections.drydock.serving.plugins.module_utils._download.progress import (  # noqa: PLC0415 - an idle run loads nothing of it
+            Meter,
+        )
+
+        fetching = self._fetching()
+        lost = [] if fetching.elsewhere else [item.label for item in wanted if not item.sources]
         if lost:
             raise DrydockError(
                 "invalid_input",
                 f"{lost[0]} (and {len(lost) - 1} more) can only be fetched from hf, s3 or oci addresses, which this "
-                "host cannot ask itself. Nothing was touched. Next step: run the task as drydock.serving.model_sync "
-                "from a controller that has this collection, which resolves them.",
+                "host cannot ask itself. Next step: run the task as drydock.serving.model_sync from a controller that "
+                "has this collection, which resolves them.",
             )
+        meter = Meter(monotonic=self._clock.monotonic, on_tick=self._status.fetch)
+        downloader = fetching.downloader(meter)
+        try:
+            with fetching.supply(self._layout, wanted) as locate, meter:
+                downloader.fetch_all(wanted, part_of=self._layout.part, finish=finish, locate=locate)
+        finally:
+            self.result.update(bytes_fetched=downloader.received, sources=downloader.sources)
+            self._notices = fetching.notices
+        self._status.place()
 
     def _execute(self, plan: Plan, free: int) -> None:
-        def bring(wanted: Sequence[Wanted], finish: Finish) -> None:
-            meter = Meter(monotonic=self._clock.monotonic, on_tick=self._status.fetch)
-            downloader = self._connect(meter)
-            try:
-                with self._supply(self._layout, wanted) as locate, meter:
-                    downloader.fetch_all(wanted, part_of=self._layout.part, finish=finish, locate=locate)
-            finally:
-                self.result.update(bytes_fetched=downloader.received, sources=downloader.sources)
-            self._status.place()
+        from ansible_collections.drydock.serving.plugins.module_utils._model_store.execute import (  # noqa: PLC0415 - an idle run loads nothing of it
+            Executor,
+        )
 
         executor = Executor(
-            self._layout, self._wishes, bring=bring, judge=self._judge, now=self._clock.now, step=self._step
+            self._layout, self._wishes, bring=self._bring, judge=self._judge, now=self._clock.now, step=self._step
         )
         diff = diff_of(self._layout, plan, self._wishes.ownership)
         outcome = executor.outcome
@@ -208,7 +252,11 @@ class Sync:
             self.result.update(changed=outcome.changed)
             raise
         finally:
-            self.result.update(bytes_freed=outcome.freed, quarantined=outcome.quarantined)
+            self.result.update(
+                bytes_freed=outcome.freed,
+                quarantined=outcome.quarantined,
+                notices=[*self.result["notices"], *self._notices],
+            )
 
     def _tell(self, plan: Plan, free: int, *, check: bool) -> None:
         self.result.update(

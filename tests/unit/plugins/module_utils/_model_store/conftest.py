@@ -24,7 +24,12 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.layou
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import Wishes
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import parse_models
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import Clock, Limits, Sync
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import (
+    Clock,
+    Limits,
+    OwnSources,
+    Sync,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._retry import RetryPolicy
 
 
@@ -111,12 +116,14 @@ class Store:
             self.layout,
             wishes,
             Limits(reserve=reserve, lock_timeout=2),
-            lambda progress: Downloader(
-                self.origin,
-                RetryPolicy(retries=1, delay=0),
-                clock=clock,
-                limits=DownloadLimits(connections=self.connections),
-                progress=progress,
+            lambda: OwnSources(
+                lambda progress: Downloader(
+                    self.origin,
+                    RetryPolicy(retries=1, delay=0),
+                    clock=clock,
+                    limits=DownloadLimits(connections=self.connections),
+                    progress=progress,
+                )
             ),
             clock,
             result=self.result,
