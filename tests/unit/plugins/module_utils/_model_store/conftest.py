@@ -19,7 +19,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._download.limits i
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._formats.policy import Policy, check
 from ansible_collections.drydock.serving.plugins.module_utils._http import Answer, Source, SourceError
-from ansible_collections.drydock.serving.plugins.module_utils._model_store import collect, execute
+from ansible_collections.drydock.serving.plugins.module_utils._model_store import collect, execute, info, scrub
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import Wishes
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result
@@ -139,6 +139,13 @@ class Store:
             raise DrydockError("format_refused", f"{name}: found a pickle")
         return "any"
 
+    def scrub(self) -> dict[str, Any]:
+        """Read everything again; gives the result of model_info."""
+        result = info.empty_result()
+        clock = Clock(now=self._tick, monotonic=lambda: 0.0, sleep=self.sleep)
+        info.tell(self.root, budget=1 << 40, lock_timeout=0, clock=clock, result=result, check=False)
+        return result
+
     def _tick(self) -> float:
         self.now += 1
         return self.now
@@ -197,6 +204,7 @@ def mounted(monkeypatch: pytest.MonkeyPatch) -> set[Path]:
 def _no_sync_to_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel keeps what was written across a killed process; waiting for the disk proves nothing here."""
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+    monkeypatch.setattr(scrub, "step_back", lambda: None)
 
 
 DET, REC = b"detect" * 100, b"recognise" * 100

@@ -19,11 +19,6 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync 
 from .conftest import DET, REC, Store, sha256
 
 
-@pytest.fixture(autouse=True)
-def _keep_priority(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scrub, "step_back", lambda: None)
-
-
 def tell(store: Store, *, budget: int = 0, check: bool = False) -> dict[str, Any]:
     result = info.empty_result()
     ticks = iter(range(10**6))

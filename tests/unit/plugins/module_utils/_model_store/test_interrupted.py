@@ -36,9 +36,10 @@ def _assert_whole(store: Store, *allowed: dict[str, bytes]) -> None:
     }
 
 
+@pytest.mark.parametrize("connections", [1, 3])
 @pytest.mark.parametrize("kind", ["new version", "same version", "repair"])
 def test_killed_at_any_step_the_old_or_the_new_set_serves_and_the_next_run_finishes(
-    make_store: Callable[[], Store], mounted: set[Path], kind: str
+    make_store: Callable[[], Store], mounted: set[Path], kind: str, connections: int
 ) -> None:
     version = "2" if kind == "new version" else "1"
     new_files = {"det_onnx": DET, "tok__rec_onnx": REC}
@@ -47,6 +48,7 @@ def test_killed_at_any_step_the_old_or_the_new_set_serves_and_the_next_run_finis
     while True:
         store = make_store()
         store.keep = 1
+        store.connections = connections
         if kind == "repair":
             model = store.model("ocr", "1", **new_files)
             store.sync(model)
@@ -81,7 +83,8 @@ def test_killed_at_any_step_the_old_or_the_new_set_serves_and_the_next_run_finis
             st.sampled_from(["1", "2", "3"]),
             st.dictionaries(st.sampled_from(["a", "b", "d__e"]), st.sampled_from([b"1", b"22", b"333"]), min_size=1),
             st.one_of(st.none(), st.integers(0, 25)),
-            st.sampled_from(["keep", "flip", "delete", "intrude"]),
+            st.sampled_from(["keep", "flip", "delete", "intrude", "scrub", "forget", "rewind", "advance", "record"]),
+            st.sampled_from([1, 3]),
         ),
         min_size=1,
         max_size=6,
@@ -90,10 +93,12 @@ def test_killed_at_any_step_the_old_or_the_new_set_serves_and_the_next_run_finis
 def test_after_any_history_one_undisturbed_run_gives_exactly_what_is_wanted(
     make_store: Callable[[], Store],
     mounted: set[Path],
-    history: list[tuple[str, dict[str, bytes], int | None, str]],
+    history: list[tuple[str, dict[str, bytes], int | None, str, int]],
 ) -> None:
     store = make_store()
-    for version, files, kill, harm in history:
+    store.releases = store.root.parent / "releases"
+    recorded: set[str] = set()
+    for version, files, kill, harm, store.connections in history:
         model = store.model("ocr", version, **files)
         try:
             store.sync(model, step=(lambda _name: None) if kill is None else _stop_at(kill, []))
@@ -106,9 +111,23 @@ def test_after_any_history_one_undisturbed_run_gives_exactly_what_is_wanted(
             target.unlink()
         elif harm == "intrude":
             (store.root / "sets/ocr/current/extra").write_bytes(b"x")
+        elif harm == "scrub":
+            store.overwrite(target, b"rotten")
+            store.scrub()
+        elif harm == "forget":
+            store.layout.receipts.unlink(missing_ok=True)
+        elif harm == "record":
+            recorded.add(version)
+            record = store.releases / version / "release.json"
+            record.parent.mkdir(parents=True, exist_ok=True)
+            record.write_text(json.dumps({"models": {"ocr": {"version": version}}}))
+        else:
+            store.now += {"rewind": -(10**8), "advance": 10**8}.get(harm, 0)
     told = store.sync(model, check=True)
     done = store.sync(model)
     assert told["changed"] == done["changed"]
     assert store.active("ocr") == {path.replace("__", "/"): data for path, data in files.items()}
-    assert len(store.versions("ocr")) <= 2
+    assert len(set(store.versions("ocr")) - recorded) <= 2
+    assert recorded <= set(store.versions("ocr"))
+    assert {path.name for path in store.root.rglob(".drydock-*")} == set()
     assert store.sync(model)["changed"] is False

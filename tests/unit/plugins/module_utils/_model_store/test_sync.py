@@ -416,3 +416,24 @@ def test_a_quarantined_blob_goes_after_a_month(store: Store) -> None:
     assert store.sync(model)["changed"] is False
     store.now += 2 * 24 * 3600
     assert store.sync(model)["collected"][0].startswith("quarantine/")
+
+
+@pytest.mark.parametrize("jump", [10**9, -(10**8)])
+def test_a_clock_that_jumped_does_not_change_which_version_was_used_last(store: Store, jump: int) -> None:
+    versions = {name: store.model("ocr", name, det_onnx=name.encode()) for name in ("1", "2", "3")}
+    store.sync(versions["1"])
+    store.now += jump
+    store.sync(versions["2"])
+    store.now -= jump
+    store.sync(versions["3"])
+    assert store.versions("ocr") == ["2", "3"]
+
+
+def test_what_seems_to_come_from_the_future_is_kept(store: Store) -> None:
+    model = store.model("ocr", "1", det_onnx=DET)
+    store.sync(model)
+    part = store.layout.partial / f"{'a' * 64}.part"
+    part.write_bytes(b"x")
+    os.utime(part, (store.now + 10**8,) * 2)
+    assert store.sync(model)["changed"] is False
+    assert part.exists()
