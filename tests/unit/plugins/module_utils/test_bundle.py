@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from tests.unit.plugins.module_utils._formats.samples import JSON, SAFETENSORS, TEXT
 
 FILES = {"model.safetensors": SAFETENSORS, "config.json": JSON, "README.md": TEXT, "copy/config.json": JSON}
-LOCK = {"ocr": {"version": "4.0", "source": None, "files": {}}}
+LOCK: dict[str, Any] = {"ocr": {"version": "4.0", "source": None, "files": {}}}
 
 
 def sha256(content: bytes) -> str:
@@ -161,7 +161,8 @@ def test_bytes_that_change_while_they_are_copied_never_get_into_a_bundle(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.make(path=site.root / "first.tar")
-    real, spoilt = _model_bundle._copy, []
+    real = _model_bundle._copy
+    spoilt: list[Path] = []
 
     def copy(blob: Path, archive: Any, digest: str, size: int) -> None:
         if not spoilt:
