@@ -23,7 +23,7 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types 
 )
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources import resolve_models
 
-from .oci_registry import Registry, Tokens, digest_of, make_certificate
+from .oci_registry import MANIFEST, Registry, Tokens, digest_of, make_certificate
 
 PASSWORD = "c4n4ry-password"
 FILES = {"det.onnx": b"d" * 300_000, "deep/config.json": b"{}", "README.md": b"# card"}
@@ -206,6 +206,15 @@ def test_an_index_is_refused_with_what_it_lists(world: World, media_type: str) -
 def test_a_manifest_that_names_no_files_is_refused(world: World, manifest: dict[str, Any], said: str) -> None:
     digest = world.registry.put("public/ocr", {"mediaType": "application/vnd.oci.image.manifest.v1+json", **manifest})
     assert said in world.refusal(f"public/ocr@{digest}").message
+
+
+def test_two_layers_of_one_name_are_refused(world: World) -> None:
+    layers = [
+        {"digest": digest_of(body), "size": 1, "annotations": {"org.opencontainers.image.title": "a"}}
+        for body in (b"x", b"y")
+    ]
+    digest = world.registry.put("public/ocr", {"mediaType": MANIFEST, "layers": layers})
+    assert "two layers with the name 'a'" in world.refusal(f"public/ocr@{digest}").message
 
 
 def test_the_artefact_manifest_of_the_draft_is_read_too(world: World) -> None:

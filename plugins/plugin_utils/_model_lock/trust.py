@@ -88,9 +88,7 @@ class Certificates(Trust):
         return config.use_certificate_verifier(certificate_chain=self._paths)
 
     def identity(self, place: Path, now: datetime.datetime) -> dict[str, Any]:
-        bundle = json.loads(place.read_text(encoding="utf-8"))
-        listed = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"]
-        chain = [x509.load_der_x509_certificate(base64.b64decode(item["rawBytes"])) for item in listed]
+        chain = _chain_of(place)
         leaf = chain[0]
         self._judge_today(chain, now)
         return {
@@ -153,6 +151,30 @@ def read(settings: Mapping[str, Any], base: Path) -> Trust:
             )
         return Certificates(paths, [_content(path, "signature.certificate_chain") for path in paths])
     raise DrydockError("invalid_input", f"signature.method: expected one of {', '.join(METHODS)}, found {method!r}.")
+
+
+def _chain_of(place: Path) -> list[x509.Certificate]:
+    """The certificates of a signature, that of the signer first.
+
+    The library takes some keys by a second name as well. Here each may be there once, by its own name, so that no other
+    certificate is looked at than the one the library judged.
+    """
+    try:
+        bundle = json.loads(place.read_text(encoding="utf-8"))
+        material = bundle["verificationMaterial"]
+        listed = material["x509CertificateChain"]["certificates"]
+        plain = (
+            set(bundle) == {"mediaType", "verificationMaterial", "dsseEnvelope"}
+            and set(material) <= {"x509CertificateChain", "tlogEntries"}
+            and set(material["x509CertificateChain"]) == {"certificates"}
+            and all(set(item) == {"rawBytes"} for item in listed)
+        )
+        chain = [x509.load_der_x509_certificate(base64.b64decode(item["rawBytes"])) for item in listed]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DrydockError("signature_refused", _no_signature(error)) from None
+    if not plain or not chain:
+        raise DrydockError("signature_refused", _no_signature(ValueError()))
+    return chain
 
 
 def _content(path: Path, setting: str) -> bytes:

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the controller's user is logged in to: ``config.json`` as docker, podman and oras write it, and its helpers."""
+"""What the controller's user is logged in to: ``config.json`` as docker and oras write it, and credential helpers.
+
+DOCKER_CONFIG names its folder; REGISTRY_AUTH_FILE, as for podman and skopeo, another file of the same form.
+"""
 
 from __future__ import annotations
 
@@ -68,8 +71,10 @@ def find_login(registry: str, *, environ: Mapping[str, str], run: Run = run_help
 
 
 def _config_path(environ: Mapping[str, str]) -> Path:
-    folder = environ.get("DOCKER_CONFIG")
-    return Path(folder) / "config.json" if folder else Path(environ.get("HOME") or "/root") / ".docker" / "config.json"
+    if environ.get("REGISTRY_AUTH_FILE"):
+        return Path(environ["REGISTRY_AUTH_FILE"])
+    folder = environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or "~").expanduser() / ".docker"
+    return Path(folder) / "config.json"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -216,6 +216,7 @@ def _check_gates(where: str, model: Model, entry: Model | None, problems: Proble
     asked += ["card"] if model["card"] == "required" else []
     asked += ["signature"] if (model["signature"] or {}).get("required") else []
     if entry is not None:
+        _check_signature(where, model, entry, problems)
         wanted = {**model, "require": _read(model["require"])}
         for path, message in gates.judge(wanted, {**entry, "metrics": _read(entry["metrics"])}, where):
             problems.add(path, f"{message} Next step: use a version that passes, or change what is demanded.")
@@ -224,6 +225,16 @@ def _check_gates(where: str, model: Model, entry: Model | None, problems: Proble
             where,
             f"{' and '.join(asked)}: judged from the lock, and models_lock does not have this model. Next step: "
             "ansible-playbook drydock.serving.lock -i <the inventory>, then commit the lock.",
+        )
+
+
+def _check_signature(where: str, model: Model, entry: Model, problems: Problems) -> None:
+    """What was verified was verified in the way that is demanded now."""
+    wanted, found = model["signature"], entry["signature"]
+    if wanted and wanted["required"] and found.get("state") == "verified" and found.get("method") != wanted["method"]:
+        problems.add(
+            f"{where}.signature.method",
+            f"is {wanted['method']}, but the lock was verified by {found.get('method')}. {LOCK_AGAIN}",
         )
 
 

@@ -28,6 +28,7 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.add
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.docker_login import find_login
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.registry import Registry
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.web import Web
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.coerce import repeated
 
 TITLE = "org.opencontainers.image.title"
 UNPACK = "io.deis.oras.content.unpack"  # ORAS: the layer is a folder, packed as tar
@@ -71,6 +72,10 @@ class OciBackend:
                 "bad_response",
                 f"{exact} has no layer with the annotation {TITLE}, so it holds no named files. Likely cause: it is a "
                 "container image, or was pushed without file names. Next step: push the files by name (oras push).",
+            )
+        for title in repeated(_title(item, exact) for item in layers):
+            raise DrydockError(
+                "bad_response", f"{exact} has two layers with the name '{title}'; nobody can tell which."
             )
         remote = self._remote(registry)
         files = tuple(_file(item, exact, registry, remote) for item in layers)

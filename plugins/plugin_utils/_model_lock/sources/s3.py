@@ -157,4 +157,6 @@ def _answer(client: Any, address: S3Object, offset: int) -> Answer:
     headers = {"Content-Length": str(found["ContentLength"]), "ETag": found.get("ETag", "")}
     if found.get("ContentRange"):
         headers["Content-Range"] = found["ContentRange"]
-    return Answer(status=206 if offset else 200, headers=headers, read=read, close=body.close)
+    # 200 to a range comes from servers that know no ranges and send the whole
+    status = int(found["ResponseMetadata"]["HTTPStatusCode"])
+    return Answer(status=status, headers=headers, read=read, close=body.close)

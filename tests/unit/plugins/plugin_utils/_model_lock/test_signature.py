@@ -335,6 +335,19 @@ def test_a_file_changed_under_a_certificate_is_refused(signer: Signer) -> None:
     assert "README.md differ from what was signed" in error.message
 
 
+@pytest.mark.parametrize("second", ["x509_certificate_chain", "certificate", "publicKey"])
+def test_a_signature_that_names_its_certificate_twice_is_refused(signer: Signer, second: str) -> None:
+    """Else the one the library judges and the one whose dates are judged could differ."""
+    signer.certificate("root")
+    signer.certificate("release", issuer="root")
+    signer.sign_with_certificate("release")
+    bundle = json.loads(signer.signature.read_text())
+    material = bundle["verificationMaterial"]
+    material[second] = material["x509CertificateChain"]
+    signer.signature.write_text(json.dumps(bundle))
+    assert signer.refusal(method="certificate", certificate_chain=["root.crt"]).kind == "signature_refused"
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -106,5 +106,12 @@ def test_a_helper_that_hangs_or_is_missing_is_named(
         find(tmp_path, {"credsStore": helper}, run=run)
 
 
+def test_another_file_may_be_named_as_for_podman(tmp_path: Path) -> None:
+    place = tmp_path / "auth.json"
+    place.write_text(json.dumps({"auths": {NAME: {"auth": AUTH}}}))
+    environ = {"REGISTRY_AUTH_FILE": str(place), "DOCKER_CONFIG": "/nonexistent"}
+    assert find_login(NAME, environ=environ, run=no_helper) == Login("ann", "pa:ss")
+
+
 def test_a_login_does_not_show_its_secret() -> None:
     assert "c4n4ry" not in repr(Login("ann", "c4n4ry", "c4n4ry"))
