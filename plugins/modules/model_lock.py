@@ -35,7 +35,8 @@ options:
     description:
       - V(true), or a list of names of models, whose files may have other bytes than were locked under the same
         revision.
-      - The revision is the commit of a hub, the digest in a registry, and the model's C(version) for other sources.
+      - A commit of a hub and a digest in a registry are revisions. So is what is asked for, a tag or branch, as long as
+        the model's C(version) stays. For other sources it is the C(version) alone.
     type: raw
     default: false
   only:

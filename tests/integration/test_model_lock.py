@@ -219,7 +219,7 @@ def test_everything_that_does_not_pass_is_told_at_once_and_nothing_is_written(si
         "models.ocr.files.empty.json: ",
         "models.ocr.files.model.bin: ",
         "models.ocr.require.mAP: expected >0.9, found 0.82.",
-        "models.ocr.require.accuracy: expected >0.7, found 0.6, the worst of 2 values.",
+        "models.ocr.require.accuracy: expected >0.7, found 0.6, the worst of several values.",
         "models.ocr.require.wer: expected <5, but the model card has no such metric",
         "models.ocr.licenses: expected one of mit, found apache-2.0.",
         "models.tag.source: hf://acme/ocr@nope at",
@@ -267,10 +267,20 @@ def test_a_tag_that_moved_is_told_and_other_bytes_in_the_same_commit_are_refused
 
     second = hub.commit("acme/ocr", {**FILES, "new.json": b"{}", "onnx/model.safetensors": tensors(3)}, tag="v4.0")
     moved = site.run()
-    assert (moved.rc, moved.changed) == (0, True)
-    assert f"revision hf://acme/ocr@{first} -> hf://acme/ocr@{second}" in moved.output
-    for expected in ("another revision than when it was locked", "+ new.json (2 bytes", "~ onnx/model.safetensors"):
+    assert moved.rc != 0
+    for expected in (f"which was hf://acme/ocr@{first} and is hf://acme/ocr@{second}", "a tag was moved"):
         assert expected in " ".join(moved.output.split())
+    site.want(ocr={**OCR, "version": "4.1"})
+    done = site.run()
+    assert (done.rc, done.changed) == (0, True)
+    for expected in (
+        f"version 4.0 -> 4.1, revision hf://acme/ocr@{first} -> hf://acme/ocr@{second}",
+        "+ new.json (2 bytes",
+        "~ onnx/model.safetensors",
+    ):
+        assert expected in done.output
+    hub.commit("acme/ocr", {**FILES, "onnx/model.safetensors": tensors(3), "more.json": b"{}"}, tag="v4.0")
+    assert "another revision than when it was locked" in " ".join(site.run().output.split())
 
 
 @pytest.mark.parametrize(

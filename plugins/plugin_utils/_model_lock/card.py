@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -17,6 +18,8 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.gates 
 NAME = "README.md"
 LIMIT = 4 * 1024 * 1024
 """Bytes. A card beyond it is not read."""
+MOST = 100_000
+"""Values of metrics that are looked at; with aliases a small card can name more than anybody can count."""
 _BLOCK = re.compile(r"---[ \t]*\n(.*?)(?:^|\n)---[ \t]*(?:\n|$)", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 
@@ -25,7 +28,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 class CardFacts:
     """What a card says that can be judged.
 
-    :param metrics: a number by the metric's name, or the sorted list where the card gives several.
+    :param metrics: a number by the metric's name, or the least and the greatest where the card gives several.
     :param problem: why its block of facts could not be read, or ``None``.
     :param unreadable: names of metrics of which some value is no finite number.
     """
@@ -43,7 +46,7 @@ def read_card(text: str) -> CardFacts:
     if block is None:
         return CardFacts(license=None, metrics={})
     try:
-        facts = yaml.safe_load(block[1])
+        facts = yaml.safe_load(block[1])  # never the faster C loader: lists in lists without end crash it
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 2}" if mark else ""
@@ -54,7 +57,7 @@ def read_card(text: str) -> CardFacts:
         return CardFacts(license=None, metrics={}, problem="the block at its top has no keys and values")
     found: dict[str, list[float | int]] = {}
     unreadable = set()
-    for names, value in _metrics(facts.get("model-index")):
+    for names, value in islice(_metrics(facts.get("model-index")), MOST):
         number = _number(value)
         for name in names:
             if number is None:
@@ -63,9 +66,15 @@ def read_card(text: str) -> CardFacts:
                 found.setdefault(name, []).append(number)
     return CardFacts(
         license=_license(facts),
-        metrics={name: values[0] if len(values) == 1 else sorted(values) for name, values in sorted(found.items())},
+        metrics={name: _extremes(values) for name, values in sorted(found.items())},
         unreadable=tuple(sorted(unreadable)),
     )
+
+
+def _extremes(values: list[float | int]) -> float | int | list[float | int]:
+    """All that a bound can be compared with; some cards have a value for each of hundreds of data sets."""
+    low, high = min(values), max(values)
+    return low if low == high else [low, high]
 
 
 def _license(facts: Mapping[Any, Any]) -> str | None:
@@ -79,7 +88,7 @@ def _license(facts: Mapping[Any, Any]) -> str | None:
 
 
 def _one_line(text: str) -> str:
-    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)[:200]
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text)[:100]
 
 
 def _metrics(index: Any) -> Iterator[tuple[list[str], Any]]:

@@ -114,24 +114,33 @@ def _same_bytes(old: Entry, new: Entry) -> bool:
 def replaced(change: ModelChange) -> list[tuple[str, str]]:
     """Files that have other bytes under the same revision, as (path, message).
 
-    Where the address names a commit or digest, that is the revision; elsewhere it is the model's own version.
+    An address that names a commit or digest is a revision. So is what was asked for, a tag or a branch, together with
+    the model's own version: nobody asked for anything new. Elsewhere it is the version alone.
     """
-    found = []
-    for item in change.files:
-        if item.action != "changed":
-            continue
-        before, after = _first(item.old), _first(item.new)
-        if before.startswith(EXACT) and after.startswith(EXACT):
-            same, revision = before == after, before
-        else:
-            same, revision = change.old["version"] == change.new["version"], f"version {change.new['version']}"
-        if same:
-            found.append((f"models.{change.name}.files.{item.path}", _story(revision, item, change.name)))
-    return found
+    return [
+        (f"models.{change.name}.files.{item.path}", _story(revision, item, change.name))
+        for item in change.files
+        if item.action == "changed" and (revision := _same_revision(change, item))
+    ]
+
+
+def _same_revision(change: ModelChange, item: FileChange) -> str | None:
+    """The revision that stayed, in words, or ``None`` where a new one was asked for."""
+    before, after = _first(item.old), _first(item.new)
+    version = f"version {change.new['version']}"
+    same = change.old["version"] == change.new["version"]
+    if not (before.startswith(EXACT) and after.startswith(EXACT)):
+        return version if same else None
+    if before == after:
+        return before
+    asked = change.new.get("requested")
+    if same and asked and asked == change.old.get("requested"):
+        return f"{version} and {asked} (which was {change.old.get('source')} and is {change.new.get('source')})"
+    return None
 
 
 def moved(change: ModelChange) -> str | None:
-    """A sentence where the wish stayed and means another revision now: a branch went on, or a tag was moved."""
+    """A sentence where what was asked for stayed and means another revision now, with the old files as they were."""
     if change.action != "changed" or change.old.get("source") == change.new.get("source"):
         return None
     asked = change.new.get("requested")
@@ -144,12 +153,24 @@ def moved(change: ModelChange) -> str | None:
     )
 
 
+def unsigned(change: ModelChange) -> str | None:
+    """A sentence where a signature was verified and is not any more."""
+    old, new = ((entry.get("signature") or {}).get("state") for entry in (change.old, change.new))
+    if change.action != "changed" or old != "verified" or new == "verified":
+        return None
+    return (
+        f"models.{change.name}: its signature was verified when it was locked, and is {new} now. Ask whoever signs it; "
+        "with signature: {required: true} this is refused."
+    )
+
+
 def _story(revision: str, item: FileChange, name: str) -> str:
     return (
         f"has other bytes than were locked, under the same {revision}. Expected {item.old['checksum']} "
         f"({item.old['size']} bytes), found {item.new['checksum']} ({item.new['size']} bytes). Likely cause: it was "
-        "published again under the same name, or the source was tampered with. Next step: compare with what its author "
-        "publishes and ask why; if the new bytes are wanted, give the model another 'version', or allow it this once "
+        "published again under the same name, a branch went on, a tag was moved, or the source was tampered with. Next "
+        "step: compare with what its author publishes and ask why; if the new bytes are wanted, give the model another "
+        "'version', or allow it this once "
         f'with -e \'{{"models_lock_allow_changed": ["{name}"]}}\'.'
     )
 

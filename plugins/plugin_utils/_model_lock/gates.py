@@ -149,7 +149,7 @@ def _metric_problem(name: str, requirement: Requirement, metrics: Mapping[str, A
     worst = requirement.worst(values)
     if requirement.met(worst):
         return None
-    several = f", the worst of {len(values)} values" if len(values) > 1 else ""
+    several = ", the worst of several values" if len(values) > 1 else ""
     return f"expected {requirement}, found {worst:g}{several}."
 
 

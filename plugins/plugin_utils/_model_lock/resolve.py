@@ -75,6 +75,10 @@ class _Look:
         self._old = old
         self._tools = tools
         self._problems = problems
+        self._minimum = {item.path: item.minimum_size for item in request.files}
+        self._policy: Policy = parse_policy(
+            request.where, formats=request.formats, exempt=request.exempt, minimum_size=request.minimum_size
+        )[0]
 
     def entry(self) -> dict[str, Any]:
         request = self._request
@@ -216,8 +220,7 @@ class _Look:
 
     def _format(self, item: HashedFile) -> str:
         where = f"{self._request.where}.files.{item.path}"
-        named = next((file for file in self._request.files if file.path == item.path), None)
-        policy = self._policy().at_least(named.minimum_size if named else None)
+        policy = self._policy.at_least(self._minimum.get(item.path))
         try:
             if check(policy, item.sha256, self._tools.today, name=item.path) is not None:
                 return EXEMPT
@@ -230,12 +233,6 @@ class _Look:
         except OSError as error:
             self._problems.add(where, f"cannot be read: {error.strerror}.")
         return ""
-
-    def _policy(self) -> Policy:
-        request = self._request
-        return parse_policy(
-            request.where, formats=request.formats, exempt=request.exempt, minimum_size=request.minimum_size
-        )[0]
 
     def _card(self, found: ResolvedSet, hashed: Mapping[str, HashedFile]) -> dict[str, Any]:
         """Presence and facts of the model card, and the licence."""

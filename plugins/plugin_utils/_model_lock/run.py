@@ -20,6 +20,7 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.compar
     compare,
     moved,
     replaced,
+    unsigned,
 )
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.request import (
     check_names,
@@ -127,7 +128,10 @@ def _settle(requests: Sequence[SetRequest], fresh: Mapping[str, dict[str, Any]],
     refuse("digest_changed", "Locked files have other bytes now; nothing was written", problems)
     return Outcome(
         changes=changes,
-        warnings=[*filter(None, map(moved, changes)), *_unlocked(names, new)],
+        warnings=[
+            *filter(None, (find(change) for change in changes for find in (moved, unsigned))),
+            *_unlocked(names, new),
+        ],
         before=before or b"",
         after=lockfile.dump(new),
         models=len(new),

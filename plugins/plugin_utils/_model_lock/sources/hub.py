@@ -13,6 +13,7 @@ import hashlib
 import importlib
 import io
 import re
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types 
 
 PUBLIC = "https://huggingface.co"
 EXTRA = "requirements/models.txt"
+TIMEOUT = 60.0
+"""Seconds without a connection or a byte."""
 WHOLE = 64 * 1024 * 1024
 """Bytes. Files outside LFS are below 10 MiB on the public hub; up to this they are read into memory to be checked."""
 _NAME = re.compile(r"hf://([A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)(?:@([A-Za-z0-9][A-Za-z0-9._/+-]*))?")
@@ -105,7 +108,7 @@ class HubBackend:
     def resolve(self, request: SetRequest, /) -> ResolvedSet:
         repository, revision = parse(request.source or "")
         ask = partial(self._ask, f"hf://{repository}@{revision}")
-        info = ask(lambda: self._api.model_info(repository, revision=revision, timeout=30))
+        info = ask(lambda: self._api.model_info(repository, revision=revision))
         commit = str(info.sha)
         if not _COMMIT.fullmatch(commit) or (_COMMIT.fullmatch(revision) and commit != revision):
             raise DrydockError(
@@ -229,8 +232,14 @@ def _library(ca_path: str | None) -> Any:
             "hf:// needs the Python library 'huggingface_hub' on this controller. Next step: make setup-models, or "
             f"pip install -r {EXTRA} (of the collection's repository) into the Python that runs Ansible.",
         ) from None
-    if ca_path:
-        kind = type(library.get_session())
-        context = importlib.import_module("ssl").create_default_context(cafile=ca_path)
-        library.set_client_factory(lambda: kind(verify=context, follow_redirects=True, timeout=None))
+    kind = type(library.get_session())
+    verify = ssl.create_default_context(cafile=ca_path) if ca_path else True
+    library.set_client_factory(
+        lambda: kind(verify=verify, follow_redirects=True, event_hooks={"request": [_with_timeouts]})
+    )
     return library
+
+
+def _with_timeouts(request: Any) -> None:
+    """Where the library asks for lists it waits for ever, whatever its client is told."""
+    request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), TIMEOUT)

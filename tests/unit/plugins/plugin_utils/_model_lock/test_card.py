@@ -35,6 +35,8 @@ def test_licence_and_metrics_come_from_the_block_at_the_top() -> None:
     facts = read_card(_card(METRICS))
     assert facts.license == "apache-2.0"
     assert facts.metrics == {"mAP": 0.82, "accuracy": [0.7, 0.9], "Test WER": 5, "wer": 5}
+    again = "  - metrics: [{type: map, name: mAP, value: 0.82}, {type: accuracy, value: 0.8}]\n"
+    assert read_card(_card(METRICS + again)).metrics == facts.metrics  # the least and the greatest say it all
     assert facts.problem is None
 
 
@@ -75,6 +77,8 @@ def test_licences_in_all_their_shapes(front: str, expected: str | None) -> None:
         ("just words", "no keys and values"),
         ("a: !!python/object/apply:os.system [id]", "not YAML"),
         ("a: " + "[" * 4000, "not YAML"),
+        ("a: " + "[" * 1_000_000, "not YAML"),
+        ("a: " + "- " * 100_000, "not YAML"),
     ],
 )
 def test_a_block_that_cannot_be_read_is_told(front: str, expected: str) -> None:
@@ -97,3 +101,20 @@ def test_an_index_of_another_shape_has_no_metrics(index: str) -> None:
     facts = read_card(_card(f"model-index: {index}"))
     assert facts.metrics == {}
     assert facts.problem is None
+
+
+def test_a_card_that_multiplies_itself_ends_soon() -> None:
+    many = ", ".join
+    front = (
+        f"c: &c {{type: f1, value: 1}}\nb: &b {{metrics: [{many(['*c'] * 1000)}]}}\n"
+        f"a: &a {{results: [{many(['*b'] * 1000)}]}}\nmodel-index: [{many(['*a'] * 1000)}]"
+    )
+    assert read_card(_card(front)).metrics == {"f1": 1}
+
+
+@pytest.mark.parametrize("name", ["\\x1b[31mred", "\\x9b31mred", "a\\nb", "x" * 500])
+def test_names_cannot_move_the_cursor_nor_fill_the_screen(name: str) -> None:
+    facts = read_card(_card(f'model-index:\n- results:\n  - metrics:\n    - {{type: "{name}", value: 1}}'))
+    [found] = facts.metrics
+    assert len(found) <= 100
+    assert found.isprintable()

@@ -14,7 +14,12 @@ import pytest
 import yaml
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock import lockfile
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.compare import compare, moved, replaced
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.compare import (
+    compare,
+    moved,
+    replaced,
+    unsigned,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,7 +101,7 @@ def test_nothing_that_others_wrote_becomes_a_template(text: str, place: str) -> 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("models_lock: [", "is not YAML (line 1)"),
+        ("models_lock: [", "is not YAML (line "),
         ("a: 1", "something other than the variable 'models_lock'"),
         ("models_lock: {}\nmodels: {}", "something other"),
         ("- a", "something other"),
@@ -182,7 +187,13 @@ OLD, NEW = f"hf://acme/ocr@{'a' * 40}", f"hf://acme/ocr@{'b' * 40}"
         (entry(a=file("a")), entry(b=file("b")), False),
         (entry(a=file("a", url=f"{OLD}/a")), entry(a=file("b", url=f"{OLD}/a")), True),
         (entry("1", a=file("a", url=f"{OLD}/a")), entry("2", a=file("b", url=f"{OLD}/a")), True),
-        (entry(a=file("a", url=f"{OLD}/a")), entry(a=file("b", url=f"{NEW}/a")), False),
+        (entry(source=OLD, a=file("a", url=f"{OLD}/a")), entry(source=NEW, a=file("b", url=f"{NEW}/a")), True),
+        (entry("1", OLD, a=file("a", url=f"{OLD}/a")), entry("2", NEW, a=file("b", url=f"{NEW}/a")), False),
+        (
+            entry(source=OLD, a=file("a", url=f"{OLD}/a")),
+            {**entry(source=NEW, a=file("b", url=f"{NEW}/a")), "requested": "hf://acme/ocr@v5"},
+            False,
+        ),
         (entry(a=file("a", url=f"{OLD}/a")), entry(a=file("b")), True),
         (entry(a=file("a")), entry(a=file("b", url=f"{NEW}/a")), True),
         (entry(a=file("a", url="s3://bucket/a")), entry(a=file("b", url="s3://bucket/a")), True),
@@ -229,6 +240,14 @@ def test_models_come_and_go() -> None:
     changes = compare({"gone": entry(a=file("a"))}, {"new": entry(a=file("a"))})
     assert [(change.name, change.action) for change in changes] == [("gone", "removed"), ("new", "added")]
     assert next(line for change in changes for line in change.lines()) == "gone: removed (was 1)"
+
+
+def test_a_signature_that_is_gone_is_worth_a_warning() -> None:
+    signed = {**entry(a=file("a")), "signature": {"state": "verified"}}
+    [change] = compare({"ocr": signed}, {"ocr": {**signed, "signature": {"state": "unsigned"}}})
+    assert "is unsigned now" in (unsigned(change) or "")
+    [change] = compare({"ocr": {**signed, "signature": {"state": "unchecked"}}}, {"ocr": signed})
+    assert unsigned(change) is None
 
 
 def test_a_tag_that_moved_is_worth_a_warning() -> None:
