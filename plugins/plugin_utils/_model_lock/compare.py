@@ -12,6 +12,8 @@ from typing import Any
 Entry = Mapping[str, Any]
 EXACT = ("hf://", "oci://")
 """Addresses that name their bytes: a commit, a digest. Behind any other the bytes may change at any time."""
+SHOWN = 100
+"""Files of a model that are shown one by one."""
 FACTS = ("license", "card", "metrics", "signature")
 
 
@@ -76,8 +78,10 @@ class ModelChange:
         for key in FACTS:
             if self.action == "changed" and self.old.get(key) != self.new.get(key):
                 yield f"  {key}: {_plain(self.old.get(key))} -> {_plain(self.new.get(key))}"
-        for item in self.files:
+        for item in self.files[:SHOWN]:
             yield item.line()
+        if len(self.files) > SHOWN:
+            yield f"  … and {len(self.files) - SHOWN} more files; the diff of the lock has them all"
 
 
 def compare(old: Mapping[str, Entry], new: Mapping[str, Entry]) -> list[ModelChange]:

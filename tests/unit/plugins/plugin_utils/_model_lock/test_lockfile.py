@@ -236,6 +236,14 @@ def test_a_change_is_told_file_by_file_for_people_and_for_programs() -> None:
     }
 
 
+def test_thousands_of_files_do_not_drown_the_rest() -> None:
+    [change] = compare({}, {"ocr": entry(**{f"f{number}": file("a") for number in range(1000)})})
+    lines = list(change.lines())
+    assert len(lines) == 102
+    assert "900 more files" in lines[-1]
+    assert len(change.as_result()["files"]) == 1000
+
+
 def test_models_come_and_go() -> None:
     changes = compare({"gone": entry(a=file("a"))}, {"new": entry(a=file("a"))})
     assert [(change.name, change.action) for change in changes] == [("gone", "removed"), ("new", "added")]
