@@ -52,10 +52,14 @@ def _check_files(where: str, model: Mapping[str, Any], problems: Problems) -> No
 
 def check_tree(where: str, paths: list[str], problems: Problems) -> None:
     """No file lies where another one needs a folder."""
+    inside: dict[str, str] = {}
     for path in paths:
-        below = [other for other in paths if other.startswith(f"{path}/")]
-        if below:
-            problems.add(f"{where}.files", f"'{path}' is a file and also the folder of '{below[0]}'.")
+        parts = path.split("/")
+        for depth in range(1, len(parts)):
+            inside.setdefault("/".join(parts[:depth]), path)
+    for path in paths:
+        if path in inside:
+            problems.add(f"{where}.files", f"'{path}' is a file and also the folder of '{inside[path]}'.")
 
 
 def _check_signature(where: str, signature: Mapping[str, Any] | None, problems: Problems) -> None:
