@@ -163,7 +163,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
 
             try:
                 given["models"], given["headers"] = resolve_models(
-                    arguments["models"], headers=arguments.get("headers") or {}, warn=self._display.warning
+                    arguments["models"],
+                    headers=arguments.get("headers") or {},
+                    needed=_to_fetch(self._before),
+                    warn=self._display.warning,
                 )
             except DrydockError as error:
                 if not arguments.get("bundle"):  # which holds all of them, where there is no way to the sources
@@ -230,6 +233,14 @@ def _failed_with(result: Mapping[str, Any], kind: str) -> bool:
 
 def _name(variables: Mapping[str, Any]) -> str:
     return str(variables.get("inventory_hostname") or "the host")
+
+
+def _to_fetch(before: Mapping[str, Any]) -> frozenset[str] | None:
+    """Checksums of the files that the host does not have, by what it told before; ``None`` where it told nothing."""
+    if not before.get("sets"):
+        return None
+    files = [file for item in before["sets"] for file in item["files"]]
+    return frozenset(str(file["checksum"]) for file in files if file["state"] not in ("unchanged", "linked"))
 
 
 def _needs_controller(models: Any) -> bool:

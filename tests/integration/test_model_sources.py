@@ -153,6 +153,22 @@ def test_private_models_reach_a_host_that_holds_no_credentials(world: World, tar
     assert not any("Bearer" in str(request.headers) for request in world.hub.asked("cdn"))
 
 
+def test_a_source_that_nobody_needs_now_cannot_fail(
+    world: World, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = world.lock()
+    assert world.play(target, locked).rc == 0
+    digest = locked["hub"]["files"]["hub.safetensors"]["checksum"].removeprefix("sha256:")
+    (blob,) = (target.root / "models" / "blobs").rglob(digest)
+    blob.unlink()
+    (target.root / "models" / "sets" / "hub" / "1" / "hub.safetensors").unlink()
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    again = world.play(target, locked)
+    assert (again.rc, again.result["changed"]) == (0, True), again.output[-3000:]
+
+
 def test_a_failure_shows_no_secret_either(world: World, target: Target) -> None:
     locked = world.lock()
     for entry in locked.values():

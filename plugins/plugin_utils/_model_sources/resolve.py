@@ -10,7 +10,7 @@ may be shown, logged or written down.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
@@ -96,6 +96,7 @@ def resolve_models(
     models: Sequence[Mapping[str, Any]],
     *,
     headers: Mapping[str, Mapping[str, str]],
+    needed: Container[str] | None = None,
     ca_path: str | None = None,
     warn: Callable[[str], None] = lambda _line: None,
     environ: Mapping[str, str] | None = None,
@@ -106,6 +107,8 @@ def resolve_models(
     A source that cannot be made is left out and told to ``warn`` when the file has another one.
 
     :param headers: the operator's headers by origin. They win: no token is asked for where they have an Authorization.
+    :param needed: checksums (``sha256:…``) of the files to be fetched; addresses of others stay as they are, so that a
+        source nobody needs now cannot fail. ``None``: all files.
     :param ca_path: PEM file on the controller of the authorities to trust.
     :raises DrydockError: no source of some file can be made: the first reason, with the file it is about.
     """
@@ -118,7 +121,18 @@ def resolve_models(
             login=lambda registry: find_login(registry, environ=environ),
             s3=S3(environ, ca_path=ca_path),
         )
-    found = [{**model, "files": [_file(model, item, sources, warn) for item in model["files"]]} for model in models]
+    found = [
+        {
+            **model,
+            "files": [
+                _file(model, item, sources, warn)
+                if needed is None or str(item["checksum"]).lower() in needed
+                else dict(item)
+                for item in model["files"]
+            ],
+        }
+        for model in models
+    ]
     return found, sources.headers()
 
 

@@ -35,9 +35,10 @@ def resolve(
 ) -> tuple[list[str], dict[str, dict[str, str]], World]:
     world = world or World({REGISTRY: answer, "https://auth.example.org": lambda _asked: reply(200, {"token": "t"})})
     sources = Sources(headers or {}, environ={}, ask=world.ask, login=lambda _name: Login("ann", "c4n4ry"), s3=S3(KEYS))
-    models = [{"name": "ocr", "version": "4", "formats": None, "files": [{"path": "a", "size": 1, "urls": list(urls)}]}]
+    file = {"path": "a", "size": 1, "checksum": "sha256:of a", "urls": list(urls)}
+    models = [{"name": "ocr", "version": "4", "formats": None, "files": [file]}]
     (model,), given = resolve_models(models, headers=headers or {}, sources=sources, **options)
-    assert models[0]["files"][0]["urls"] == list(urls), "the input stays as it is"  # type: ignore[index]
+    assert file["urls"] == list(urls), "the input stays as it is"
     assert (model["formats"], model["files"][0]["size"]) == (None, 1)
     return model["files"][0]["urls"], given, world
 
@@ -74,6 +75,12 @@ def test_a_source_that_fails_is_asked_once_however_many_files_need_it() -> None:
     told: list[str] = []
     assert resolve(url, url, "https://m/x", world=world, warn=told.append)[0] == ["https://m/x"]
     assert (len(world.asked), len(told)) == (1, 2)
+
+
+def test_sources_of_files_that_are_there_already_are_not_asked() -> None:
+    url = f"oci://registry.example.org:5000/ocr@{DIGEST}"
+    assert resolve(url, needed={"sha256:other"})[0] == [url]
+    assert resolve(url, needed={"sha256:of a"})[0] != [url]
 
 
 def test_whether_the_controller_is_needed_is_known_without_asking() -> None:
