@@ -140,9 +140,7 @@ class Group:
             {"name": name, "address": "127.0.0.1", "port": port}
             for name, port in zip(self.names, self.ports, strict=True)
         ]
-        made = session(
-            {"listen": 1, "name": "", "peers": peers, "idle": idle, "wait": wait}, local_tmp=str(root)
-        )
+        made = session({"listen": 1, "name": "", "peers": peers, "idle": idle, "wait": wait}, local_tmp=str(root))
         assert made is not None
         self.seed = made
         self.running: list[subprocess.Popen[str]] = []

@@ -55,6 +55,12 @@ class Catalogue:
             if _EVENT.fullmatch(event) and event[0] in "al" and event[1:] in self._open:
                 self._add(event[0], event[1:])
 
+    def end(self) -> None:
+        """The sync has ended. What it brought last is told together with that: nobody sees one without the other."""
+        with self._guard:
+            self._find()
+            self.syncing = False
+
     def has(self, digest: str) -> bool:
         """May this blob be asked for?"""
         self._look()
@@ -86,8 +92,11 @@ class Catalogue:
             if now - self._looked < LOOK or not self._open:
                 return
             self._looked = now
-            for digest in [digest for digest in self._open if self._is_there(digest)]:
-                self._add("h", digest)
+            self._find()
+
+    def _find(self) -> None:
+        for digest in [digest for digest in self._open if self._is_there(digest)]:
+            self._add("h", digest)
 
 
 @dataclass

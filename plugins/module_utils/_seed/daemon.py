@@ -129,7 +129,7 @@ def _listen(news: int, catalogue: Catalogue, ended: list[float]) -> None:
     while True:
         data = os.read(news, 64 * _LINE)
         if not data:
-            catalogue.syncing = False
+            catalogue.end()
             ended.append(time.monotonic())
             return
         *lines, rest = (rest + data).split(b"\n")

@@ -64,8 +64,10 @@ class Locator:
             holder = self._holder(wanted)
             if holder is not None:
                 return (source_at(holder, wanted.sha256), *wanted.sources)
-            if not self._is_coming(wanted.sha256) and self._take(wanted.sha256):
-                return wanted.sources
+            if not self._is_coming(wanted.sha256):
+                if self._take(wanted.sha256):
+                    return wanted.sources
+                continue
             if self._watch.closed.is_set() or self._monotonic() >= self._until:
                 return wanted.sources
             with self._watch.change:
