@@ -50,12 +50,12 @@ _SUFFIXES = {
     "tar": {"tar"},
     "gzip": {"gz", "tgz"},
     "tokenizer": {"model", "spm", "tiktoken", "bpe"},
-    "json": {"json", "sig", "sigstore", "template"},
+    "json": {"json", "sig", "sigstore"},
     "text": {
         *{"txt", "text", "md", "rst", "yaml", "yml", "toml", "ini", "cfg", "conf", "properties", "csv", "tsv", "jsonl"},
         *{"ndjson", "jinja", "jinja2", "pbtxt", "prototxt", "names", "labels", "vocab", "merges", "dict", "lst", "log"},
         *{"bib", "cff", "license", "notice", "gitattributes", "gitignore", "sha256", "sha256sum", "pem", "crt", "pub"},
-        *{"lark", "gbnf", "bnf", "grammar", "tmpl"},
+        *{"lark", "gbnf", "bnf", "grammar", "tmpl", "template", "asc"},
     },
 }
 _ANY_BINARY = frozenset({"bin", "dat", "data", "weights"})
@@ -240,14 +240,14 @@ def _check_name(name: str, names: tuple[str, ...]) -> None:
 
 def _check_no_archive(blob: Blob, head: bytes, name: str, context: Context) -> None:
     """:raises Refusal: it is an archive, too, which some readers would take it for."""
+    if tars.is_like(head):
+        raise Refusal(f"a {name} file that is a tar archive, too", "what it holds depends on which program reads it")
     tail = blob.read_at(max(0, blob.size - zips.TAIL), zips.TAIL)
     if zips.end_of(tail) is not None:
         if name == "tflite":  # its labels travel as an archive behind it
             _look_through(zips.members(blob, context.budget, appended=True), context)
             return
         raise Refusal(f"a {name} file that is a zip archive, too", "what it holds depends on which program reads it")
-    if tars.is_like(head):
-        raise Refusal(f"a {name} file that is a tar archive, too", "what it holds depends on which program reads it")
 
 
 def _unknown(blob: Blob, head: bytes, name: str, found: pickles.Trace) -> Refusal:

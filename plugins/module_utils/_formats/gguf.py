@@ -18,15 +18,16 @@ MOST_PAIRS = 100_000
 LONGEST_KEY = 65_535
 LONGEST_NAME = 1024
 DEEPEST_ARRAY = 4
+LONGEST_HEADER = 256 * 1024 * 1024
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _STRING, _ARRAY, _UINT32 = 8, 9, 4
 # type of tensor -> elements and bytes of a block (ggml.h); a type newer than this table is measured by its neighbours
 _BLOCKS = {
-    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 36),
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
     10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292), 16: (256, 66),
     17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110), 22: (256, 82), 23: (256, 136),
     24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2), 34: (256, 54),
-    35: (256, 66), 39: (32, 17),
+    35: (256, 66), 39: (32, 17), 40: (64, 36), 41: (128, 18),
 }  # fmt: skip
 
 
@@ -48,6 +49,8 @@ def check(blob: Blob) -> None:
             alignment = cursor.number(U32)
         else:
             _value(cursor, kind, 0)
+        if cursor.at > LONGEST_HEADER:
+            raise cursor.fail(f"its header has more than {LONGEST_HEADER} bytes")
     if not 8 <= alignment <= 1 << 20 or alignment & (alignment - 1):
         raise cursor.fail(f"its alignment is {alignment}; expected a power of two from 8 on")
     _check_data(cursor, tensors, alignment)
@@ -74,6 +77,8 @@ def _value(cursor: Cursor, kind: int, depth: int) -> None:
         else:
             for _index in range(count):
                 _value(cursor, inner, depth + 1)
+                if cursor.at > LONGEST_HEADER:
+                    break
     else:
         raise cursor.fail(f"at byte {cursor.at} is a value of the unknown type {kind}")
 

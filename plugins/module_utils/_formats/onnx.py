@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ONNX models and SentencePiece tokenizers, both protocol buffers without a magic.
 
-After https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (IR version 13) and
+After https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (IR version 14) and
 https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto.
 """
 

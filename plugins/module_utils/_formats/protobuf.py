@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ansible_collections.drydock.serving.plugins.module_utils._formats.blob import Cursor
 
 DEEPEST = 64
+MOST_FIELDS = 20_000_000
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _BYTE_CACHE = 4096
 
@@ -65,6 +66,7 @@ class Fields:
         """Visit every field. :param seen: told number and wire type of each field of the outermost message."""
         cursor = self._cursor
         stack = [(root, cursor.end)]
+        count = 0
         while stack:
             message, end = stack[-1]
             if cursor.at >= end:
@@ -72,6 +74,9 @@ class Fields:
                     message.whole()
                 stack.pop()
                 continue
+            count += 1
+            if count > MOST_FIELDS:
+                raise cursor.fail(f"it holds more than {MOST_FIELDS} fields")
             tag = self.varint(end)
             number, kind = tag >> 3, tag & 7
             if message.fields is not None and kind not in message.fields.get(number, ()):

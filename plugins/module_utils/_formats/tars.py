@@ -116,11 +116,13 @@ def _extra(kind: bytes, body: bytes) -> tuple[str | None, int | None]:
         return _text(body.rstrip(b"\0")), None
     name: str | None = None
     size: int | None = None
-    while body:
-        length, space, _rest = body[:12].partition(b" ")
-        if not space or not length.isdigit() or not len(length) + 3 < int(length) <= len(body):
+    at = 0
+    while at < len(body):
+        length, space, _rest = body[at : at + 12].partition(b" ")
+        if not space or not length.isdigit() or not len(length) + 3 < int(length) <= len(body) - at:
             raise _fail("an extra header is damaged")
-        record, body = body[len(length) + 1 : int(length)], body[int(length) :]
+        record = body[at + len(length) + 1 : at + int(length)]
+        at += int(length)
         key, equals, value = record.partition(b"=")
         if not equals or not value.endswith(b"\n"):
             raise _fail("an extra header is damaged")
