@@ -91,14 +91,20 @@ class Site:
     def want(self, **models: Mapping[str, Any]) -> None:
         (self.vars / "models.yml").write_text(yaml.safe_dump({"models": models}))
 
-    def start(self, *options: str, environ: Mapping[str, str] | None = None, **variables: Any) -> Any:
+    def start(
+        self,
+        *options: str,
+        playbook: str = "drydock.serving.lock",
+        environ: Mapping[str, str] | None = None,
+        **variables: Any,
+    ) -> Any:
         settings = self.folder / "ansible.cfg"
         settings.write_text("[defaults]\nlocalhost_warning = false\n")
         known = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "AWS_"))}
         return subprocess.Popen(
             [
                 str(Path(sys.executable).parent / "ansible-playbook"),
-                *("drydock.serving.lock", "-i", str(self.folder / "hosts.yml"), "-e", json.dumps(variables)),
+                *(playbook, "-i", str(self.folder / "hosts.yml"), "-e", json.dumps(variables)),
                 *options,
             ],
             cwd=self.folder,
@@ -114,8 +120,8 @@ class Site:
             text=True,
         )
 
-    def run(self, *options: str, environ: Mapping[str, str] | None = None, **variables: Any) -> Run:
-        process = self.start(*options, environ=environ, **variables)
+    def run(self, *options: str, **settings: Any) -> Run:
+        process = self.start(*options, **settings)
         output, _nothing = process.communicate(timeout=120)
         assert TOKEN not in output
         assert not self.path.exists() or TOKEN not in self.path.read_text()
@@ -182,6 +188,66 @@ def test_large_files_come_from_another_host_which_never_sees_the_token(site: Sit
 
 def _authorized(request: Request) -> bool:
     return any(TOKEN in value for value in request.headers.values())
+
+
+SYNC = """
+- hosts: one.example.org
+  connection: local
+  gather_facts: false
+  tasks:
+    - drydock.serving.model_sync:
+        root: "{{ root }}"
+        models: "{{ wanted }}"
+        owner: "{{ lookup('ansible.builtin.pipe', 'id -u') }}"
+        group: "{{ lookup('ansible.builtin.pipe', 'id -g') }}"
+        reserve: 0
+        retries: 0
+"""
+
+
+def _sync(site: Site, root: Path) -> Run:
+    """Bring what is locked into a store on this machine."""
+    play = site.folder / "sync.yml"
+    play.write_text(SYNC)
+    wanted = [
+        {
+            "name": name,
+            "version": entry["version"],
+            "files": [
+                {"path": path, **{key: file[key] for key in ("urls", "checksum", "size")}}
+                for path, file in entry["files"].items()
+            ],
+        }
+        for name, entry in site.lock.items()
+    ]
+    environ = {"HF_TOKEN": TOKEN}
+    variables = {"root": str(root), "wanted": wanted, "ansible_python_interpreter": sys.executable}
+    return site.run(playbook=str(play), environ=environ, **variables)
+
+
+def test_what_is_locked_is_what_hosts_get(site: Site, hub: Hub, tmp_path: Path) -> None:
+    hub.commit("acme/ocr", FILES, tag="v4.0")
+    hub.commit("acme/closed", FILES, tag="v1")
+    hub.repositories["acme/closed"].private = True
+    site.want(ocr=OCR, closed={"version": "1", "source": "hf://acme/closed@v1", "include": ["onnx/*"]})
+    assert site.run(environ={"HF_TOKEN": TOKEN}).rc == 0
+    hub.commit("acme/ocr", {"config.json": b"{}"}, tag="v4.0")  # what comes later does not matter
+    done = _sync(site, tmp_path / "store")
+    assert done.rc == 0, done.output
+    sets = tmp_path / "store" / "sets"
+    assert {path: (sets / "ocr" / "4.0" / path).read_bytes() for path in FILES} == FILES
+    assert (sets / "closed" / "1" / "onnx" / "model.safetensors").read_bytes() == tensors(1)
+
+
+def test_a_digest_that_the_hub_made_up_is_found_on_the_host(site: Site, hub: Hub, tmp_path: Path) -> None:
+    hub.commit("acme/ocr", FILES, tag="v4.0")
+    hub.lies[("acme/ocr", "onnx/model.safetensors")] = {"sha256": "0" * 64}
+    site.want(ocr=OCR)
+    assert site.run().rc == 0
+    refused = _sync(site, tmp_path / "store")
+    assert refused.rc != 0
+    assert "checksum_mismatch" in refused.output, refused.output
+    assert not (tmp_path / "store" / "sets" / "ocr").exists()
 
 
 def test_a_gated_model_says_what_to_do(site: Site, hub: Hub) -> None:
