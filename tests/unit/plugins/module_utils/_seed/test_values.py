@@ -182,7 +182,7 @@ def test_peers_listen_on_the_same_port_unless_they_have_their_own() -> None:
     assert config.peers[1].base == "https://[2001:db8::2]:1"
 
 
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no token": ({"token": None}, "seed.token: is missing"),
     "a short token": ({"token": "s3cr3t"}, "seed.token: expected 32"),
     "a token with a line break": ({"token": "t" * 64 + "\n"}, "seed.token: expected 32"),
