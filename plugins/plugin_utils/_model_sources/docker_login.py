@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the controller's user is logged in to: ``config.json`` as docker and oras write it, and credential helpers.
+"""What the controller's user is logged in to: ``config.json`` as docker, oras and podman write it, and credential helpers.
 
-DOCKER_CONFIG names its folder; REGISTRY_AUTH_FILE, as for podman and skopeo, another file of the same form.
+DOCKER_CONFIG names docker's folder; REGISTRY_AUTH_FILE, as for podman and skopeo, another file of the same form.
 """
 
 from __future__ import annotations
@@ -71,10 +71,14 @@ def find_login(registry: str, *, environ: Mapping[str, str], run: Run = run_help
 
 
 def _config_path(environ: Mapping[str, str]) -> Path:
+    """The file that is named, or the first of the usual ones that is there."""
     if environ.get("REGISTRY_AUTH_FILE"):
         return Path(environ["REGISTRY_AUTH_FILE"])
-    folder = environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or "~").expanduser() / ".docker"
-    return Path(folder) / "config.json"
+    if environ.get("DOCKER_CONFIG"):
+        return Path(environ["DOCKER_CONFIG"]) / "config.json"
+    docker = Path(environ.get("HOME") or "~").expanduser() / ".docker" / "config.json"
+    podman = Path(environ.get("XDG_RUNTIME_DIR") or "/nonexistent") / "containers" / "auth.json"
+    return podman if podman.is_file() and not docker.is_file() else docker
 
 
 def _read(path: Path) -> dict[str, Any]:

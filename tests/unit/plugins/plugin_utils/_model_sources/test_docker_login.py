@@ -113,5 +113,15 @@ def test_another_file_may_be_named_as_for_podman(tmp_path: Path) -> None:
     assert find_login(NAME, environ=environ, run=no_helper) == Login("ann", "pa:ss")
 
 
+def test_the_usual_file_of_podman_is_read_where_docker_has_none(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path / "home"), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    (tmp_path / "run" / "containers").mkdir(parents=True)
+    (tmp_path / "run" / "containers" / "auth.json").write_text(json.dumps({"auths": {NAME: {"auth": AUTH}}}))
+    assert find_login(NAME, environ=environ, run=no_helper) == Login("ann", "pa:ss")
+    (tmp_path / "home" / ".docker").mkdir(parents=True)
+    (tmp_path / "home" / ".docker" / "config.json").write_text("{}")
+    assert find_login(NAME, environ=environ, run=no_helper) is None
+
+
 def test_a_login_does_not_show_its_secret() -> None:
     assert "c4n4ry" not in repr(Login("ann", "c4n4ry", "c4n4ry"))
