@@ -37,6 +37,13 @@ def sync(host: Host, version: str, *files: dict[str, Any], check: bool = False, 
     return dict(found)
 
 
+def info(host: Host, *, check: bool = False, **options: Any) -> dict[str, Any]:
+    """What model_info tells of the host."""
+    return dict(
+        host.ansible("drydock.serving.model_info", json.dumps({"root": ROOT, **options}), check=check, become=True)
+    )
+
+
 def digests(host: Host) -> dict[str, str]:
     """What an application finds under ``current``."""
     lines = host.check_output(f"cd {ROOT}/sets/ocr/current/ && sha256sum *.onnx").splitlines()
@@ -125,3 +132,55 @@ def test_a_flipped_byte_is_told_in_check_mode_and_mended_in_a_run(host: Host) ->
     assert [set_["state"] for set_ in mended["sets"]] == ["repaired"]
     assert digests(host) == before
     assert sync(host, "4.0", *wanted)["changed"] is False
+
+
+def test_the_facts_are_what_the_disk_says(host: Host) -> None:
+    told = info(host)
+    assert told["changed"] is False
+    count, size = host.check_output(
+        f"find {ROOT}/blobs -type f -printf '%s\\n' | awk '{{n++; s+=$1}} END {{print n, s}}'"
+    ).split()
+    assert told["blobs"] == {"count": int(count), "bytes": int(size)}
+    free = int(host.check_output(f"df --output=avail -B1 {ROOT} | tail -1"))
+    assert abs(told["free_bytes"] - free) < 50_000_000
+    (model,) = told["sets"]
+    assert (model["name"], model["current"]) == ("ocr", "4.0")
+    versions = host.check_output(f"find {ROOT}/sets/ocr -mindepth 1 -maxdepth 1 -type d -printf '%f\\n'").split()
+    assert {version["version"] for version in model["versions"]} == set(versions)
+    assert told["damaged"] == []
+
+
+def test_a_version_that_is_mounted_somewhere_is_told_so(host: Host) -> None:
+    place = host.check_output("mktemp -d")
+    assert host.run(f"mount --bind {ROOT}/sets/ocr/4.0 {place}").succeeded
+    try:
+        assert [version["mounted"] for version in info(host)["sets"][0]["versions"]] == [True]
+    finally:
+        host.run(f"umount {place} && rmdir {place}")
+    assert [version["mounted"] for version in info(host)["sets"][0]["versions"]] == [False]
+
+
+def test_a_byte_that_flipped_on_the_disk_is_found_by_a_scrub_and_healed_by_the_next_run(host: Host) -> None:
+    digest = FILES["rec.onnx"]["sha256"]
+    blob = f"{ROOT}/blobs/sha256/{digest[:2]}/{digest}"
+    spoil = (
+        f"touch -r {blob} /tmp/then && printf X | dd of={blob} bs=1 seek=1000 conv=notrunc && touch -r /tmp/then {blob}"
+    )
+    assert host.run(spoil).succeeded
+    assert info(host)["damaged"] == []  # names and sizes cannot tell
+    told = info(host, scrub_budget="10GB", check=True)
+    assert (told["changed"], told["damaged"][0]["moved_to"], host.file(blob).exists) == (False, None, True)
+    found = info(host, scrub_budget="10GB")
+    assert found["changed"] is True
+    (damage,) = found["damaged"]
+    assert damage["checksum"] == f"sha256:{digest}"
+    assert damage["sets"] == [{"name": "ocr", "version": "4.0", "path": "rec.onnx"}]
+    assert not host.file(blob).exists
+    assert host.file(damage["moved_to"]).exists
+    assert digests(host)["rec.onnx"] not in (digest, None)  # served until the next run
+    assert info(host)["damaged"] != []
+    healed = sync(host, "4.0", *(listed(path) for path in FILES))
+    assert [set_["state"] for set_ in healed["sets"]] == ["repaired"]
+    assert digests(host) == {path: file["sha256"] for path, file in FILES.items()}
+    again = info(host, scrub_budget="10GB")
+    assert (again["damaged"], again["changed"]) == ([], False)

@@ -169,8 +169,6 @@ class Executor:
         if not wanted:
             return
         self._step("fetch")
-        for prefix in sorted({item.sha256[:2] for item in wanted}):
-            make_directory(self._layout.blobs / prefix, self._ownership, durable=False)
         try:
             self._bring(wanted, self._name)
         finally:
@@ -191,6 +189,7 @@ class Executor:
         blob = self._layout.blob(wanted.sha256)
         with self._naming:
             self._step(f"name {wanted.sha256}")
+            make_directory(blob.parent, self._ownership, durable=False)
             part.data.rename(blob)
             self._named.add(blob.parent)
             self._step(f"forget {wanted.sha256}")
