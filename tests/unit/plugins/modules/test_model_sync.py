@@ -11,6 +11,7 @@ import pytest
 import yaml
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.drydock.serving.plugins.doc_fragments import model_store
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store import arguments
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result
@@ -109,7 +110,7 @@ def test_nor_does_the_hosts_own_log_get_it(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_documentation_says_what_the_specification_does() -> None:
-    documented = yaml.safe_load(model_sync.DOCUMENTATION)["options"]
+    documented = yaml.safe_load(model_store.ModuleDocFragment.DOCUMENTATION)["options"]
     assert list(documented) == list(arguments.ARGUMENT_SPEC)
     assert {name: option.get("default") for name, option in documented.items()} == {
         name: option.get("default") for name, option in arguments.ARGUMENT_SPEC.items()
