@@ -25,13 +25,14 @@ _LENGTH_BYTES = {
     pickletools.TAKEN_FROM_ARGUMENT4U: (4, False),
     pickletools.TAKEN_FROM_ARGUMENT8U: (8, False),
 }
-_IMPORTS = frozenset({"GLOBAL", "INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4"})
+# not EXT1 and its like: they take from a registry that is empty everywhere
+_IMPORTS = frozenset({"GLOBAL", "INST", "STACK_GLOBAL"})
 _CALLS = frozenset({"REDUCE", "BUILD", "NEWOBJ", "NEWOBJ_EX", "OBJ", "INST"})
 _WORD = re.compile(rb"[^\s\x00-\x1f\x7f]{1,1000}")
 _NUMBER = re.compile(rb"\s*[+-]?[0-9a-fA-FxXoOlL_.+-]*(?:inf|nan)?\s*", re.IGNORECASE)
 _QUOTED = re.compile(rb"\s*(?:'.*'|\".*\")\s*", re.DOTALL)
 _LONGEST_KEPT = 4096
-_LONGEST_WORD = 100
+_LONGEST_WORD = 1000
 _CODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 
 
@@ -96,8 +97,8 @@ class _Walk:
             if opcode.name == "PROTO" and self._at == 2:
                 self.protocol = argument[0]
             if opcode.name in _IMPORTS and self.imports is None:
-                named = argument.split(b"\n") if opcode.name in ("GLOBAL", "INST") else self._words[-2:]
-                self.imports = b".".join(named).decode("utf-8", "replace")[:100] or "a name out of a registry"
+                named = self._words if opcode.name == "STACK_GLOBAL" else argument.split(b"\n")
+                self.imports = b".".join(named).decode("utf-8", "replace")[:100] or None
             if opcode.name in _CALLS and self.imports is not None:
                 self.calls = True
                 return
@@ -126,10 +127,15 @@ class _Walk:
         length = int.from_bytes(self._take(width), "little", signed=signed)
         if length < 0 or length > self._blob.size - self._at:
             raise _NoPickleError
-        if "UNICODE" in opcode.name and length <= _LONGEST_WORD:
-            self._words = [*self._words[-1:], self._blob.read_at(self._at, length)]
+        if opcode.name.endswith(("UNICODE", "UNICODE8", "STRING")) and length <= _LONGEST_WORD:
+            self._remember(self._blob.read_at(self._at, length))
         self._at += length
         return b""
+
+    def _remember(self, text: bytes) -> None:
+        """Keep the last two texts that could name something; a name needs one at least, however it is put together."""
+        if _WORD.fullmatch(text):
+            self._words = [*self._words[-1:], text]
 
     def _lines(self, name: str) -> bytes:
         first = self._line()
@@ -142,6 +148,8 @@ class _Walk:
             raise _NoPickleError
         if name == "STRING" and len(first) < _LONGEST_KEPT and not _QUOTED.fullmatch(first):
             raise _NoPickleError
+        if name in ("STRING", "UNICODE"):
+            self._remember(first.strip(b"'\""))
         return first
 
     def _line(self) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import pickle
+import random
 import struct
 import tarfile
 import zipfile
@@ -290,6 +291,23 @@ def test_weights_that_are_an_archive_of_tar_too_are_refused() -> None:
     block[148:156] = b"%06o\0 " % sum(block)
     assert tarfile.TarInfo.frombuf(bytes(block[:512]), "utf-8", "replace")
     assert "which is refused" in judged(bytes(block) + member, "m.gguf")
+
+
+def test_a_text_of_escapes_names_a_function_as_well() -> None:
+    harm = rb"V\u006fs" + b"\nV" + rb"\u0073ystem" + b"\n\x93V" + b"id\n\x85R."
+    header = b'{"a":{"dtype":"U8","data_offsets":[0,%d],"shape":[%d' % (len(harm), len(harm))
+    content = safetensors(header.ljust(0x56 + 256 - 4) + b"\n]}}", harm)
+    assert "found a pickle" in judged(content, "model.safetensors")
+
+
+def test_sound_weights_are_never_taken_for_a_pickle() -> None:
+    """Whatever the length of the header begins with, and whatever numbers follow."""
+    numbers = random.Random(20261121)  # noqa: S311 - the same ones each time
+    for low in range(256):
+        for _again in range(8):
+            data = numbers.randbytes(2000)
+            header = b'{"a":{"dtype":"U8","shape":[2000],"data_offsets":[0,2000]}}'.ljust(256 + low)
+            assert judged(safetensors(header, data), "model.safetensors") == "safetensors", low
 
 
 PROSE = [
