@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the controller's user is logged in to: ``config.json`` as docker, oras and podman write it, and credential helpers.
+"""What the controller's user is logged in to: ``config.json`` of docker, oras and podman, and credential helpers.
 
 DOCKER_CONFIG names docker's folder; REGISTRY_AUTH_FILE, as for podman and skopeo, another file of the same form.
 """

@@ -27,7 +27,7 @@ class Hub:
         self._token = environ.get("HF_TOKEN") or ""
         self._ask = ask
         self._given = given
-        self._public: set[tuple[str, str]] = set()
+        self._public: dict[tuple[str, str], bool] = {}  # of the models that were asked for
 
     @property
     def origin(self) -> str:
@@ -44,15 +44,14 @@ class Hub:
         :raises DrydockError: ``refused``, ``not_found``, ``bad_response``, or what ``ask`` raises.
         """
         url, model = self.url(file), (file.organisation, file.name)
-        if not self._token or self.origin in self._given or model in self._public:
+        if not self._token or self.origin in self._given:
             return url
-        reply = self._ask("HEAD", url, body=False)
-        if reply.status in _HIDDEN:
-            return self._presigned(file, url)
-        if reply.status >= 400:
-            raise self._failure(file, url, reply)
-        self._public.add(model)
-        return url
+        if model not in self._public:
+            reply = self._ask("HEAD", url, body=False)
+            if reply.status >= 400 and reply.status not in _HIDDEN:
+                raise self._failure(file, url, reply)
+            self._public[model] = reply.status not in _HIDDEN
+        return url if self._public[model] else self._presigned(file, url)
 
     def _presigned(self, file: HubFile, url: str) -> str:
         headers = {"Authorization": f"Bearer {self._token}"}

@@ -9,8 +9,10 @@ may be shown, logged or written down.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
@@ -22,6 +24,8 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.reg
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.web import Ask, Web
 
 Headers = dict[str, dict[str, str]]
+AT_ONCE = 8
+"""Questions to a hub at a time: a private model of many files needs one for each of them."""
 
 
 class Sources:
@@ -59,6 +63,19 @@ class Sources:
         if isinstance(made, DrydockError):
             raise made
         return made
+
+    def ask_hub(self, urls: Iterable[str]) -> None:
+        """Find out many hub addresses at once; what fails is remembered, and raised by ``address``."""
+        wanted = [*dict.fromkeys(url for url in urls if url.startswith("hf://"))]
+        for url in wanted[:1]:
+            self._quietly(url)  # whether its model is public, so that the others need not ask
+        if wanted[1:]:
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                list(pool.map(self._quietly, wanted[1:]))
+
+    def _quietly(self, url: str) -> None:
+        with contextlib.suppress(DrydockError):
+            self.address(url)
 
     def headers(self) -> Headers:
         """The operator's headers and the short-lived tokens that registries wanted, by origin."""
@@ -121,15 +138,15 @@ def resolve_models(
             login=lambda registry: find_login(registry, environ=environ),
             s3=S3(environ, ca_path=ca_path),
         )
+
+    def is_needed(item: Mapping[str, Any]) -> bool:
+        return needed is None or str(item["checksum"]).lower() in needed
+
+    sources.ask_hub(str(url) for model in models for item in filter(is_needed, model["files"]) for url in item["urls"])
     found = [
         {
             **model,
-            "files": [
-                _file(model, item, sources, warn)
-                if needed is None or str(item["checksum"]).lower() in needed
-                else dict(item)
-                for item in model["files"]
-            ],
+            "files": [_file(model, item, sources, warn) if is_needed(item) else dict(item) for item in model["files"]],
         }
         for model in models
     ]

@@ -64,6 +64,16 @@ def test_a_private_file_is_where_the_hub_redirects_and_the_token_stays_with_the_
     assert all(item.method == "HEAD" for item in world.asked)
 
 
+def test_a_private_model_is_found_out_once() -> None:
+    world = World({HUB: private(reply(302, location=STORED))})
+    assert resolve(world, FILE, "hf://acme/ocr@0123abc/x") == [STORED, STORED]
+    assert ["authorization" in item.headers for item in world.asked] == [False, True, True]
+
+
+def test_a_hub_that_is_out_of_order_is_not_taken_for_an_open_one() -> None:
+    assert refusal(World({HUB: lambda _asked: reply(503)})).kind == "bad_response"
+
+
 def test_a_renamed_model_is_followed_within_the_hub() -> None:
     def answer(asked: Asked) -> Reply:
         if "authorization" not in asked.headers:

@@ -83,6 +83,34 @@ def test_sources_of_files_that_are_there_already_are_not_asked() -> None:
     assert resolve(url, needed={"sha256:of a"})[0] != [url]
 
 
+def test_many_files_of_a_private_hub_are_asked_for_at_once_and_stay_in_order() -> None:
+    def hub(asked: Asked) -> Reply:
+        if "authorization" not in asked.headers:
+            return reply(404)
+        return (
+            reply(404) if asked.path.endswith("/7") else reply(302, location=f"https://storage.example.org{asked.path}")
+        )
+
+    world = World({"https://hub.example.org": hub})
+    environ = {"HF_ENDPOINT": "https://hub.example.org", "HF_TOKEN": "c4n4ry"}
+    files = [{"path": str(n), "checksum": f"sha256:{n}", "urls": [f"hf://a/b@1/{n}"]} for n in range(30)]
+    models = [{"name": "ocr", "version": "4", "files": files}]
+
+    def run(**options: Any) -> list[str]:
+        sources = Sources({}, environ=environ, ask=world.ask, login=lambda _name: None, s3=S3({}))
+        (model,), _headers = resolve_models(models, headers={}, sources=sources, **options)
+        return [item["urls"][0] for item in model["files"]]
+
+    with pytest.raises(DrydockError, match=r"^ocr 4, 7: "):
+        run()
+    needed = {f"sha256:{n}" for n in range(30) if n != 7}
+    assert run(needed=needed)[6:9] == [
+        "https://storage.example.org/a/b/resolve/1/6",
+        "hf://a/b@1/7",
+        "https://storage.example.org/a/b/resolve/1/8",
+    ]
+
+
 def test_whether_the_controller_is_needed_is_known_without_asking() -> None:
     assert not needs_controller([{"files": [{"urls": ["https://a/x", "file:///x"]}]}])
     assert needs_controller([{"files": [{"urls": ["https://a/x", "s3://models/x"]}]}])
