@@ -212,13 +212,25 @@ def _textual(blob: Blob, head: bytes, name: str) -> tuple[str, ...]:
     text.check_head(head)
     suffix = suffix_of(name)
     claimed = _TOKENIZER_NAMES.fullmatch(PurePosixPath(name).name)
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and suffix in ("", *_SUFFIXES["json"]):
-        if blob.size > jsons.LONGEST:
-            raise Refusal("JSON without measure", f"it has {blob.size} bytes; at most {jsons.LONGEST} are read")
-        jsons.check(pieces(blob))
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and _is_json(blob, suffix):
         return ("tokenizer", "json") if claimed else ("json",)
     text.check(blob, yaml=suffix in ("yaml", "yml"))
     return ("tokenizer", "text") if claimed else ("text",)
+
+
+def _is_json(blob: Blob, suffix: str) -> bool:
+    """:raises Refusal: it should be, and is not."""
+    if suffix and suffix not in _SUFFIXES["json"]:
+        return False
+    if blob.size > jsons.LONGEST:
+        raise Refusal("JSON without measure", f"it has {blob.size} bytes; at most {jsons.LONGEST} are read")
+    try:
+        jsons.check(pieces(blob))
+    except Refusal:
+        if suffix:
+            raise
+        return False
+    return True
 
 
 def _check_name(name: str, names: tuple[str, ...]) -> None:

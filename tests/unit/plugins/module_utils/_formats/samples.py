@@ -150,6 +150,8 @@ SOUND: dict[str, tuple[bytes, str]] = {
     ".gitattributes": (b"*.bin filter=lfs\n", "text"),
     "config.pbtxt": (b'name: "ocr"\nplatform: "onnxruntime_onnx"\n', "text"),
     "chat.jinja": (b"{% for m in messages %}{{ m }}{% endfor %}", "text"),
+    "config": (b"[main]\na = 1\n", "text"),
+    "Modelfile": (b"{{ .System }}\n", "text"),
     "labels.csv": (b"id,label\n1,cat\n", "text"),
     "config.yaml": (b"a: 1\n", "text"),
     "with-mark.txt": (b"\xef\xbb\xbfhello\n", "text"),

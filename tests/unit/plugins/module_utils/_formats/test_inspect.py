@@ -287,8 +287,8 @@ def test_memory_stays_small_whatever_the_file(tmp_path: Path) -> None:
     files = {
         "many.safetensors": safetensors(b"{" + many + b"}", bytes(49_000)),
         "too-many.safetensors": safetensors(b"{" + many * 2 + b"}", bytes(49_000)),
-        "one-string.json": b'["' + b"a\\n" * 5_000_000 + b'"]',
-        "many-numbers.json": b"[" + b"1," * 2_000_000 + b"1]",
+        "one-string.json": b'["' + b"a\\n" * 2_000_000 + b'"]',
+        "many-numbers.json": b"[" + b"1," * 1_000_000 + b"1]",
         "one-line.txt": b"a" * 20_000_000,
         "bomb.zip": zipped({"a.txt": b" " * 30_000_000}),
         "members.zip": zipped({f"{'d' * 100}/{index}.txt": b"x" for index in range(5_000)}),
