@@ -9,6 +9,7 @@ workers comes first.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import ipaddress
@@ -151,10 +152,11 @@ def _make(now: datetime) -> dict[str, str]:
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return {
         "token": secrets.token_hex(32),
         "certificate": certificate.public_bytes(serialization.Encoding.PEM).decode("ascii"),
-        "key": private.decode("ascii"),
+        # One line: where Ansible writes arguments down with their line breaks escaped, it would not know PEM again.
+        "key": base64.b64encode(private).decode("ascii"),
     }

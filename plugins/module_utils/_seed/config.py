@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,8 @@ SEED_SPEC: dict[str, dict[str, Any]] = {
     "idle": {"type": "float", "default": 60},
     "wait": {"type": "float", "default": 3600},
 }
-SHORTEST_TOKEN = 32
+_TOKEN = re.compile(r"[A-Za-z0-9]{32,256}")
+_KEY = re.compile(r"[A-Za-z0-9+/=]{32,10000}")
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class SeedConfig:
     :param listen: port to serve on.
     :param token: what every request of the group carries; made for this run.
     :param certificate: PEM; the only one that is accepted of a peer.
-    :param key: PEM of its private key.
+    :param key: its private key, PKCS #8 in base64.
     :param peers: all hosts of the group in the order of the inventory; earlier ones fetch first.
     :param name: which of them this host is.
     :param idle: seconds without a request of the group after which serving ends.
@@ -114,18 +116,21 @@ def _problems(raw: Mapping[str, Any]) -> Iterator[str]:
     for name in ("token", "certificate", "key", "name"):
         if not isinstance(raw.get(name), str) or not raw[name]:
             yield f"seed.{name}: is missing"
-    token = raw.get("token")
-    if isinstance(token, str) and not (len(token) >= SHORTEST_TOKEN and token.isascii() and token.isalnum()):
-        yield f"seed.token: expected {SHORTEST_TOKEN} letters and digits or more"
+    if not _TOKEN.fullmatch(raw.get("token") or ""):
+        yield "seed.token: expected 32 letters and digits or more"
+    if not _KEY.fullmatch(raw.get("key") or ""):
+        yield "seed.key: expected a private key in base64, in one line"
     if not _is_port(raw.get("listen")):
         yield f"seed.listen: expected a port (1 to 65535), found {raw.get('listen')!r}"
     for name in ("idle", "wait"):
         if isinstance(raw.get(name), (int, float)) and raw[name] <= 0:
             yield f"seed.{name}: expected more than 0 seconds, found {raw[name]}"
-    names = []
-    for index, peer in enumerate(raw.get("peers") or ()):
+    yield from _wrong_peers(raw.get("peers") or ())
+
+
+def _wrong_peers(peers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for index, peer in enumerate(peers):
         where = f"seed.peers[{index}]"
-        names.append(peer.get("name"))
         address = peer.get("address")
         if not peer.get("name"):
             yield f"{where}.name: is missing"
@@ -133,7 +138,8 @@ def _problems(raw: Mapping[str, Any]) -> Iterator[str]:
             yield f"{where}.address: expected an address or name of a host, found {address!r}"
         if peer.get("port") is not None and not _is_port(peer["port"]):
             yield f"{where}.port: expected a port (1 to 65535), found {peer['port']!r}"
-    for name in sorted({str(name) for name in names if names.count(name) > 1}):
+    names = [str(peer.get("name")) for peer in peers]
+    for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"seed.peers: {name} is listed more than once"
 
 

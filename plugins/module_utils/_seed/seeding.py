@@ -16,6 +16,7 @@ import signal
 import socket
 import ssl
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -194,7 +195,8 @@ def server_context(certificate: str, key: str, state: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0
     with tempfile.TemporaryFile(dir=state) if not hasattr(os, "memfd_create") else _memory() as handle:
-        handle.write(f"{certificate}\n{key}\n".encode("ascii"))
+        lines = [certificate, "-----BEGIN PRIVATE KEY-----", *textwrap.wrap(key, 64), "-----END PRIVATE KEY-----", ""]
+        handle.write("\n".join(lines).encode("ascii"))
         handle.flush()
         context.load_cert_chain(f"/proc/self/fd/{handle.fileno()}")
     return context

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.basic import heuristic_log_sanitize
 from ansible_collections.drydock.serving.plugins.filter.seed_peers import seed_peers
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._seed.client import SERVER_NAME
@@ -69,6 +70,14 @@ def test_the_certificate_holds_for_days_and_for_one_name_that_exists_nowhere(tmp
     assert timedelta(days=1) < certificate.not_valid_after_utc - now < timedelta(days=30)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == [SERVER_NAME] == [_model_seed.SERVER_NAME]
+
+
+def test_ansible_knows_the_secrets_again_wherever_it_writes_arguments_down(tmp_path: Path) -> None:
+    made = session(GIVEN, local_tmp=str(tmp_path)) or {}
+    hidden = {made["token"], made["key"]}
+    written = heuristic_log_sanitize(str({"seed": made}), hidden)
+    assert not any(secret in written for secret in hidden)
+    assert not any(made["key"][at : at + 20] in written for at in range(0, len(made["key"]) - 20, 20))
 
 
 def test_a_group_of_one_has_nobody_to_seed(tmp_path: Path) -> None:

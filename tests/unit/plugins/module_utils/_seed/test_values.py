@@ -169,7 +169,7 @@ GIVEN: dict[str, Any] = {
     "listen": 18480,
     "token": "t" * 64,
     "certificate": "CERTIFICATE",
-    "key": "s3cr3tk3y",
+    "key": "s3cr3tk3y" * 8,
     "name": "one",
     "peers": [{"name": "one", "address": "192.0.2.1"}, {"name": "two", "address": "2001:db8::2", "port": 1}],
 }
@@ -186,6 +186,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no token": ({"token": None}, "seed.token: is missing"),
     "a short token": ({"token": "s3cr3t"}, "seed.token: expected 32"),
     "a token with a line break": ({"token": "t" * 64 + "\n"}, "seed.token: expected 32"),
+    "a key in PEM": ({"key": "-----BEGIN PRIVATE KEY-----\ns3cr3t\n"}, "seed.key: expected a private key in base64"),
     "no port": ({"listen": 0}, "seed.listen: expected a port"),
     "no time": ({"idle": 0}, "seed.idle: expected more than 0"),
     "an address that is none": ({"peers": [{"name": "x", "address": "a/b"}]}, "seed.peers[0].address"),
