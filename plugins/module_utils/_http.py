@@ -96,16 +96,19 @@ class WebTransport:
     def _follow(self, source: Source, ask: dict[str, str]) -> Answer:
         here = source
         for _hop in range(MAX_REDIRECTS + 1):
-            response = self._get(here, ask)
-            if response.status_code not in _REDIRECTS:
-                self._judge(response, here)
-                return Answer(
-                    status=response.status_code,
-                    headers=response.headers,
-                    read=reader(response, here),
-                    close=response.close,
-                    abort=cutter(response),
-                )
+            try:
+                response = self._get(here, ask)
+                if response.status_code not in _REDIRECTS:
+                    return self._answer(response, here)
+            except SourceError as error:
+                if here is source:
+                    raise
+                raise SourceError(
+                    error.kind,
+                    f"{source.shown} redirects: {error.message}",
+                    retryable=error.retryable,
+                    retry_after=error.retry_after,
+                ) from None
             location = response.headers.get("Location", "")
             response.close()
             there = self._redirected(here, location, first=source)
@@ -161,6 +164,16 @@ class WebTransport:
         for origin, path in self._settings.pinned.items():
             session.mount(origin, _pinned_adapter(requests, path))
         return session
+
+    def _answer(self, response: Any, source: Source) -> Answer:
+        self._judge(response, source)
+        return Answer(
+            status=response.status_code,
+            headers=response.headers,
+            read=reader(response, source),
+            close=response.close,
+            abort=cutter(response),
+        )
 
     def _judge(self, response: Any, source: Source) -> None:
         status = response.status_code

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import socket
 import ssl
@@ -32,6 +33,7 @@ class Request:
 class Origin:
     """What it serves, and what was asked of it.
 
+    :param chance: decides where a fault that comes sometimes comes.
     :param during: called with the number of body bytes sent so far, before every piece.
     """
 
@@ -39,6 +41,7 @@ class Origin:
     elsewhere: str = ""
     during: Callable[[int], None] = lambda _sent: None
     port: int = 0
+    chance: random.Random = field(default_factory=random.Random)
     requests: list[Request] = field(default_factory=list)
     sent: int = 0
     count: int = 0
@@ -100,23 +103,30 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 
+    def _asked(self) -> tuple[int, int] | None:
+        """The range that is asked for: its first byte, and the one behind its last."""
+        found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if not found or self.headers.get("If-Range") not in (None, self._etag()):
+            return None
+        size = len(self.origin.content)
+        return int(found[1]), min(size, int(found[2]) + 1) if found[2] else size
+
     def _start(self) -> int:
-        found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        condition = self.headers.get("If-Range")
-        return int(found[1]) if found and condition in (None, self._etag()) else 0
+        return (self._asked() or (0, 0))[0]
 
     def _etag(self) -> str:
         return '"v1"'
 
     def _file(self, *, until: int | None = None, **headers: str) -> None:
-        content, start = self.origin.content, self._start()
+        content, asked = self.origin.content, self._asked()
         size = len(content)
-        common = {"ETag": self._etag(), "Content-Length": str(size - start), **headers}
-        if start:
-            self._head(206, {"Content-Range": f"bytes {start}-{size - 1}/{size}", **common})
+        start, stop = asked or (0, size)
+        common = {"ETag": self._etag(), "Content-Length": str(stop - start), **headers}
+        if asked:
+            self._head(206, {"Content-Range": f"bytes {start}-{stop - 1}/{size}", **common})
         else:
             self._head(200, common)
-        self._send(content[start:until])
+        self._send(content[start : stop if until is None else min(until, stop)])
 
     # One method for each fault.
 
@@ -250,10 +260,12 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(content: bytes, *, tls: ssl.SSLContext | None = None) -> Iterator[Origin]:
+def serving(
+    content: bytes, *, tls: ssl.SSLContext | None = None, seed: int = 0, handler: type[Handler] = Handler
+) -> Iterator[Origin]:
     """A running origin, on a port of its own."""
-    origin = Origin(content=content)
-    server = Server(("127.0.0.1", 0), type("OwnHandler", (Handler,), {"origin": origin}))
+    origin = Origin(content=content, chance=random.Random(seed))  # noqa: S311 - chance that can be seen again
+    server = Server(("127.0.0.1", 0), type("OwnHandler", (handler,), {"origin": origin}))
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     origin.port = int(server.server_address[1])

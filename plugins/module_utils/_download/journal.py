@@ -77,12 +77,13 @@ def read_account(path: Path, *, sha256: str, size: int, boot: str) -> Account:
 
 
 def _read(descriptor: int) -> bytes:
-    pieces = []
-    while sum(map(len, pieces)) < _MOST:
-        pieces.append(os.read(descriptor, 1024 * 1024))
-        if not pieces[-1]:
+    content = bytearray()
+    while len(content) < _MOST:
+        piece = os.read(descriptor, 1024 * 1024)
+        if not piece:
             break
-    return b"".join(pieces)
+        content += piece
+    return bytes(content)
 
 
 def _take(line: bytes, account: Account, size: int) -> bool:

@@ -182,7 +182,7 @@ class Part:
 
     def close(self) -> None:
         """Keep the files, end the work on them."""
-        with self._syncing:
+        with self._syncing, self._change:
             self._journal.close()
             if self._descriptor >= 0:
                 os.close(self._descriptor)

@@ -192,6 +192,8 @@ class Run:
             big = job.wanted.size > self._limits.range_size
             job.split = None if big and not job.forgiven else False
             job.free = part.gaps()
+            if job.sources:
+                job.verdict = None
             if not self._is_inline(job):
                 job.busy += 1
                 self._start(lambda: self._follow(job), "drydock-hash")
@@ -236,9 +238,8 @@ class Run:
 
     def _leave(self, job: Job) -> None:
         with self._change:
-            verdict = None
-            if job.busy == 1 and not self._schedule.ended.is_set():
-                verdict, job.verdict = job.verdict, None
+            # until the next attempt begins, the verdict stays and keeps others from working on this one
+            verdict = job.verdict if job.busy == 1 and not self._schedule.ended.is_set() else None
             if verdict is None:
                 job.busy -= 1
                 self._close_if_left(job)
@@ -246,6 +247,9 @@ class Run:
                 return
         try:
             self._settle(job, verdict)
+        except BaseException as error:
+            self._schedule.fail(error)
+            raise
         finally:
             self._leave(job)
 

@@ -41,7 +41,6 @@ from hypothesis import strategies as st
 
 BUSY = SourceError("unreachable", "https://a.example/m answered 503", retryable=True, retry_after=3)
 GONE = SourceError("not_found", "https://a.example/m answered 404: no such file there")
-HTML = {"Content_Type": "text/html"}
 
 ANSWERS = st.one_of(
     st.integers(0, 1500).map(lambda count: honest(until=count, then=RESET)),
@@ -69,8 +68,8 @@ ANSWERS = st.one_of(
             says(206, CONTENT),
             says(206, CONTENT, Content_Range="bytes lots"),
             says(206, CONTENT[:50], Content_Range=f"bytes 0-49/{SIZE}"),
-            says(200, b"<html>", Content_Length="6", **HTML),
-            says(200, b"<html>", Transfer_Encoding="chunked", **HTML),
+            says(200, b"<html>", Content_Length="6", Content_Type="text/html"),
+            says(200, b"<html>", Transfer_Encoding="chunked", Content_Type="text/html"),
             says(200, b"x" * 500, Content_Encoding="gzip"),
             says(200, CONTENT, Content_Length="9" * 5000),
             BUSY,

@@ -30,7 +30,7 @@ from ansible_collections.drydock.serving.tests.unit.plugins.module_utils._downlo
     whole,
 )
 
-RANGES = [(start, min(SIZE, start + 700)) for start in range(0, SIZE, 700)]
+RANGES: list[tuple[int, int | None]] = [(start, min(SIZE, start + 700)) for start in range(0, SIZE, 700)]
 WHOLE = (0, None)
 
 

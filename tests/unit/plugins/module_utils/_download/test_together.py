@@ -101,7 +101,7 @@ def test_connections_that_break_together_are_one_failure(tmp_path: Path) -> None
 
 
 def test_the_first_failure_ends_everything_and_parts_stay(tmp_path: Path) -> None:
-    hanging = threading.Event()
+    waits, called_off = threading.Event(), threading.Event()
 
     def hangs(offset: int, stop: int | None, etag: str | None) -> Answer:
         answer = honest()(offset, stop, etag)
@@ -110,17 +110,22 @@ def test_the_first_failure_ends_everything_and_parts_stay(tmp_path: Path) -> Non
         def read(_amount: int) -> bytes:
             if pieces:
                 return pieces.pop()
-            hanging.wait(30)
+            waits.set()
+            called_off.wait(30)
             raise RESET
 
-        return Answer(status=answer.status, headers=answer.headers, read=read, close=lambda: None, abort=hanging.set)
+        return Answer(status=answer.status, headers=answer.headers, read=read, close=lambda: None, abort=called_off.set)
+
+    def is_gone(_offset: int, _stop: int | None, _etag: str | None) -> Answer:
+        waits.wait(30)
+        raise GONE
 
     gone = wanted("gone", "b", content=OTHER)
-    servers = Servers(a=[hangs], b=[GONE])
+    servers = Servers(a=[hangs], b=[is_gone])
     run = together(tmp_path, servers)
     with pytest.raises(DrydockError, match=r"gone could not be fetched.*404"):
         run.all(wanted("m", "a"), gone)
-    assert hanging.is_set(), "who waited for bytes was called off"
+    assert called_off.is_set(), "who waited for bytes was called off"
     again = together(tmp_path, Servers(a=[honest()]))
     assert again.get("a") == CONTENT
     assert run.downloader.received + again.downloader.received <= SIZE + 200
