@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.report import Reporter
 
 MODULE = "drydock.serving.model_sync"
+PLAN = "drydock.serving.model_plan"  # a small part of it, all that an idle run needs
 ROOT, LOCK_TIMEOUT, RECONNECT_TIMEOUT = "/var/lib/drydock/models", 300.0, 300.0  # as the module documents them
 LIVES = 3  # how often a download that ended without a result is begun
 TOKEN_LIFE = 60.0  # seconds after which a refusal may mean that a signature or token ran out
@@ -59,7 +60,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             return self._call(given, variables, wrap_async=not self._connection.has_native_async)
         if self._task.check_mode or not _true(arguments.get("fetch", True)):
             return self._call(arguments, variables)
-        self._before = self._probe(arguments, variables)
+        self._before = self._first(arguments, variables)
         if not self._before.get("pending") and not _failed_with(self._before, "busy"):
             return self._before
         arguments = _with_secrets_of_the_group(arguments)
@@ -78,11 +79,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
 
         return {**empty_result(), **self._before, "pending": False}
 
-    def _call(self, arguments: Mapping[str, Any], variables: dict[str, Any], **how: Any) -> dict[str, Any]:
+    def _call(
+        self, arguments: Mapping[str, Any], variables: dict[str, Any], *, module: str = MODULE, **how: Any
+    ) -> dict[str, Any]:
         result: dict[str, Any] = self._execute_module(
-            module_name=MODULE, module_args=dict(arguments), task_vars=variables, **how
+            module_name=module, module_args=dict(arguments), task_vars=variables, **how
         )
         return result
+
+    def _first(self, arguments: Mapping[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """The only call of a run that finds everything in place; ``pending`` when something must be fetched."""
+        if arguments.get("verify") == "full":  # whoever reads everything must be the one to remember it
+            return self._probe(arguments, variables)
+        result = self._call(arguments, variables, module=PLAN)
+        settled = result.pop("settled", False)
+        if settled or result.get("failed") or result.get("pending"):
+            return result
+        return self._probe(arguments, variables)
 
     def _turn(self, arguments: Mapping[str, Any], variables: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
         """Wait for another sync in the same store, as long as it gets further."""
@@ -152,7 +165,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             running.tidy()
             raise
         except BaseException as error:  # the task's own timeout, for one
-            reporter.note(f"no longer watched ({type(error).__name__}); the download goes on there by itself")
+            why = "the task's time is over" if "Timeout" in type(error).__name__ else str(error)
+            reporter.note(f"no longer watched ({why}); the download goes on there by itself")
             raise
 
     def _fetchable(self, arguments: dict[str, Any]) -> dict[str, Any]:
