@@ -105,7 +105,8 @@ class S3:
 
     def _ask_region(self, bucket: str, default: str) -> str:
         """A signature names the region; Amazon tells it even to those it refuses."""
-        import botocore.exceptions  # noqa: PLC0415 - an optional extra, loaded when an s3 address is met
+        self._boto()
+        import botocore.exceptions  # noqa: PLC0415 - comes with boto3
 
         client = self._clients.setdefault(default, self._connect(default))
         with named(f"s3://{bucket}/"):
@@ -136,9 +137,9 @@ class S3:
         return self._session
 
     def _connect(self, region: str) -> Any:
+        session = self._boto()
         from botocore.config import Config  # noqa: PLC0415 - comes with boto3
 
-        session = self._boto()
         with named("s3"):
             if session.get_credentials() is None:
                 raise DrydockError("refused", f"The controller has no AWS credentials. {_HOW_TO_LOG_IN}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,16 @@ def test_trust_that_cannot_be_read_is_named(signer: Signer, settings: dict[str, 
     error = signer.refusal(**settings)
     assert error.kind == "invalid_input"
     assert said in error.message
+
+
+@pytest.mark.parametrize("name", ["model_signing", "OpenSSL"])
+def test_a_missing_library_is_named(signer: Signer, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    signer.sign("ours")
+    for loaded in [item for item in sys.modules if item.partition(".")[0] in ("model_signing", "OpenSSL")]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, name, None)
+    error = signer.refusal()
+    assert (error.kind, "make setup-models" in error.message) == ("extra_missing", True)
 
 
 def test_the_library_prints_nothing(signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:

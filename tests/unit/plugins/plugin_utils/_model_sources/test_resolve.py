@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import sys
 from typing import Any
 
 import pytest
@@ -141,6 +142,17 @@ def test_credentials_that_are_about_to_end_are_refused(monkeypatch: pytest.Monke
     monkeypatch.setattr(s3._session, "get_credentials", lambda: credentials)
     with pytest.raises(DrydockError, match="end within 60 s"):
         s3.presign(parse_s3("s3://models/x"), now=lambda: now)
+
+
+@pytest.mark.parametrize("environ", [{}, KEYS, {"AWS_REGION": "eu-west-1"}, {**KEYS, "AWS_REGION": "eu-west-1"}])
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("boto3", "botocore")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("boto3", "botocore"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(DrydockError, match="boto3 is missing on the controller") as caught:
+        S3(environ).presign(parse_s3("s3://models/x"))
+    assert caught.value.kind == "extra_missing"
 
 
 @pytest.mark.parametrize(
