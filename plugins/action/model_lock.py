@@ -43,6 +43,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         _spec, options = self.validate_argument_spec(OPTIONS)
         result.update(changed=False, changes=[], lock=options["lock"])
         try:
+            if not options["lock"]:
+                raise DrydockError(
+                    "invalid_input",
+                    "lock: is empty. An inventory that is only names (-i host,) has no folder for it. Next step: say "
+                    "where it goes with -e models_lock_file=PATH.",
+                )
             outcome = lock(
                 options["models"],
                 Wish(

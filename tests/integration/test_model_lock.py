@@ -95,6 +95,7 @@ class Site:
         self,
         *options: str,
         playbook: str = "drydock.serving.lock",
+        inventory: str = "hosts.yml",
         environ: Mapping[str, str] | None = None,
         **variables: Any,
     ) -> Any:
@@ -104,7 +105,8 @@ class Site:
         return subprocess.Popen(
             [
                 str(Path(sys.executable).parent / "ansible-playbook"),
-                *(playbook, "-i", str(self.folder / "hosts.yml"), "-e", json.dumps(variables)),
+                *(playbook, "-e", json.dumps(variables)),
+                *(("-i", str(self.folder / inventory)) if inventory else ()),
                 *options,
             ],
             cwd=self.folder,
@@ -506,6 +508,9 @@ def test_a_folder_is_locked_but_not_what_its_links_lead_to(site: Site, tmp_path:
 
 def test_an_inventory_without_models_or_hosts_is_refused(site: Site) -> None:
     assert "there is nothing to lock" in site.run().output
+    names = site.run("-i", "one.example.org,", inventory="", drydock_hosts="all", models={"ocr": OCR})
+    assert names.rc != 0
+    assert "models_lock_file=PATH" in names.output
     other = site.run(drydock_hosts="nobody")
     assert other.rc != 0
     assert "No host matches 'nobody'" in other.output
