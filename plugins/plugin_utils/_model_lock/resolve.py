@@ -39,8 +39,8 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types 
 )
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.problems import Problems
 
-IN_MEMORY = 16 * 1024 * 1024
-"""Bytes. A file up to this whose digest nobody tells is asked for once and then looked at in memory."""
+IN_MEMORY = 64 * 1024 * 1024
+"""Bytes of a set. Files whose digest nobody tells are read once and stay in memory to be judged, while they fit."""
 SIGNATURE = "model.sig"
 LISTED = 12
 
@@ -75,6 +75,7 @@ class _Look:
         self._old = old
         self._tools = tools
         self._problems = problems
+        self._room = IN_MEMORY
         self._minimum = {item.path: item.minimum_size for item in request.files}
         self._policy: Policy = parse_policy(
             request.where, formats=request.formats, exempt=request.exempt, minimum_size=request.minimum_size
@@ -198,7 +199,8 @@ class _Look:
         told = self._tools.hashing(f"{self._request.where}: {file.path}", file.size)
         opened = file.open
         with opened() as handle:
-            if file.size <= IN_MEMORY:
+            if file.size <= self._room:
+                self._room -= file.size
                 content = handle.read()
                 opened = lambda: io.BytesIO(content)  # noqa: E731 - a lambda that keeps the bytes
                 sha256, size = digest_of(opened(), told=told)

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock import resolve
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.resolve import Tools, lock_model
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types import (
     Context,
@@ -279,6 +280,14 @@ def test_what_the_lock_proves_already_is_not_read_again() -> None:
     assert again == entry
     assert read_first == 1  # hashed and judged from memory
     assert len(shelf.opened) == 2  # judged again, not hashed
+
+
+def test_memory_is_bounded_whatever_the_number_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolve, "IN_MEMORY", 25)
+    shelf = Shelf({f"{number}.json": b'{"a": 12}' for number in range(4)})
+    _entry, problems = look(shelf)
+    assert problems == []
+    assert shelf.opened == ["0.json", "1.json", "2.json", "3.json", "2.json", "3.json"]  # two of four were kept
 
 
 def test_a_source_that_gives_another_length_than_it_listed_is_refused() -> None:
