@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -41,6 +42,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         wanted = _wanted(options)
         facts = self._ask(variables)
         problems = judge.controller_problems(ansible_version, sys.version_info[:3])
+        problems += judge.exemption_problems(options["models"], today=datetime.now(timezone.utc).date())
         problems += judge.host_problems(facts, wanted, now=time.time())
         problems += self._as_root(facts, wanted)
         result.update(

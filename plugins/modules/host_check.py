@@ -43,7 +43,9 @@ options:
     type: str
     default: /var/lib/drydock/models
   models:
-    description: The RV(ignore:models) of a stack model. Those that are not on the host yet have to fit.
+    description:
+      - The RV(ignore:models) of a stack model. Those that are not on the host yet have to fit.
+      - A file that the format policy lets through until a day that is over is a problem.
     type: list
     elements: dict
     default: []

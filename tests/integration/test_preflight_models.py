@@ -32,11 +32,6 @@ def outdate(models: dict[str, Any], locked: dict[str, Any]) -> None:
     models["source"] = "hf://acme/ocr@v5.0"
 
 
-def exempt(models: dict[str, Any], locked: dict[str, Any]) -> None:
-    checksum = locked["files"]["det.onnx"]["checksum"]
-    models["exempt"] = [{"checksum": checksum, "reason": "old engine", "until": "2026-01-31"}]
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -51,9 +46,8 @@ def exempt(models: dict[str, Any], locked: dict[str, Any]) -> None:
             ],
         ),
         (outdate, ["models_lock.ocr.requested:", "ansible-playbook drydock.serving.lock -i"]),
-        (exempt, ["models.ocr.exempt[0]: 'det.onnx' was exempted until 2026-01-31 (old engine)"]),
     ],
-    ids=["gates", "another source", "an expired exemption"],
+    ids=["gates", "another source"],
 )
 def test_models_that_do_not_pass_stop_the_run_before_any_host(tmp_path: Path, change: Change, said: list[str]) -> None:
     site = tmp_path / "site"

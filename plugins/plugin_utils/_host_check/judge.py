@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.plugin_utils._host_check.probe import HostFacts, RootFacts
@@ -71,6 +72,22 @@ def controller_problems(ansible: str, python: tuple[int, ...]) -> list[str]:
             "Install Ansible into a newer Python's virtual environment."
         )
     return found
+
+
+def exemption_problems(models: Sequence[Mapping[str, Any]], *, today: date) -> list[str]:
+    """Files of the models that the format policy let through until a day that is over.
+
+    :param models: the ``models`` of a stack model.
+    """
+    return [
+        f"models.{model['name']}: '{file['path']}' was exempted from the format policy until {exemption['until']} "
+        f"({exemption['reason']}), and that day is over. Replace the file by one of a safe format, or decide again and "
+        "write a later day."
+        for model in models
+        for exemption in model.get("exempt") or ()
+        for file in model["files"]
+        if file["checksum"] == exemption["checksum"] and today > date.fromisoformat(str(exemption["until"]))
+    ]
 
 
 def host_problems(facts: HostFacts, wanted: Wanted, *, now: float) -> list[str]:

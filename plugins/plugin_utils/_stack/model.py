@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -26,14 +25,12 @@ def build_model(
     secrets: Iterable[str] = (),
     host: Host | None = None,
     components: Mapping[str, Component],
-    today: datetime.date | None = None,
 ) -> dict[str, Any]:
     """Read, check and complete a stack. Pure, but for the day.
 
     :param secrets: names (never values) of the secrets the operator gives.
     :param host: what the host has; without it, whether the stack fits is not judged.
     :param components: the components that exist.
-    :param today: the day by which exemptions are judged; without it, this day (UTC).
     :raises StackError: with every violation.
     """
     problems = Problems()
@@ -59,8 +56,7 @@ def build_model(
     policy.check_users(read, problems)
     policy.check_images(read, problems)
     check_lock_names(read_models, read_lock, problems)
-    day = today or datetime.datetime.now(datetime.UTC).date()
-    resolved = resolve_models(read_models, read_lock, problems, today=day)
+    resolved = resolve_models(read_models, read_lock, problems)
     if host is not None:
         units = {**read["services"], **read["components"]}
         for path, message in capacity_problems(totals(units), read["capacity"], host):

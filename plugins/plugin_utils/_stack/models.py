@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import datetime
 import fnmatch
 from collections.abc import Mapping
 from typing import Any
@@ -28,11 +27,8 @@ EXEMPT = "exempt"
 Model = Mapping[str, Any]
 
 
-def resolve_models(models: Model, lock: Model, problems: Problems, *, today: datetime.date) -> list[dict[str, Any]]:
-    """Models with address, digest and size of every file. Where the inventory and the lock say a thing, both agree.
-
-    :param today: the day by which exemptions are judged.
-    """
+def resolve_models(models: Model, lock: Model, problems: Problems) -> list[dict[str, Any]]:
+    """Models with address, digest and size of every file. Where the inventory and the lock say a thing, both agree."""
     found = []
     for name, model in models.items():
         where = f"models.{name}"
@@ -44,7 +40,7 @@ def resolve_models(models: Model, lock: Model, problems: Problems, *, today: dat
             files = _source_files(where, model, entry, problems)
         check_tree(where, [item["path"] for item in files if item["path"]], problems)
         _check_gates(where, model, entry, problems)
-        _check_policy(where, model, files, entry, problems, today=today)
+        _check_policy(where, model, files, entry, problems)
         found.append(
             {
                 "name": name,
@@ -249,10 +245,10 @@ def _check_policy(
     files: list[dict[str, Any]],
     entry: Model | None,
     problems: Problems,
-    *,
-    today: datetime.date,
 ) -> None:
-    """Sizes, formats, and exemptions that are still good."""
+    """Sizes, formats, and exemptions that were counted on. Whether their day is over, preflight says: the date alone
+    must not keep a firewall from being loaded again.
+    """
     exempt = {item["checksum"]: number for number, item in enumerate(model["exempt"]) if item["checksum"]}
     for file in files:
         place = f"{where}.files.{file['path']}"
@@ -263,8 +259,6 @@ def _check_policy(
                 "Likely cause: a placeholder instead of the model.",
             )
         number = exempt.get(file["checksum"])
-        if number is not None and model["exempt"][number]["until"]:
-            _check_exemption(f"{where}.exempt[{number}]", file, model["exempt"][number], problems, today)
         found = (entry or {"files": {}})["files"].get(file["path"], {}).get("format")
         if found == EXEMPT and number is None:
             problems.add(place, f"was locked under an exemption that is not there any more. {LOCK_AGAIN}")
@@ -272,12 +266,3 @@ def _check_policy(
             problems.add(
                 place, f"is {found}, and formats allows {', '.join(model['formats'])}. Leave it out, or allow it."
             )
-
-
-def _check_exemption(where: str, file: Model, exemption: Model, problems: Problems, today: datetime.date) -> None:
-    if today > datetime.date.fromisoformat(exemption["until"]):
-        problems.add(
-            where,
-            f"'{file['path']}' was exempted until {exemption['until']} ({exemption['reason']}), and that day is over. "
-            "Next step: replace the file, or decide again and write a later day.",
-        )

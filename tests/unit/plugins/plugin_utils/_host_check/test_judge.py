@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import date
 from typing import Any
 
 import pytest
@@ -130,3 +131,17 @@ def test_a_user_that_cannot_become_root_is_told_what_to_do(become: str, detail: 
 )
 def test_an_old_controller_is_a_problem(ansible: str, python: tuple[int, ...], count: int) -> None:
     assert len(judge.controller_problems(ansible, python)) == count
+
+
+@pytest.mark.parametrize(("day", "count"), [(31, 0), (1, 1)])
+def test_an_exemption_holds_to_the_end_of_its_last_day(day: int, count: int) -> None:
+    exemption = {"checksum": "sha256:aa", "reason": "old engine", "until": "2026-01-31"}
+    files = [{"path": "det.onnx", "checksum": "sha256:aa"}, {"path": "rec.onnx", "checksum": "sha256:bb"}]
+    unused = {**exemption, "checksum": "sha256:cc"}
+    found = judge.exemption_problems(
+        [{"name": "ocr", "files": files, "exempt": [exemption, unused]}, {"name": "other", "files": files}],
+        today=date(2026, 1 if day == 31 else 2, day),
+    )
+    assert len(found) == count
+    if found:
+        assert found[0].startswith("models.ocr: 'det.onnx' was exempted from the format policy until 2026-01-31 (old")

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-import datetime
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._stack.problems im
 
 from .stacks import MODELS, STACK, put
 
-TODAY = datetime.date(2026, 11, 21)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 DIGESTS = {name: f"sha256:{number:02x}{'0' * 62}" for number, name in enumerate(("det", "config", "card"))}
 DET = "deep/det.onnx"
@@ -67,7 +65,7 @@ LOCKED: dict[str, Any] = {
 }
 
 
-def build(changes: dict[str, Any] | None = None, *, today: datetime.date = TODAY) -> dict[str, Any]:
+def build(changes: dict[str, Any] | None = None) -> dict[str, Any]:
     """The stack model with changes below ``models`` and ``models_lock``; the one model is called ocr."""
     tree = copy.deepcopy({"models": {"ocr": WANTED}, "models_lock": {"ocr": LOCKED}})
     for path, value in (changes or {}).items():
@@ -75,9 +73,7 @@ def build(changes: dict[str, Any] | None = None, *, today: datetime.date = TODAY
             tree[path.partition(".")[0]] = {} if value is ... else {"ocr": copy.deepcopy(value)}
         else:
             put(tree, path, value)
-    return build_model(
-        STACK, models=tree["models"], lock=tree["models_lock"], components=load_components(), today=today
-    )
+    return build_model(STACK, models=tree["models"], lock=tree["models_lock"], components=load_components())
 
 
 def locked_det(**facts: Any) -> dict[str, Any]:
@@ -244,24 +240,10 @@ def test_a_lock_for_something_else_is_told_once_and_not_judged() -> None:
     assert "Lock again: ansible-playbook drydock.serving.lock -i" in line
 
 
-@pytest.mark.parametrize(("day", "count"), [(0, 0), (1, 1)])
-def test_an_exemption_holds_to_the_end_of_its_last_day(day: int, count: int) -> None:
-    exempt = [{"checksum": DIGESTS["det"], "reason": "needed by the old engine", "until": TODAY}]
-    changes = {"models.ocr.exempt": exempt, **locked_det(format="exempt")}
-    found = violations(changes, today=TODAY + datetime.timedelta(days=day))
-    assert len(found) == count
-    if found:
-        assert found[0].startswith("models.ocr.exempt[0]: 'deep/det.onnx' was exempted until 2026-11-21 (needed by")
-    else:
-        (model,) = build(changes)["models"]
-        assert model["exempt"] == [
-            {"checksum": DIGESTS["det"], "reason": "needed by the old engine", "until": "2026-11-21"}
-        ]
-
-
-def test_an_expired_exemption_that_no_file_needs_stops_nobody() -> None:
-    exempt = [{"checksum": "sha256:" + "ee" * 32, "reason": "was needed", "until": "2020-01-01"}]
-    assert violations({"models.ocr.exempt": exempt}) == []
+def test_exemptions_are_handed_on_and_their_day_is_judged_by_preflight_alone() -> None:
+    exempt = [{"checksum": DIGESTS["det"], "reason": "needed by the old engine", "until": "2020-01-01"}]
+    (model,) = build({"models.ocr.exempt": exempt, **locked_det(format="exempt")})["models"]
+    assert model["exempt"] == exempt
 
 
 @pytest.mark.parametrize("scheme", ["hf://acme/ocr@v4.0", f"oci://r.example.org/ocr@{DIGESTS['det']}"])
