@@ -198,7 +198,7 @@ class _Cache:
         clock = Clock(now=time.time, monotonic=time.monotonic, sleep=time.sleep)
         wishes = Wishes(
             models=parse_models(models),
-            ownership=Ownership(uid=-1, gid=-1, file_mode=0o444),
+            ownership=Ownership(uid=-1, gid=-1, file_mode=0o400),
             keep=KEPT_VERSIONS,
             full=full,
         )
@@ -245,7 +245,7 @@ def _write(path: Path, content: bytes, lock: bytes, blobs: Iterable[tuple[str, i
             archive.write(_bundle.END)
             archive.flush()
             with contextlib.suppress(PermissionError):  # media without permission bits
-                os.fchmod(archive.fileno(), 0o644)
+                os.fchmod(archive.fileno(), 0o666 & ~_umask())
             os.fsync(archive.fileno())
         staged.replace(path)
     except BaseException:
@@ -253,6 +253,12 @@ def _write(path: Path, content: bytes, lock: bytes, blobs: Iterable[tuple[str, i
             staged.unlink()
         raise
     fsync_dir(path.parent)
+
+
+def _umask() -> int:
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
 
 
 def _copy(blob: Path, archive: BinaryIO, sha256: str, size: int) -> None:

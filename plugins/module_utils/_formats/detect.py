@@ -154,7 +154,9 @@ def _archive(blob: Blob, head: bytes, name: str, context: Context) -> tuple[str,
 def _look_through(found: Iterable[Member], context: Context) -> None:
     if context.depth >= DEEPEST:
         raise Refusal("archives in archives", f"more than {DEEPEST} of them in each other are not looked through")
+    empty = True
     for member in found:
+        empty = empty and not member.blob.size
         if member.name.endswith("/") or not member.blob.size:
             if member.blob.size:
                 raise Refusal("a damaged archive", f"directory {member.name[:200]!r} has content")
@@ -164,6 +166,8 @@ def _look_through(found: Iterable[Member], context: Context) -> None:
         except Refusal as refusal:
             refusal.path = (member.name[:200], *refusal.path)
             raise
+    if empty:
+        raise Refusal("an empty archive", "a placeholder never passes for a model")
 
 
 def _gunzip(blob: Blob, budget: Budget) -> Blob:

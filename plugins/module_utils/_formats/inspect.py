@@ -81,7 +81,7 @@ def _check_size(name: str, size: int, policy: Policy) -> None:
 
 def _refused(name: str, refusal: Refusal, *, exemptible: bool = True) -> DrydockError:
     where = " -> ".join((name, *refusal.path))
-    step = "Next step: take this model in an allowed format (safetensors, GGUF, ONNX ...) from its author"
+    step = "Next step: take the file in an allowed format (safetensors, GGUF, ONNX ...) from its author"
     if not exemptible:
         step = "Next step: ask its author for the real file, and correct the source or the lock"
     return DrydockError(

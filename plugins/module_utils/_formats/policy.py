@@ -30,8 +30,8 @@ FORMATS = (
 EXEMPT = "exempt"
 """The name of the format of a file that was not looked at, because its digest is exempted."""
 WAY_OUT = (
-    "or, when you know this file and need it as it is, exempt its digest with a reason and an expiry date "
-    "(`exempt: [{checksum, reason, until}]` beside the model)"
+    "leave it out when nothing needs it (`exclude`), or, when you know it and need it as it is, exempt its digest with "
+    "a reason and an expiry date (`exempt: [{checksum, reason, until}]` beside the model)"
 )
 
 

@@ -70,6 +70,16 @@ def test_directories_and_empty_members_are_let_in() -> None:
     assert judged(whole.getvalue(), "set.zip") == "zip"
 
 
+def test_an_archive_of_nothing_is_a_placeholder() -> None:
+    for name, content in (
+        ("set.zip", zipped({})),
+        ("set.zip", zipped({"a.txt": b""})),
+        ("set.tar", tarred({"a.txt": b""})),
+        ("a.txt.gz", gzipped(b"")),
+    ):
+        assert "an empty archive" in judged(content, name)
+
+
 def test_a_zip_written_as_a_stream_is_read() -> None:
     class Pipe(io.BytesIO):
         def seekable(self) -> bool:

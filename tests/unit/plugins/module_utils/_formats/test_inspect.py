@@ -180,9 +180,9 @@ def test_a_refusal_says_file_finding_reason_and_way_out() -> None:
         inspect_stream(io.BytesIO(TEXT), len(TEXT), "model.onnx", Policy())
     assert caught.value.message == (
         "model.onnx: found text, which is refused: its suffix .onnx says onnx, and a program goes by that. Next step: "
-        "take this model in an allowed format (safetensors, GGUF, ONNX ...) from its author, or, when you know this "
-        "file and need it as it is, exempt its digest with a reason and an expiry date (`exempt: [{checksum, reason, "
-        "until}]` beside the model)."
+        "take the file in an allowed format (safetensors, GGUF, ONNX ...) from its author, leave it out when nothing "
+        "needs it (`exclude`), or, when you know it and need it as it is, exempt its digest with a reason and an "
+        "expiry date (`exempt: [{checksum, reason, until}]` beside the model)."
     )
     assert caught.value.details == {
         "file": "model.onnx",

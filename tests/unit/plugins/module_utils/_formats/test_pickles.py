@@ -226,6 +226,13 @@ def test_an_archive_that_two_programs_would_read_differently_is_refused(case: st
     assert "which is refused" in message
 
 
+def test_a_wrong_checksum_does_not_keep_a_pickle_from_being_found() -> None:
+    """Scanners gave up there, torch did not (GHSA-7q5r-7gvp-wc82)."""
+    content = archive_of_torch()
+    crc = content[14:18]
+    assert "archive/data.pkl: found a pickle" in judged(content.replace(crc, b"\1\2\3\4"), "model.pt")
+
+
 def test_deleted_members_may_not_stay_in_an_archive() -> None:
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w") as archive:
