@@ -11,6 +11,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -202,7 +203,7 @@ class _Look:
             if file.size <= self._room:
                 self._room -= file.size
                 content = handle.read()
-                opened = lambda: io.BytesIO(content)  # noqa: E731 - a lambda that keeps the bytes
+                opened = partial(io.BytesIO, content)
                 sha256, size = digest_of(opened(), told=told)
             else:
                 sha256, size = digest_of(handle, told=told)
