@@ -178,23 +178,35 @@ def sources(path: str, sha256: str) -> tuple[Source, ...]:
 
     A bundle that cannot be read stays a source, so that its failure is told when no other source helps.
     """
+    return () if _holds(path, sha256) is False else (parse_source(f"file://{quote(path)}#{sha256}"),)
+
+
+def _holds(path: str, sha256: str) -> bool | None:
+    """Is this blob in the bundle? ``None`` where it cannot be read."""
     with contextlib.suppress(OSError, ValueError):
         descriptor = _open(Path(path))
         try:
-            if sha256 not in _remembered(descriptor).blobs:
-                return ()
+            return sha256 in _remembered(descriptor).blobs
         finally:
             os.close(descriptor)
-    return (parse_source(f"file://{quote(path)}#{sha256}"),)
+    return None
 
 
 def first(path: str, supply: Callable[..., Any]) -> Callable[..., Any]:
-    """A ``Supply`` of ``model_sync`` that puts the bundle before whatever another one locates."""
+    """A ``Supply`` of ``model_sync`` that puts the bundle before whatever another one locates.
+
+    What the bundle holds is not looked for elsewhere: locating may wait until another host has it.
+    """
 
     @contextlib.contextmanager
     def both(layout: Any, wanted: Sequence[Any]) -> Iterator[Callable[[Any], Sequence[Source]]]:
         with supply(layout, wanted) as locate:
-            yield lambda item: (*sources(path, item.sha256), *(item.sources if locate is None else locate(item)))
+
+            def located(item: Any) -> Sequence[Source]:
+                here = locate is None or _holds(path, item.sha256)
+                return (*sources(path, item.sha256), *(item.sources if here else locate(item)))
+
+            yield located
 
     return both
 

@@ -132,6 +132,20 @@ def test_wrong_bytes_of_a_host_are_noticed_and_it_is_asked_no_more(group: Group,
     assert wrong == [len(next(iter(origin.files.values())))]
 
 
+def test_wrong_bytes_of_a_file_that_came_in_ranges_are_noticed_too(group: Group) -> None:
+    with counting({"big.safetensors": FILES["big.safetensors"]}) as origin:
+        outcome(group.start(0, origin.models()))
+        blob = next(path for path in (group.store(0) / "blobs").rglob("*") if path.is_file())
+        blob.chmod(0o644)
+        with blob.open("r+b") as handle:
+            handle.seek(30 * MIB)
+            handle.write(b"not these")
+        result = outcome(group.start(1, origin.models()))
+        assert right(group, 1, origin), result
+        assert any("wrong bytes" in notice for notice in result["notices"])
+        assert origin.total == 2 * origin.size
+
+
 def test_a_host_whose_own_sync_fails_holds_nobody_up(group: Group, origin: CountingOrigin) -> None:
     models = origin.models()
     absent = {**models[0]["files"][0], "path": "absent", "checksum": f"sha256:{1:064x}", "size": 7}
