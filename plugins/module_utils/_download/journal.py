@@ -17,6 +17,7 @@ machine only ``=`` lines count, and what is lost of them is fetched again. The d
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import stat
@@ -31,6 +32,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _MOST = 64 * 1024 * 1024
 
 
+@functools.lru_cache(maxsize=1)
 def boot_id() -> str:
     """Names this start of the machine; empty where the kernel does not tell."""
     try:
