@@ -43,10 +43,16 @@ class Hosts:
             address: str = probe.getsockname()[0]
         return address
 
-    def play(self, *tasks: dict[str, Any], **variables: Any) -> Ended:
+    def know(self, **variables: Any) -> None:
+        """Put variables into the inventory, where every play reads them."""
+        place = self.folder / "group_vars" / "all.json"
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(json.dumps(variables), encoding="utf-8")
+
+    def play(self, *tasks: dict[str, Any]) -> Ended:
         """Run one play of these tasks against all of them, as root. Timed as a user would: the whole command."""
         book = self.folder / "play.json"
-        play = {"hosts": "all", "gather_facts": False, "become": True, "vars": variables, "tasks": list(tasks)}
+        play = {"hosts": "all", "gather_facts": False, "become": True, "tasks": list(tasks)}
         book.write_text(json.dumps([play]), encoding="utf-8")
         inventory = self.folder / "hosts.json"
         inventory.write_text(json.dumps({"all": {"hosts": self.connections}}), encoding="utf-8")

@@ -30,14 +30,13 @@ def _sent(server: Server, hosts: Hosts, files: list[ModelFile]) -> float:
     """Bytes of the origin, in sizes of the set."""
     hosts.play({"ansible.builtin.file": {"path": ROOT, "state": "absent"}})
     before = server.count_at_rest()
-    arguments = contenders.sync_arguments(server, {"bench": files}, ROOT)
-    ended = hosts.play(
-        {"ansible.builtin.include_role": {"name": "drydock.serving.model_store"}},
+    hosts.know(
         model_store_root=ROOT,
-        model_store_models=arguments["models"],
+        model_store_models=contenders.models(server, {"bench": files}),
         model_store_seed=True,
         model_store_seed_peers=[{"name": name, "address": address} for name, address in hosts.addresses.items()],
     )
+    ended = hosts.play({"ansible.builtin.include_role": {"name": "drydock.serving.model_store"}})
     if changed(ended) < len(NAMES):
         raise CannotRunError(f"not every host fetched: {ended.output[-1500:]}")
     return (server.count_at_rest() - before) / sum(file.size for file in files)
