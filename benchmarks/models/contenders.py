@@ -29,11 +29,9 @@ def fresh(folder: Path) -> Path:
     return folder
 
 
-def sync_arguments(
-    server: Server, sets: Mapping[str, Sequence[ModelFile]], root: str, **options: Any
-) -> dict[str, Any]:
-    """Arguments of ``model_sync``; a set for each name."""
-    models = [
+def models(server: Server, sets: Mapping[str, Sequence[ModelFile]]) -> list[dict[str, Any]]:
+    """What is wanted, as ``model_sync`` takes it; a set for each name."""
+    return [
         {
             "name": name,
             "version": "1",
@@ -44,13 +42,19 @@ def sync_arguments(
         }
         for name, files in sets.items()
     ]
-    return {"root": root, "models": models, "reserve": "0", **options}
 
 
 def start_sync(server: Server, files: Sequence[ModelFile], folder: Path, **options: Any) -> Process:
     """Start ``model_sync``."""
-    mine = {"owner": str(os.getuid()), "group": str(os.getgid()), **options}
-    return _module(SYNC, sync_arguments(server, {"bench": files}, str(folder / "store"), **mine), folder)
+    arguments = {
+        "root": str(folder / "store"),
+        "models": models(server, {"bench": files}),
+        "owner": str(os.getuid()),
+        "group": str(os.getgid()),
+        "reserve": "0",
+        **options,
+    }
+    return _module(SYNC, arguments, folder)
 
 
 def sync(server: Server, files: Sequence[ModelFile], folder: Path, **options: Any) -> Ended:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import contenders
 from data import ModelFile, make_files
 from plays import changed, lab_hosts
@@ -12,16 +14,18 @@ from servers import Server, counting_origin
 from workbench import GIB, MIB, Bar, Bench, CannotRunError, Ended, Row, in_turn, say
 
 CASE = "nothing to do, 2 GiB in 64 sets"
-PING: dict[str, object] = {"ansible.builtin.ping": {}}
+PING: dict[str, Any] = {"ansible.builtin.ping": {}}
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Each play is one task on one host; all become root, as the store is root's."""
+    """Each play is one task on one host, with the same inventory, which holds the models; all become root."""
     files = bench.folder / "files"
     many = make_files(files, 256, 8 * MIB)
     [large] = make_files(files, 1, 2 * GIB)
     with lab_hosts(["bench-1"], bench.folder) as hosts, counting_origin(files, bind=hosts.our_address) as server:
-        sync = {"drydock.serving.model_sync": _arguments(server, many)}
+        sets = {f"set-{number:02}": many[4 * number : 4 * number + 4] for number in range(64)}
+        hosts.know(models=contenders.models(server, sets))
+        sync: dict[str, Any] = {"drydock.serving.model_sync": {"models": "{{ models }}", "reserve": "0"}}
         get_url = {"ansible.builtin.get_url": _get_url(server, large)}
         say("filling the host's store")
         hosts.play({"ansible.builtin.apt": {"name": "python3-requests", "update_cache": True}}, sync, get_url)
@@ -45,11 +49,6 @@ def unchanged(ended: Ended) -> Ended:
     if changed(ended):
         raise CannotRunError(f"the play changed something: {ended.output[-1500:]}")
     return ended
-
-
-def _arguments(server: Server, files: list[ModelFile]) -> dict[str, object]:
-    sets = {f"set-{number:02}": files[4 * number : 4 * number + 4] for number in range(64)}
-    return contenders.sync_arguments(server, sets, "/var/lib/drydock/models")
 
 
 def _get_url(server: Server, file: ModelFile) -> dict[str, str]:
