@@ -37,6 +37,13 @@ def sync(host: Host, version: str, *files: dict[str, Any], check: bool = False, 
     return dict(found)
 
 
+def refused(host: Host, version: str, *files: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """The result of a call that must not succeed."""
+    result = sync(host, version, *files, **options)
+    assert "failure" in result, result
+    return result
+
+
 def info(host: Host, *, check: bool = False, **options: Any) -> dict[str, Any]:
     """What model_info tells of the host."""
     return dict(
@@ -77,7 +84,7 @@ def test_nothing_is_left_half_done(host: Host) -> None:
 
 def test_a_wrong_digest_leaves_the_old_set_active_and_no_file_under_a_final_name(host: Host) -> None:
     before = names(host)
-    failed = sync(host, "4.1", listed("det.onnx"), listed("cls.onnx", checksum=f"sha256:{NONE}"))
+    failed = refused(host, "4.1", listed("det.onnx"), listed("cls.onnx", checksum=f"sha256:{NONE}"))
     assert failed["failure"]["kind"] == "checksum_mismatch"
     for part in ("ocr 4.1: cls.onnx", f"expected sha256:{NONE}", f"found sha256:{FILES['cls.onnx']['sha256']}", ORIGIN):
         assert part in failed["msg"]
@@ -98,7 +105,7 @@ SOURCES = {
 def test_a_source_that_does_not_answer_is_named_with_a_next_step(host: Host, case: str) -> None:
     url, kind, says = SOURCES[case]
     before = names(host)
-    failed = sync(host, "4.1", listed("det.onnx", urls=[url], checksum=f"sha256:{NONE}"))
+    failed = refused(host, "4.1", listed("det.onnx", urls=[url], checksum=f"sha256:{NONE}"))
     assert failed["failure"]["kind"] == kind
     assert says in failed["msg"]
     assert "What serves now is untouched. Next step:" in failed["msg"]
@@ -107,14 +114,14 @@ def test_a_source_that_does_not_answer_is_named_with_a_next_step(host: Host, cas
 
 def test_a_host_without_room_is_told_so_in_check_mode_before_the_first_byte(host: Host) -> None:
     big = listed("det.onnx", checksum=f"sha256:{NONE}", size=10**15)
-    failed = sync(host, "4.1", big, check=True)
+    failed = refused(host, "4.1", big, check=True)
     assert failed["failure"]["kind"] == "no_space"
     assert "needs 1000.0 TB in 1 file(s)" in failed["msg"]
     assert failed["bytes_fetched"] == 0
 
 
 def test_a_model_without_a_digest_is_refused_and_named(host: Host) -> None:
-    failed = sync(host, "4.1", {key: value for key, value in listed("det.onnx").items() if key != "checksum"})
+    failed = refused(host, "4.1", {key: value for key, value in listed("det.onnx").items() if key != "checksum"})
     assert failed["failure"]["kind"] == "invalid_input"
     assert "models[0] (ocr).files[0] (det.onnx).checksum: is missing" in failed["msg"]
 

@@ -84,6 +84,7 @@ def plan_collection(
     staging = list(_staging(layout))
     mounted = mounted_under(layout.root) if beyond or staging or replaced else frozenset()
     kept, notices = _needed(layout, beyond, mounted, releases)
+    notices += _given_way(replaced, releases)
     going = [pair for pair in beyond if pair not in kept]
     stale = [path for path in staging if not _in_use(path, mounted)]
     files = [*_stale_parts(layout, wanted, now), *_orphans(layout, wanted, now), *_old_quarantine(layout, now)]
@@ -108,6 +109,18 @@ def still_unused(layout: Layout, collection: Collection, releases: Path | None) 
         collection,
         versions=tuple(pair for pair in collection.versions if pair not in kept),
         kept=(*collection.kept, *kept.values()),
+    )
+
+
+def _given_way(replaced: Sequence[Path], releases: Path | None) -> tuple[str, ...]:
+    """Warnings about sets that a release names, and that get other files under the same version."""
+    recorded = read_records(releases).versions if replaced else {}
+    named = [(path, recorded.get((path.parent.name, path.name))) for path in replaced]
+    return tuple(
+        f"{path.parent.name} {path.name} gets other files under the same version, and the release {release} was made "
+        "with the old ones: going back to it will find the new. Next step: give changed files a new version."
+        for path, release in named
+        if release is not None
     )
 
 
@@ -164,7 +177,7 @@ def _beyond(layout: Layout, name: str, version: str, keep: int) -> list[tuple[st
 
 def _staging(layout: Layout) -> Iterator[Path]:
     """What a killed sync was building or removing. Whoever removes it holds the lock, so nobody works in it."""
-    for directory in (*_entries(layout.sets), layout.state):
+    for directory in (*layout.models(), layout.state):
         yield from (path for path in _entries(directory) if path.name.startswith(STAGING_PREFIX))
 
 

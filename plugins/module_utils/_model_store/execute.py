@@ -52,9 +52,9 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.sets 
     SetPlan,
     digests_of,
     read_manifest,
+    walk,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import (
-    MANIFEST,
     FileSpec,
     ModelSpec,
     check_path,
@@ -229,14 +229,13 @@ class Executor:
         """Other sets, the previous version for example, share a blob that was damaged: they get the new one too."""
         if not digests:
             return
-        for manifest in sorted(self._layout.sets.glob(f"*/*/{MANIFEST}")):
-            place = manifest.parent
-            if place.is_symlink():
-                continue
+        places = [model / version for model in self._layout.models() for version in self._layout.versions(model.name)]
+        for place in sorted(places):
+            present = walk(place)  # never through a link
             shared = [
                 (path, digest)
                 for path, digest in digests_of(read_manifest(place)).items()
-                if digest in digests and check_path(path) is None and lstat(place / path) is not None
+                if digest in digests and check_path(path) is None and path in present
             ]
             with self._links_change({digest for _path, digest in shared}):
                 self._link(place, shared)
@@ -258,7 +257,7 @@ class Executor:
         trees += [path for path in plan.collection.leftovers if self._layout.sets in path.parents]
         if any(item.action == "replace" for item in plan.sets):
             mounted = mounted_under(self._layout.root)
-            replaced = self._layout.sets.glob(f"*/{STAGING_PREFIX}*")
+            replaced = [path for model in self._layout.models() for path in model.glob(f"{STAGING_PREFIX}*")]
             trees += [path for path in replaced if not any(path == used or path in used.parents for used in mounted)]
         for tree in dict.fromkeys(trees):
             self._remove_tree(tree, wanted)

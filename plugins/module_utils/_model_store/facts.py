@@ -66,9 +66,9 @@ def look(layout: Layout) -> Contents:
     for directory in (layout.root, layout.root / "blobs", layout.blobs, layout.sets, layout.partial, layout.quarantine):
         require_directory(directory)
     versions = {
-        (name, version): read_manifest(layout.set_dir(name, version))
-        for name in sorted(_directories(layout.sets))
-        for version in sorted(layout.versions(name))
+        (model.name, version): read_manifest(model / version)
+        for model in layout.models()
+        for version in sorted(layout.versions(model.name))
     }
     versions = {pair: manifest for pair, manifest in versions.items() if manifest or lstat(layout.set_dir(*pair))}
     return Contents(blobs=dict(_blobs(layout)), sets=versions)

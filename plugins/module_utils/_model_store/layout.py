@@ -95,6 +95,14 @@ class Layout:
         except (FileNotFoundError, NotADirectoryError):
             return set()
 
+    def models(self) -> list[Path]:
+        """The directories of all models; a link that somebody put among them is none."""
+        try:
+            with os.scandir(self.sets) as entries:
+                return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
     def active_version(self, name: str) -> str | None:
         """The version ``current`` points at."""
         try:

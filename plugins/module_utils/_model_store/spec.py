@@ -22,6 +22,8 @@ MANIFEST = "manifest.json"
 CURRENT = "current"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+# Control, format, surrogate, private and unassigned characters, line and paragraph separators.
+_NEVER = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt]?)(i?)b)?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 # Addresses that only the controller can turn into ones a host may ask (presigned, by digest, with a token).
@@ -84,7 +86,7 @@ def check_path(path: str) -> str | None:
         (path.startswith("/"), "is absolute; expected a path inside the set"),
         ("\\" in path, "contains a backslash"),
         (
-            any(unicodedata.category(character).startswith("C") for character in path),
+            any(unicodedata.category(character) in _NEVER for character in path),
             "contains a control, invisible or unassigned character",
         ),
         (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -103,6 +104,38 @@ def test_a_symbolic_link_inside_the_store_is_never_written_through(store: Store,
     error = failure(store, store.model("ocr", "2", det_onnx=REC))
     assert error.kind == "store_damaged"
     assert str(store.root / place) in error.message
+
+
+def test_a_link_to_sets_elsewhere_is_neither_mended_nor_cleared(store: Store, tmp_path: Path) -> None:
+    model = store.model("ocr", "1", m=DET)
+    store.sync(model)
+    outside = tmp_path / "outside"
+    shutil.copytree(store.root / "sets/ocr/1", outside / "1")
+    (outside / ".drydock-precious").mkdir()
+    (store.root / "sets" / "evil").symlink_to(outside)
+    before = sorted((path, path.lstat().st_ino) for path in outside.rglob("*"))
+    store.overwrite(store.root / "sets/ocr/1/m", b"rot")
+    assert store.sync(model)["changed"] is True
+    assert store.sync(store.model("ocr", "1", m=REC))["changed"] is True
+    assert sorted((path, path.lstat().st_ino) for path in outside.rglob("*")) == before
+
+
+@pytest.mark.parametrize("harmed", ["1", "2"])
+def test_a_link_inside_a_set_is_never_written_through(store: Store, tmp_path: Path, harmed: str) -> None:
+    store.sync(store.model("ocr", "1", d__m=DET))
+    model = store.model("ocr", "2", d__m=DET, n=REC)
+    store.sync(model)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "m").write_bytes(b"precious")
+    place = store.root / "sets/ocr" / harmed / "d"
+    shutil.rmtree(place)
+    place.symlink_to(outside)
+    store.overwrite(store.layout.blob(sha256(DET)), b"rot")
+    store.sync(model)
+    assert (outside / "m").read_bytes() == b"precious"
+    assert [path.name for path in outside.iterdir()] == ["m"]
+    assert store.active("ocr") == {"d/m": DET, "n": REC}
 
 
 def test_a_pipe_in_the_place_of_a_manifest_or_blob_holds_nobody_up(store: Store) -> None:

@@ -90,3 +90,12 @@ def test_neither_a_pipe_nor_a_link_in_the_place_of_a_record_holds_anybody_up(sto
     path.unlink()
     path.symlink_to("/dev/zero")
     assert versions(store, "2")["collected"] == []
+
+
+def test_other_files_under_a_version_that_a_release_names_are_told_of(store: Store, releases: Path) -> None:
+    versions(store, "1")
+    record(releases, "20261120T000000Z", ocr="1")
+    assert versions(store, "1")["notices"] == []
+    (notice,) = store.sync(store.model("ocr", "1", m=b"other"))["notices"]
+    assert "the release 20261120T000000Z was made with the old ones" in notice
+    assert store.sync(store.model("ocr", "1", m=b"other"))["notices"] == []

@@ -63,6 +63,12 @@ def test_a_path_inside_the_set_may_be_used(path: str) -> None:
         ("\u2025/x", "normalisation"),  # two dot leader: becomes ".."
         ("\uff0e\uff0e/x", "normalisation"),  # full-width dots
         ("a\uff0fb", "normalisation"),  # full-width solidus
+        ("a\u2028b", "control"),  # line separator
+        ("a\u00adb", "invisible"),  # soft hyphen
+        ("\ufeffx", "invisible"),  # byte order mark
+        ("a\ufdd0", "invisible"),  # never a character
+        ("\u212a.bin", "normalisation"),  # Kelvin sign: becomes K
+        ("\u1112\u1161\u11ab", "normalisation"),  # one syllable in three letters
         ("manifest.json", "manifest"),
         (".drydock-x", "reserved"),
         ("a" * 201, "too long"),
