@@ -66,12 +66,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         arguments = _with_secrets_of_the_group(arguments)
         if self._connection.has_native_async or self._connection.always_pipeline_modules:
             return self._call(self._fetchable(arguments), variables)
-        reporter = self._reporter(arguments, variables)
-        try:
+        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.report import closing  # noqa: PLC0415 - see above
+
+        with closing(self._reporter(arguments, variables)) as reporter:
             self._before = self._turn(arguments, variables, reporter)
             return self._fetch(arguments, variables, reporter) if self._before.get("pending") else self._before
-        finally:
-            reporter.close()
 
     def _empty(self) -> dict[str, Any]:
         """The keys that every result has."""
@@ -163,6 +162,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             ) from error
         except watch.Died:
             running.tidy()
+            raise
+        except KeyboardInterrupt:
             raise
         except BaseException as error:  # the task's own timeout, for one
             why = "the task's time is over" if "Timeout" in type(error).__name__ else str(error)

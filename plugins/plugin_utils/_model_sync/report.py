@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.rhythm import Rhythm
@@ -115,3 +116,16 @@ class Known:
     def close(self) -> None:
         self._shared.leave()
         self._inside.close()
+
+
+@contextmanager
+def closing(reporter: Reporter) -> Iterator[Reporter]:
+    """Close it in the end, but not when the run is interrupted: then the first process says what goes on."""
+    try:
+        yield reporter
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        reporter.close()
+        raise
+    reporter.close()

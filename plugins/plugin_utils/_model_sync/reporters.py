@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible import constants
+from ansible import constants, context
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync import controller
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.report import (
     Known,
@@ -36,7 +36,7 @@ def reporter_for(host: str, *, wanted: Any, display: Any, folder: Path) -> Repor
         wanted,
         environment=os.environ.get(VARIABLE),
         terminal=controller.Controller.terminal,
-        callback=str(constants.DEFAULT_STDOUT_CALLBACK),
+        callback="oneline" if context.CLIARGS.get("one_line") else str(constants.DEFAULT_STDOUT_CALLBACK),
         verbosity=display.verbosity,
     )
     shared = Shared(folder, host)

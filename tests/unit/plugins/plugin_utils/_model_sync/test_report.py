@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.report import Known, Lines, Place, Silent
+import pytest
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.report import (
+    Known,
+    Lines,
+    Place,
+    Silent,
+    closing,
+)
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.screen import CLEAR, drawn
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.shared import Shared, hosts_in
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words import Snapshot
@@ -78,3 +85,10 @@ def test_a_host_is_known_from_its_start_also_when_nothing_is_shown(tmp_path: Pat
     known.note("anything")
     known.close()
     assert hosts_in(tmp_path) == {}
+
+
+@pytest.mark.parametrize(("ends", "forgotten"), [(KeyboardInterrupt, False), (TimeoutError, True), (SystemExit, True)])
+def test_an_interrupted_run_still_knows_its_hosts(tmp_path: Path, ends: type[BaseException], forgotten: bool) -> None:
+    with pytest.raises(ends), closing(Known(Shared(tmp_path, "lab-1"), Silent())):
+        raise ends
+    assert (hosts_in(tmp_path) == {}) is forgotten
