@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import pickle
+import pickletools
 import random
 import struct
 import tarfile
@@ -18,6 +19,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._formats import pickles
+from ansible_collections.drydock.serving.plugins.module_utils._formats.blob import FileBlob
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.unit.plugins.module_utils._formats.samples import (
     JSON,
@@ -305,6 +310,77 @@ def test_a_text_of_escapes_names_a_function_as_well() -> None:
     header = b'{"a":{"dtype":"U8","data_offsets":[0,%d],"shape":[%d' % (len(harm), len(harm))
     content = safetensors(header.ljust(0x56 + 256 - 4) + b"\n]}}", harm)
     assert "found a pickle" in judged(content, "model.safetensors")
+
+
+def test_a_number_that_ends_early_does_not_hide_what_follows() -> None:
+    """The header's length reads as ``I0`` and a zero byte, and the rest of the line is ignored."""
+    harm = text_pickle()
+    header = b'{"a":{"dtype":"U8","data_offsets":[0,%d],"shape":[%d' % (len(harm), len(harm))
+    content = safetensors(header.ljust(0x3049 - 4) + b"\n]}}", harm)
+    assert content.startswith(b"I0\0")
+    assert "found a pickle" in judged(content, "model.safetensors")
+
+
+class FoundError(Exception):
+    """The unpickler came to a name, or to a call of what it names."""
+
+
+def really(content: bytes, *, calls: bool) -> bool:
+    """Whether CPython's unpickler comes to an import, or on to a call. Nothing of what is named is ever looked up."""
+
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            if not (module.isprintable() and name.isprintable() and module and name) or " " in module + name:
+                raise ValueError
+            if not calls:
+                raise FoundError
+
+            def stop(*_given: Any) -> None:
+                raise FoundError
+
+            return stop
+
+    try:
+        Unpickler(io.BytesIO(content)).load()
+    except FoundError:
+        return True
+    except Exception:  # noqa: BLE001 - whatever hostile bytes make of it
+        return False
+    return False
+
+
+OPCODES = st.sampled_from([opcode.code.encode("latin-1") for opcode in pickletools.opcodes])
+PARTS = st.sampled_from(
+    [
+        *(b"cos\nsystem\n", b"\x93", b"Vos\n", b"V o s\n", b"\x8c\2os", b"\x8c\6system", b"S'os'\n", b'S"os" \n'),
+        *(b"I0\0x\n", b"I 7 \n", b"I1_0\n", b"F1\0\n", b"F nan\n", b"L1L\n", b"L1\0L\n", b"p0\n", b"p0\0z\n", b"g0\n"),
+        *(b"h\0", b"q\0", b"r\0\0\0\0", b"j\0\0\0\0", b"U\2os", b"T\2\0\0\0os", b"X\2\0\0\0os", b"\x82\1"),
+        *(b"\x80\4", b"\x95\5\0\0\0\0\0\0\0", b"C\1x", b"B\1\0\0\0x", b"\x8a\1\1", b"J\1\0\0\0", b"M\1\0", b"K\1"),
+        *(
+            b"iposix\nsystem\n",
+            b"ios\nsyst",
+            b"Pabc\n",
+            b"(",
+            b"(",
+            b")",
+            b"R",
+            b"R",
+            b"t",
+            b"\x85",
+            b"o",
+            b"b",
+            b"\x81",
+        ),
+    ]
+)
+
+
+@settings(max_examples=600, deadline=2000)
+@given(st.lists(PARTS | OPCODES, min_size=1, max_size=14).map(b"".join))
+def test_nothing_that_cpython_would_import_or_call_is_missed(content: bytes) -> None:
+    found = pickles.trace(FileBlob(io.BytesIO(content), len(content)))
+    assert not really(content, calls=False) or found.imports
+    assert not really(content, calls=True) or found.calls
 
 
 def test_sound_weights_are_never_taken_for_a_pickle() -> None:
