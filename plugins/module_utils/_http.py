@@ -161,8 +161,6 @@ class WebTransport:
             )
         session = requests.Session()
         session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        for origin, path in self._settings.pinned.items():
-            session.mount(origin, _pinned_adapter(requests, path))
         return session
 
     def _answer(self, response: Any, source: Source) -> Answer:
@@ -218,19 +216,6 @@ class WebTransport:
 def _no_netrc(request: Any) -> Any:
     """Keeps requests from adding credentials out of a .netrc file."""
     return request
-
-
-def _pinned_adapter(requests: Any, path: str) -> Any:
-    """Trusts one certificate, whatever name it carries."""
-
-    class Pinned(requests.adapters.HTTPAdapter):  # type: ignore[misc]  # known at run time only
-        def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-            super().init_poolmanager(*arguments, assert_hostname=False, **options)
-
-        def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ARG002  # the library's
-            super().cert_verify(conn, url, path, cert)
-
-    return Pinned()
 
 
 def _addresses(host: str) -> list[str]:

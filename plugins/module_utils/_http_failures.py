@@ -52,7 +52,7 @@ def reader(response: Any, source: Source) -> Callable[[int], bytes]:
     def read(amount: int) -> bytes:
         try:
             return some(amount)
-        except (urllib3.exceptions.ReadTimeoutError, socket.timeout):  # noqa: UP041  # its own class before Python 3.10
+        except (urllib3.exceptions.ReadTimeoutError, socket.timeout):  # its own class before Python 3.10
             raise SourceError("stalled", f"{source.shown} stopped sending", retryable=True) from None
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             why = root_cause(error)

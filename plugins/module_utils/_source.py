@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -174,11 +174,9 @@ class HttpSettings:
     :param stall_timeout: without a single byte, before or in the body.
     :param ca_path: PEM file of the authorities to trust instead of the system's.
     :param headers: by origin (``https://host[:port]``); sent to that origin only.
-    :param pinned: by origin, the PEM file of the one certificate its server must have; its names do not matter then.
     """
 
     timeout: float
     stall_timeout: float
     ca_path: str | None
     headers: Mapping[str, Mapping[str, str]]
-    pinned: Mapping[str, str] = field(default_factory=dict)

@@ -80,10 +80,6 @@ class Downloader:
         orders = Orders(part_of=part_of, finish=finish, locate=locate or (lambda wanted: wanted.sources))
         Run(items, orders, self._tools).go()
 
-    def fetch(self, wanted: Wanted, part: PartFiles) -> None:
-        """Complete one part file."""
-        self.fetch_all([wanted], part_of=lambda _sha256: part, finish=lambda _wanted, _part: None)
-
     def _received(self, wanted: Wanted, source: Source | None, count: int) -> None:
         if source is not None:
             self._origins.sent(source, count)

@@ -19,7 +19,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._source import Sou
 PROGRESS = 512 * 1024
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """State of one file. Changed only under the lock of the run.
 

@@ -21,7 +21,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 _PARKED = 64
 
 
-@dataclass
+@dataclass(eq=False)
 class Claim:
     """One piece of work: the stretch ``[at, stop)`` of a file, or (``stop`` 0) beginning the file.
 

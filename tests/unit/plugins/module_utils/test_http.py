@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 import sys
 from collections.abc import Mapping
@@ -369,3 +370,81 @@ def test_what_is_no_local_file_is_not_found(tmp_path: Path, name: str) -> None:
     with pytest.raises(SourceError) as caught:
         transport(Session()).open(parse_source(f"file://{tmp_path}/{name}"), offset=0, etag=None)
     assert caught.value.kind == "not_found"
+
+
+def _hung_up() -> Exception:
+    """What requests makes of a kept connection that the server has closed meanwhile."""
+    cause = http.client.RemoteDisconnected("Remote end closed connection without response")
+    return requests.exceptions.ConnectionError(urllib3.exceptions.ProtocolError("Connection aborted.", cause))
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_is_no_failure_of_the_server() -> None:
+    session = Session(Response(200), _hung_up(), Response(200))
+    web, source = transport(session), parse_source("https://a.example/m")
+    assert [web.open(source, offset=0).status for _time in range(2)] == [200, 200]
+    assert len(session.asked) == 3
+
+
+@pytest.mark.parametrize("answers", [[_hung_up()], [Response(200), _hung_up(), _hung_up()]])
+def test_a_server_that_hangs_up_at_once_is_a_failure(answers: list[Response | Exception]) -> None:
+    session = Session(*answers)
+    web, source = transport(session), parse_source("https://a.example/m")
+    for _time in range(len(answers) // 2):
+        web.open(source, offset=0)
+    with pytest.raises(SourceError) as caught:
+        web.open(source, offset=0)
+    assert (caught.value.kind, caught.value.retryable) == ("unreachable", True)
+    assert session.answers == []
+
+
+@pytest.mark.parametrize(
+    ("offset", "until", "expected"),
+    [(0, None, None), (0, 10, "bytes=0-9"), (5, None, "bytes=5-"), (5, 6, "bytes=5-5")],
+)
+def test_a_range_is_asked_for_by_its_first_and_last_byte(offset: int, until: int | None, expected: str | None) -> None:
+    session = Session(Response(206))
+    transport(session).open(parse_source("https://a.example/m"), offset=offset, until=until, etag='"v1"')
+    assert session.asked[0][1].get("Range") == expected
+    assert ("If-Range" in session.asked[0][1]) == (expected is not None)
+
+
+def test_a_failure_behind_a_redirect_names_the_address_that_was_asked_for() -> None:
+    session = Session(redirect("https://cdn.example/x?sig=abc"), Response(404))
+    with pytest.raises(SourceError) as caught:
+        transport(session).open(parse_source("https://a.example/m?sig=abc"), offset=0)
+    assert caught.value.kind == "not_found"
+    assert caught.value.message.startswith("https://a.example/m?… redirects: https://cdn.example/x?… answered 404")
+    assert "abc" not in caught.value.message
+
+
+@pytest.mark.parametrize("first", ["http://127.0.0.1:1/m", "http://inside.example/m", "http://localhost/m"])
+def test_who_is_inside_may_redirect_inside(first: str) -> None:
+    session = Session(redirect("http://127.0.0.1:8000/m"), Response(200))
+    assert transport(session).open(parse_source(first), offset=0).status == 200
+
+
+def test_a_detour_over_another_host_does_not_lead_inside_either() -> None:
+    session = Session(redirect("https://cdn.example/x"), redirect("https://inside.example/m"))
+    with pytest.raises(SourceError, match="this host itself"):
+        transport(session).open(parse_source("https://a.example/m"), offset=0)
+
+
+def test_a_part_of_a_local_file_is_read_like_a_range(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(b"0123456789")
+    answer = transport(Session()).open(parse_source(f"file://{tmp_path}/m"), offset=2, until=5)
+    assert (answer.status, answer.headers["Content-Range"]) == (206, "bytes 2-4/10")
+    assert (answer.read(2), answer.read(9), answer.read(9)) == (b"23", b"4", b"")
+    answer.close()
+    beyond = transport(Session()).open(parse_source(f"file://{tmp_path}/m"), offset=8, until=50)
+    assert (beyond.headers["Content-Range"], beyond.read(99)) == ("bytes 8-9/10", b"89")
+    beyond.close()
+
+
+def test_the_body_is_read_as_far_as_it_is_there() -> None:
+    class Dripping(Raw):
+        def read1(self, amount: int, *, decode_content: bool) -> bytes:
+            assert (amount, decode_content) == (9, False)
+            return b"d"
+
+    answer = transport(Session(Response(200, raw=Dripping()))).open(parse_source("https://a.example/m"), offset=0)
+    assert answer.read(9) == b"d"

@@ -109,7 +109,7 @@ class Run:
     def fetch(self, *hosts: str, sha256: str = SHA256, size: int = SIZE) -> str:
         sources = tuple(parse_source(f"https://{host}.example/m") for host in hosts)
         wanted = Wanted(label="ocr 4.0: m", sha256=sha256, size=size, sources=sources)
-        self.downloader.fetch(wanted, self.part)
+        self.downloader.fetch_all([wanted], part_of=lambda _sha256: self.part, finish=lambda _wanted, _part: None)
         return f"{self.script.asked[-1][0]}.example" if self.script.asked else ""
 
     def content(self) -> bytes:

@@ -184,3 +184,13 @@ def test_the_time_for_everything_is_bounded_and_what_came_stays(tmp_path: Path) 
     again = Fetch(tmp_path, Servers(a=[honest()]))
     assert again.get("a") == CONTENT
     assert run.downloader.received + again.downloader.received == SIZE
+
+
+def test_the_wall_clock_may_jump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jumps = iter([0.0, 4e9, -1.0, 1e12] * 1000)
+    monkeypatch.setattr("time.time", lambda: next(jumps))
+    limits = DownloadLimits(connections=1, range_size=700, step=100, total_timeout=1000, bandwidth=10_000)
+    run = Fetch(tmp_path, Servers(a=[honest(until=300, then=RESET)] * 9 + [honest()]), limits=limits, retries=9)
+    monkeypatch.setattr(run.time, "now", lambda: next(jumps))
+    assert run.get("a") == CONTENT
+    assert sum(run.time.pauses) < 1000
