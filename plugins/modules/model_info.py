@@ -192,8 +192,9 @@ def main() -> None:
     result = info.empty_result()
     clock = Clock(now=time.time, monotonic=time.monotonic, sleep=time.sleep)
     try:
-        budget, lock_timeout = info.parse(module.params["scrub_budget"], module.params["lock_timeout"])
-        root = Path(os.path.realpath(module.params["root"] or ARGUMENT_SPEC["root"]["default"]))
+        given = module.params["root"] or ARGUMENT_SPEC["root"]["default"]
+        budget, lock_timeout = info.parse(given, module.params["scrub_budget"], module.params["lock_timeout"])
+        root = Path(os.path.realpath(given))
         info.tell(root, budget=budget, lock_timeout=lock_timeout, clock=clock, result=result, check=module.check_mode)
     except DrydockError as error:
         module.fail_json(**{**result, **error.as_result()})

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.drydock.serving.tests.integration.model_host import CONTENT, SHA256, SIZE, Host, weights
 
+ROOT = Path(__file__).resolve().parents[2]
 MODULE = "ansible_collections.drydock.serving.plugins.modules.model_info"
 
 
@@ -122,3 +123,39 @@ def test_what_cannot_be_read_is_refused_with_its_name(machine: Host, options: di
     assert failed["failure"]["kind"] == kind
     assert next(iter(options)) in failed["msg"]
     assert failed.keys() >= {"sets", "blobs", "scrub", "damaged"}
+
+
+def test_the_nightly_playbook_looks_at_every_host_and_then_ends_with_2_for_damage(
+    tmp_path: Path, machine: Host
+) -> None:
+    other = Host(tmp_path / "other")
+    other.root.mkdir()
+    assert other.sync(f"file://{tmp_path}/m")["changed"] is True
+    hosts = {"rotten": {"place": str(machine.store)}, "sound": {"place": str(other.store)}}
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
+    extra = {
+        "drydock_hosts": "all",
+        "stack_model": {"paths": {"models": "{{ place }}"}},
+        "ansible_connection": "local",
+        "ansible_become": False,
+        "ansible_python_interpreter": sys.executable,
+    }
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.json")]
+    command += ["-e", json.dumps(extra), str(ROOT / "playbooks" / "scrub.yml")]
+
+    def night() -> tuple[int, str]:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    assert night()[0] == 0
+    rot(machine)
+    (machine.store / "state" / "scrub.json").unlink()
+    (other.store / "state" / "scrub.json").unlink()
+    code, output = night()
+    assert code == 2, output
+    assert "ocr 1: m.safetensors: expected sha256:" in output
+    assert (machine.store / "state" / "scrub.json").exists()
+    assert (other.store / "state" / "scrub.json").exists()
+    assert night()[0] == 2  # until it is mended
+    machine.sync(f"file://{tmp_path}/m")
+    assert night()[0] == 0

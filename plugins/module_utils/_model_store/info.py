@@ -44,11 +44,13 @@ def empty_result() -> dict[str, Any]:
     }
 
 
-def parse(budget: str | None, lock_timeout: float | None) -> tuple[int, float]:
+def parse(root: str, budget: str | None, lock_timeout: float | None) -> tuple[int, float]:
     """Bytes to read (0: none) and seconds to wait.
 
     :raises DrydockError: kind ``invalid_input``.
     """
+    if not Path(root).is_absolute():
+        raise DrydockError("invalid_input", f"root: {root!r} is not an absolute path")
     seconds = DEFAULT_LOCK_TIMEOUT if lock_timeout is None else lock_timeout
     if seconds < 0:
         raise DrydockError("invalid_input", f"lock_timeout: expected 0 or more, found {seconds}")

@@ -315,4 +315,4 @@ def test_a_link_is_not_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("budget", "timeout"), [("a lot", 1.0), ("1GB", -1.0)])
 def test_what_cannot_be_read_is_refused(budget: str, timeout: float) -> None:
     with pytest.raises(DrydockError, match="expected"):
-        info.parse(budget, timeout)
+        info.parse("/srv", budget, timeout)
