@@ -181,7 +181,7 @@ options:
         description: The certificate of the group, in PEM. The controller makes it for each run; no other is accepted.
         type: str
       key:
-        description: Its private key, PKCS #8 in base64, in one line. The controller makes it for each run.
+        description: Its private key (PKCS8, DER) in base64, in one line. The controller makes it for each run.
         type: str
       idle:
         description: Seconds without a request of the group after which serving ends.
