@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -219,12 +220,20 @@ def on_a_terminal(site: Site, *options: str, interrupt: bool = False) -> tuple[s
         os.chdir(site.root)
         command = site.command(*options)
         os.execve(command[0], command, {**site.surroundings(), "TERM": "xterm"})  # noqa: S606 - in the fork that has the terminal
-    pieces = []
+    pieces: list[str] = []
+    deadline = time.monotonic() + 120
     try:
-        while piece := os.read(terminal, 65536):
-            pieces.append(piece.decode())
+        while time.monotonic() < deadline:
+            if not select.select([terminal], [], [], 1)[0]:
+                continue
+            pieces.append(os.read(terminal, 65536).decode())
+            if not pieces[-1]:
+                break
             if interrupt and " % of " in pieces[-1]:
                 interrupt = False
+                # not in the moment in which the worker has its line in the queue to the first process: killed in there,
+                # it would leave that queue locked, which is ansible-core's own race
+                time.sleep(0.5)
                 os.write(terminal, b"\x03")
     except OSError:  # how Linux says that nobody has the terminal open any more
         pass
