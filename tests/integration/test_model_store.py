@@ -11,6 +11,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -245,6 +246,12 @@ def test_somebody_who_fills_the_disk_meanwhile_leaves_the_old_set_and_gets_the_r
     machine.assert_whole()
 
 
+def busy() -> float:
+    """Seconds that processes of ours kept a processor busy; those on the wall depend on who else is at work."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_ten_thousand_small_files_come_in_seconds_and_then_cost_little(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     source = tmp_path / "source"
@@ -262,16 +269,16 @@ def test_ten_thousand_small_files_come_in_seconds_and_then_cost_little(tmp_path:
             }
         )
     model = {"name": "many", "version": "1", "files": files}
-    began = time.monotonic()
+    began = busy()
     done = machine.sync(model)
-    took = time.monotonic() - began
+    took = busy() - began
     assert "failure" not in done, done["msg"]
     assert len(list((machine.store / "sets/many/1").glob("*/*.json"))) == 10_000
-    began = time.monotonic()
+    began = busy()
     assert machine.sync(model)["changed"] is False
-    again = time.monotonic() - began
-    assert took < 90, took
-    assert again < 8, again
+    again = busy() - began
+    assert took < 40, took
+    assert again < 5, again
 
 
 # What somebody with a shell may have left inside the store, as "place: what it leads to".
