@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,6 +190,20 @@ def test_a_host_that_does_not_answer_any_more_is_given_up(group: Group, origin: 
     assert right(group, 1, origin) if not outcome(group.start(1, origin.models())).get("failed") else False
     assert time.monotonic() - started < 15
     os.kill(group.server(0) or 0, signal.SIGCONT)
+
+
+def test_a_firewall_that_drops_everything_costs_seconds_only(group: Group, origin: CountingOrigin) -> None:
+    with contextlib.ExitStack() as held:
+        silent = held.enter_context(socket.create_server(("127.0.0.1", group.ports[0]), backlog=0))
+        for _ in range(3):  # what is beyond the queue of a server gets no answer at all
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(silent.getsockname())
+        started = time.monotonic()
+        result = outcome(group.start(1, origin.models()))
+        assert right(group, 1, origin), result
+        assert time.monotonic() - started < 20
+        assert result["notices"] == []
 
 
 def test_a_port_that_is_taken_is_a_notice_and_no_failure(group: Group, origin: CountingOrigin) -> None:
