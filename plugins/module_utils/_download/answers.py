@@ -21,7 +21,14 @@ class WrongContentError(SourceError):
 
 
 class StartAgainError(Exception):
-    """What the server sends does not fit to what is there; ask again for the whole file, from the first byte."""
+    """What the server sends does not fit to what is there; ask again for the whole file, from the first byte.
+
+    :param honest: the server never claimed to know ranges; a broken connection made this necessary.
+    """
+
+    def __init__(self, *, honest: bool = False) -> None:
+        super().__init__()
+        self.honest = honest
 
 
 @dataclass(frozen=True)

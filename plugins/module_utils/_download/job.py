@@ -29,6 +29,7 @@ class Job:
     :param split: may several requests fetch it at once? ``None``: the first answer will tell.
     :param mixed: its bytes came over more than one connection, so a wrong digest is not yet the source's fault.
     :param forgiven: this source was started again from the first byte; there is no second time.
+    :param restarts: how often a server without ranges began the file anew.
     :param tries: failures in a row with this source.
     :param since: bytes received since the last of them.
     :param epoch: counts failures, so that connections that broke together count as one.
@@ -48,6 +49,7 @@ class Job:
     split: bool | None = None
     mixed: bool = False
     forgiven: bool = False
+    restarts: int = 0
     tries: int = 0
     since: int = 0
     epoch: int = 0
@@ -96,7 +98,7 @@ class Job:
     def next_source(self) -> bool:
         """Turn to the next source; false where there is none, or two had wrong content."""
         self.sources.pop(0)
-        self.tries = self.since = 0
+        self.tries = self.since = self.restarts = 0
         self.forgiven = False
         self.not_before = 0.0
         return bool(self.sources) and self.wrong < 2

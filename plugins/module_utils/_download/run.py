@@ -262,8 +262,9 @@ class Run:
         """Nobody else works on this file: start it again, turn to the next source, or give it up."""
         if isinstance(verdict, (StartAgainError, WrongContentError)):
             again, mixed = isinstance(verdict, StartAgainError), job.mixed
+            honest = isinstance(verdict, StartAgainError) and verdict.honest
             self._reset(job)
-            if (again or mixed) and not job.forgiven and job.sources:
+            if (again or mixed) and (honest or not job.forgiven) and job.sources:
                 job.forgiven = True
                 self._attempt(job)
                 return
@@ -359,8 +360,10 @@ class Run:
     def _take_whole(self, claim: Claim, part: Part) -> None:
         """The whole file comes instead of a range: it is used where nobody else works on the file."""
         job = claim.job
-        if job.fetching > 1 or (part.there and not self._is_inline(job)):
-            raise StartAgainError
+        job.restarts += part.there > 0
+        worn = job.restarts > self._tools.policy.retries
+        if worn or job.fetching > 1 or (part.there and not self._is_inline(job)):
+            raise StartAgainError(honest=job.split is False and not worn)
         if part.there:
             self._reset(job)
         job.split = False

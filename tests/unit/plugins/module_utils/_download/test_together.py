@@ -79,6 +79,18 @@ def test_a_server_without_ranges_is_asked_once(tmp_path: Path) -> None:
     assert run.servers.asked == [("a", 0, 700, None)]
 
 
+@pytest.mark.parametrize("connections", [1, 4])
+def test_a_server_without_ranges_may_break_off_as_often_as_there_are_retries(tmp_path: Path, connections: int) -> None:
+    breaks = says(200, CONTENT[:4000], RESET, Content_Length=str(SIZE), ETag='"v1"')
+    limits = DownloadLimits(connections=connections, range_size=700, step=100)
+    run = Fetch(tmp_path, Servers(a=[breaks] * 3 + [whole()]), limits=limits, delay=0.001, retries=3)
+    assert run.get("a") == CONTENT
+    run = Fetch(tmp_path, Servers(a=[breaks]), limits=limits, delay=0.001, retries=3)
+    with pytest.raises(DrydockError, match=r"a\.example"):
+        run.get("a")
+    assert len(run.servers.asked) < 15
+
+
 @pytest.mark.parametrize("odd", [says(416, b""), whole(), lies(3), says(206, CONTENT)])
 def test_an_odd_answer_among_good_ones_ends_in_the_right_bytes(tmp_path: Path, odd: Any) -> None:
     for place in range(1, 7):
