@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -19,9 +19,15 @@ NAME = "README.md"
 LIMIT = 4 * 1024 * 1024
 """Bytes. A card beyond it is not read."""
 MOST = 100_000
-"""Values of metrics that are looked at; with aliases a small card can name more than anybody can count."""
+"""Entries of the index that are looked at; with aliases a small card can name more than anybody can count."""
+LONGEST = 1000
+"""Characters of a text that are looked at."""
+UNREADABLE = "unreadable"
+"""Stands for a licence that is no text, so that no allow-list passes it."""
 _BLOCK = re.compile(r"---[ \t]*\n(.*?)(?:^|\n)---[ \t]*(?:\n|$)", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+_NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError)
+"""What the loader raises; some of its constructors fail in their own ways."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,21 @@ class CardFacts:
     unreadable: tuple[str, ...] = ()
 
 
+class _Loader(yaml.SafeLoader):
+    """Never the faster C loader: lists in lists without end crash it."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Refuse keys that say two things, and merges, which can multiply until nothing else fits into memory."""
+        seen = set()
+        for key, _value in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(None, None, "a merge key", key.start_mark)
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(None, None, "a key given twice", key.start_mark)
+                seen.add(key.value)
+
+
 def read_card(text: str) -> CardFacts:
     """The facts of a card; a card without any, or with a block that cannot be read, has none."""
     plain = text.removeprefix("\ufeff").replace("\r\n", "\n")
@@ -46,18 +67,17 @@ def read_card(text: str) -> CardFacts:
     if block is None:
         return CardFacts(license=None, metrics={})
     try:
-        facts = yaml.safe_load(block[1])  # never the faster C loader: lists in lists without end crash it
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 2}" if mark else ""
-        return CardFacts(license=None, metrics={}, problem=f"the block at its top is not YAML{place}")
+        facts = yaml.load(block[1], Loader=_Loader)  # noqa: S506 - a safe loader
+    except _NOT_YAML as error:
+        return CardFacts(license=None, metrics={}, problem=f"the block at its top {_why(error)}")
     if facts is None:
         return CardFacts(license=None, metrics={})
     if not isinstance(facts, Mapping):
         return CardFacts(license=None, metrics={}, problem="the block at its top has no keys and values")
     found: dict[str, list[float | int]] = {}
     unreadable = set()
-    for names, value in islice(_metrics(facts.get("model-index")), MOST):
+    metrics = _metrics(facts.get("model-index"))
+    for names, value in islice(metrics, MOST):
         number = _number(value)
         for name in names:
             if number is None:
@@ -67,8 +87,17 @@ def read_card(text: str) -> CardFacts:
     return CardFacts(
         license=_license(facts),
         metrics={name: _extremes(values) for name, values in sorted(found.items())},
+        problem=f"its model-index has more than {MOST} entries" if next(metrics, None) else None,
         unreadable=tuple(sorted(unreadable)),
     )
+
+
+def _why(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    place = f" at line {mark.line + 2}" if mark else ""
+    if isinstance(error, yaml.constructor.ConstructorError) and error.problem in ("a merge key", "a key given twice"):
+        return f"has {error.problem}{place}"
+    return f"is not YAML{place}"
 
 
 def _extremes(values: list[float | int]) -> float | int | list[float | int]:
@@ -80,39 +109,43 @@ def _extremes(values: list[float | int]) -> float | int | list[float | int]:
 def _license(facts: Mapping[Any, Any]) -> str | None:
     """``license: other`` with a ``license_name`` is recorded as ``other:<name>``."""
     given = facts.get("license")
-    names = [str(item).strip().lower() for item in (given if isinstance(given, list) else [given]) if item]
+    names = [_text(item).lower() for item in (given if isinstance(given, list) else [given]) if item]
     own = facts.get("license_name")
     if own:
-        names = [f"other:{str(own).strip().lower()}" if name == "other" else name for name in names]
-    return AND.join(_one_line(name) for name in sorted(set(names))) or None
+        names = [f"other:{_text(own).lower()}" if name == "other" else name for name in names]
+    return AND.join(sorted(set(names))) or None
 
 
-def _one_line(text: str) -> str:
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text)[:100]
+def _text(value: Any) -> str:
+    """One line to show. Anything but text is not written out: with aliases that may take for ever."""
+    if not isinstance(value, str):
+        return UNREADABLE
+    return " ".join("".join(mark if mark.isprintable() else " " for mark in value[:LONGEST]).split())[:100]
 
 
 def _metrics(index: Any) -> Iterator[tuple[list[str], Any]]:
-    """Names and value of every metric of every result; a metric is known by its name and by its type."""
-    for model in _items(index):
-        for result in _items(model.get("results")):
-            for metric in _items(result.get("metrics")):
-                names = [
-                    _one_line(str(item).strip())
-                    for item in (metric.get("name"), metric.get("type"))
-                    if item is not None
-                ]
+    """Names and value of every metric of every result; a metric is known by its name and by its type. Whatever is
+    passed on the way counts as one without names.
+    """
+    for model in _each(index):
+        yield [], None
+        for result in _each(model.get("results")):
+            yield [], None
+            for metric in _each(result.get("metrics")):
+                names = [_text(item) for item in (metric.get("name"), metric.get("type")) if isinstance(item, str)]
                 if len(names) == 2 and names[0].casefold() == names[1].casefold():
                     names = names[:1]
                 yield [name for name in names if name], metric.get("value")
 
 
-def _items(value: Any) -> list[Mapping[Any, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+def _each(value: Any) -> Iterator[Mapping[Any, Any]]:
+    for item in value if isinstance(value, list) else []:
+        yield item if isinstance(item, Mapping) else {}
 
 
 def _number(value: Any) -> float | int | None:
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return value
+    return value if -sys.float_info.max <= value <= sys.float_info.max else None

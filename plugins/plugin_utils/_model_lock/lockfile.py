@@ -26,7 +26,9 @@ HEADER = """\
 # To make it anew: ansible-playbook drydock.serving.lock -i INVENTORY
 """
 TEMPLATE = ("{{", "{%", "{#")
-"""What Ansible takes for a template when it reads the lock as variables. What others wrote must never hold it."""
+OVERRIDE = "#jinja2:"
+"""What Ansible takes for a template when it reads the lock as variables: these marks anywhere, or a text that starts by
+naming other marks. What others wrote must never hold it."""
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten thousand files in a second instead of seven
 WAIT = 60.0
 """Seconds to wait for another run that is writing."""
@@ -44,8 +46,8 @@ def dump(entries: Entries) -> bytes:
         if is_template(text):
             raise DrydockError(
                 "refused",
-                f"{path}: holds {{{{ or {{%, which Ansible would run as a template when it reads the lock. Nothing was "
-                "written. Next step: this looks like an attack; tell whoever keeps the source.",
+                f"{path}: holds {{{{, {{% or {OVERRIDE}, which Ansible would run as a template when it reads the lock. "
+                "Nothing was written. Next step: this looks like an attack; tell whoever keeps the source.",
             )
     body = yaml.dump(
         {VARIABLE: {name: dict(entry) for name, entry in entries.items()}},
@@ -137,7 +139,7 @@ def exclusive(
 
 
 def is_template(text: str) -> bool:
-    return any(mark in text for mark in TEMPLATE)
+    return text.startswith(OVERRIDE) or any(mark in text for mark in TEMPLATE)
 
 
 class _Dumper(yaml.SafeDumper):

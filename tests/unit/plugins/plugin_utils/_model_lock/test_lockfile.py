@@ -81,7 +81,7 @@ def test_ansible_reads_the_lock_as_one_variable_with_a_header_that_says_how() ->
     assert "version: '1'" in content
 
 
-@pytest.mark.parametrize("text", ["{{ lookup('pipe', 'id') }}", "{% for %}", "a{#b"])
+@pytest.mark.parametrize("text", ["{{ lookup('pipe', 'id') }}", "{% for %}", "a{#b", "#jinja2:a:'b'\n[[ c ]]"])
 @pytest.mark.parametrize("place", ["license", "path", "metric", "url"])
 def test_nothing_that_others_wrote_becomes_a_template(text: str, place: str) -> None:
     found = entry(a=file("a"))
