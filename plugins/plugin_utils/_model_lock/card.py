@@ -109,14 +109,14 @@ def _extremes(values: list[float | int]) -> float | int | list[float | int]:
 def _license(facts: Mapping[Any, Any]) -> str | None:
     """``license: other`` with a ``license_name`` is recorded as ``other:<name>``."""
     given = facts.get("license")
-    names = [_text(item).lower() for item in (given if isinstance(given, list) else [given]) if item]
+    names = [one_line(item).lower() for item in (given if isinstance(given, list) else [given]) if item]
     own = facts.get("license_name")
     if own:
-        names = [f"other:{_text(own).lower()}" if name == "other" else name for name in names]
+        names = [f"other:{one_line(own).lower()}" if name == "other" else name for name in names]
     return AND.join(sorted(set(names))) or None
 
 
-def _text(value: Any) -> str:
+def one_line(value: Any) -> str:
     """One line to show. Anything but text is not written out: with aliases that may take for ever."""
     if not isinstance(value, str):
         return UNREADABLE
@@ -132,7 +132,7 @@ def _metrics(index: Any) -> Iterator[tuple[list[str], Any]]:
         for result in _each(model.get("results")):
             yield [], None
             for metric in _each(result.get("metrics")):
-                names = [_text(item) for item in (metric.get("name"), metric.get("type")) if isinstance(item, str)]
+                names = [one_line(item) for item in (metric.get("name"), metric.get("type")) if isinstance(item, str)]
                 if len(names) == 2 and names[0].casefold() == names[1].casefold():
                     names = names[:1]
                 yield [name for name in names if name], metric.get("value")

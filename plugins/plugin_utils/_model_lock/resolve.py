@@ -253,9 +253,10 @@ class _Look:
                 self._problems.add(
                     f"{self._request.where}.require.{name}", "the model card has a value for it that is no number."
                 )
-        names = sorted({item.lower() for text in (facts.license, found.license) if text for item in text.split(AND)})
+        given = (facts.license, card.one_line(found.license) if found.license else None)
+        names = sorted({item.lower() for text in given if text for item in text.split(AND)})
         return {
-            "card": {"present": False} if content is None else {"present": True, "sha256": _sha256(content)},
+            "card": {"present": True, "sha256": _sha256(content)} if content else {"present": False},
             "license": None if any(map(is_template, names)) else AND.join(names) or None,
             "metrics": {name: value for name, value in facts.metrics.items() if not is_template(name)},
         }
@@ -274,7 +275,14 @@ class _Look:
         if there.size > card.LIMIT:
             raise DrydockError("refused", f"the model card has {there.size} bytes; at most {card.LIMIT} are read.")
         with there.open() as handle:
-            return handle.read()
+            content = handle.read()
+        if there.sha256 not in (None, hashlib.sha256(content).hexdigest()):
+            raise DrydockError(
+                "checksum_mismatch",
+                f"cannot be judged: its source lists sha256:{there.sha256} and sends {_sha256(content)}. Next step: do "
+                "not use it; ask whoever keeps the source.",
+            )
+        return content.strip() and content
 
     def _signature(self, found: ResolvedSet, hashed: list[HashedFile]) -> Mapping[str, Any]:
         settings = self._request.signature

@@ -100,6 +100,7 @@ def _covers(pieces: Sequence[Piece], size: int) -> bool:
 def _same(pieces: Sequence[Piece], item: HashedFile) -> bool:
     if len(pieces) == 1 and pieces[0].end is None and pieces[0].algorithm == "sha256":
         return pieces[0].digest == item.sha256
+    whole = hashlib.sha256()  # of what is read here: it has to be what hosts will get, not only what was signed
     with contextlib.closing(item.open()) as handle:
         for piece in pieces:
             digest = _engine(piece.algorithm)()
@@ -109,10 +110,11 @@ def _same(pieces: Sequence[Piece], item: HashedFile) -> bool:
                 if not data:
                     return False
                 digest.update(data)
+                whole.update(data)
                 left -= len(data)
             if digest.hexdigest() != piece.digest:
                 return False
-        return not handle.read(1)
+        return not handle.read(1) and whole.hexdigest() == item.sha256
 
 
 def _engine(algorithm: str) -> Callable[[], Any]:

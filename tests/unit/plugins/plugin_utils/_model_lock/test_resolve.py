@@ -252,6 +252,30 @@ def test_templates_in_a_card_never_reach_the_lock() -> None:
     assert entry["metrics"] == {}
 
 
+def test_marks_of_templates_that_a_registry_names_beside_its_licence_never_reach_the_lock() -> None:
+    shelf = Shelf(FILES)
+    shelf.license = "#jinja2:variable_start_string:'[[', variable_end_string:']]'\n[[ lookup('pipe', 'id') ]]"
+    entry, problems = look(shelf, licenses=("apache-2.0",))
+    assert entry["license"] is None
+    assert problems
+    shelf.license = "mit\n\x1b[31m" + "x" * 5000
+    assert len(look(shelf)[0]["license"]) < 200
+
+
+def test_a_card_is_judged_by_the_bytes_that_its_digest_names() -> None:
+    """A registry, or a cache before it, that sends another card than the pinned manifest lists."""
+    shelf = Shelf(FILES, digests={"README.md": sha(b"---\nlicense: proprietary\n---\n")})
+    _entry, problems = look(shelf, card_required=True, licenses=("apache-2.0",), include=("*.json",))
+    assert any(line.startswith("models.ocr.card: cannot be judged: its source lists sha256:") for line in problems)
+
+
+@pytest.mark.parametrize("content", [b"", b" \n\t\n"])
+def test_a_card_without_a_word_is_none(content: bytes) -> None:
+    entry, problems = look(Shelf({**FILES, "README.md": content}), card_required=True, include=("*.json",))
+    assert entry["card"] == {"present": False}
+    assert problems == ["models.ocr.card: a model card is required, and there is none (README.md or card_url)."]
+
+
 def test_files_by_their_own_addresses_keep_their_order_whichever_answers() -> None:
     shelf = Shelf(FILES)
     shelf.fails["https://one.example.org/a"] = "https://one.example.org/a answered 404: no such file there"

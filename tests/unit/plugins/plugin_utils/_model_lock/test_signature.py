@@ -9,10 +9,14 @@ import datetime
 import hashlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.signature import verify
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types import Context
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -59,6 +63,24 @@ def test_other_ways_to_hash_are_understood(signer: Signer, hashed: Any) -> None:
     for spoilt in (content + b"x", content[:-1], b"x" + content[1:], content[:-1] + b"x"):
         place.write_bytes(spoilt)
         assert signer.refusal().kind == "signature_refused"
+
+
+@pytest.mark.parametrize(
+    "hashed",
+    [
+        lambda: hashing.Config().use_file_serialization(hashing_algorithm="blake2"),
+        lambda: hashing.Config().use_shard_serialization(shard_size=1000),
+    ],
+    ids=["blake2", "shards"],
+)
+def test_a_source_that_shows_signed_bytes_and_lists_the_digest_of_others_is_refused(
+    signer: Signer, hashed: Any
+) -> None:
+    signer.sign("ours", hashed())
+    evil = hashlib.sha256(b"evil").hexdigest()
+    files = [replace(item, sha256=evil) if item.path == "det.onnx" else item for item in signer.files()]
+    with pytest.raises(DrydockError, match=r"det\.onnx differ from what was signed"):
+        verify({"method": "key", "public_key": "ours.pub"}, files, context=Context(base=signer.root))
 
 
 @pytest.mark.parametrize("required", [True, False])
