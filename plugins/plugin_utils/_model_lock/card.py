@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.gates import AND
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.lockfile import NOT_YAML
 
 NAME = "README.md"
 LIMIT = 4 * 1024 * 1024
@@ -26,8 +27,6 @@ UNREADABLE = "unreadable"
 """Stands for a licence that is no text, so that no allow-list passes it."""
 _BLOCK = re.compile(r"---[ \t]*\n(.*?)(?:^|\n)---[ \t]*(?:\n|$)", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
-_NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError)
-"""What the loader raises; some of its constructors fail in their own ways."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def read_card(text: str) -> CardFacts:
         return CardFacts(license=None, metrics={})
     try:
         facts = yaml.load(block[1], Loader=_Loader)  # noqa: S506 - a safe loader
-    except _NOT_YAML as error:
+    except NOT_YAML as error:
         return CardFacts(license=None, metrics={}, problem=f"the block at its top {_why(error)}")
     if facts is None:
         return CardFacts(license=None, metrics={})

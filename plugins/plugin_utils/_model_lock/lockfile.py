@@ -30,6 +30,8 @@ OVERRIDE = "#jinja2:"
 """What Ansible takes for a template when it reads the lock as variables: these marks anywhere, or a text that starts by
 naming other marks. What others wrote must never hold it."""
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten thousand files in a second instead of seven
+NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError)
+"""What PyYAML raises for what is no YAML; some of its constructors fail in their own ways."""
 WAIT = 60.0
 """Seconds to wait for another run that is writing."""
 POLL = 0.1
@@ -67,7 +69,7 @@ def parse(content: bytes, path: Path) -> dict[str, dict[str, Any]]:
     """
     try:
         found = yaml.load(content.decode("utf-8"), Loader=LOADER)  # noqa: S506 - one of the two safe loaders
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except NOT_YAML as error:
         mark = getattr(error, "problem_mark", None)
         raise _unreadable(path, f"is not YAML{f' (line {mark.line + 1})' if mark else ''}") from None
     if found is None:
@@ -173,17 +175,23 @@ def _texts(path: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _check(path: Path, name: str, entry: Any) -> None:
-    files = entry.get("files") if isinstance(entry, dict) else None
-    if not isinstance(files, dict) or not isinstance(entry.get("version"), str):
+    facts = entry if isinstance(entry, dict) else {}
+    files = facts.get("files")
+    told = all(isinstance(facts.get(key, {}), dict) for key in ("signature", "card", "metrics"))
+    if not isinstance(files, dict) or not isinstance(facts.get("version"), str) or not told:
         raise _unreadable(path, f"has no version and files for {name}")
-    for file, facts in files.items():
-        try:
-            parse_checksum(str(facts["checksum"]))
-            usable = isinstance(facts["size"], int)
-        except (KeyError, TypeError, ValueError):
-            usable = False
-        if not usable:
-            raise _unreadable(path, f"has no usable checksum and size for {name}: {file}")
+    for file, given in files.items():
+        if not isinstance(file, str) or not _is_file(given):
+            raise _unreadable(path, f"has no usable checksum, size and urls for {name}: {file}")
+
+
+def _is_file(facts: Any) -> bool:
+    try:
+        parse_checksum(str(facts["checksum"]))
+        urls = facts.get("urls", [])
+        return type(facts["size"]) is int and isinstance(urls, list) and all(isinstance(url, str) for url in urls)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
 
 
 def _unreadable(path: Path, what: str) -> DrydockError:

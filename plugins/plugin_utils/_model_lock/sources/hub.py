@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
+from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
@@ -32,17 +34,20 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types 
     ResolvedSet,
     SetRequest,
 )
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.addresses import origin_of
 
 PUBLIC = "https://huggingface.co"
 EXTRA = "requirements/models.txt"
 TIMEOUT = 60.0
 """Seconds without a connection or a byte."""
+MOST = 100_000
+"""Files and folders of a model. A hub that lists more is taken for one that never ends."""
 WHOLE = 64 * 1024 * 1024
 """Bytes. Files outside LFS are below 10 MiB on the public hub; up to this they are read into memory to be checked."""
 _NAME = re.compile(r"hf://([A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)(?:@([A-Za-z0-9][A-Za-z0-9._/+-]*))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_BAD_ANSWER = (AttributeError, KeyError, TypeError, ValueError)
+_BAD_ANSWER = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ def parse(url: str) -> tuple[str, str]:
 
 def backend(context: Context) -> HubBackend:
     hub = Hub.of(context.environ)
-    return HubBackend(hub, Remote(context, headers=hub.headers), library=_library(context.ca_path))
+    authorities = context.ca_path or context.environ.get("REQUESTS_CA_BUNDLE")
+    return HubBackend(hub, Remote(context, headers=hub.headers), library=_library(hub, authorities))
 
 
 class HubBackend:
@@ -114,7 +120,7 @@ class HubBackend:
             raise DrydockError(
                 "bad_response", f"the hub names {commit[:60]!r} as the commit of {revision!r}; expected a git commit."
             )
-        listed = ask(lambda: list(self._api.list_repo_tree(repository, recursive=True, revision=commit)))
+        listed = ask(lambda: self._list(repository, commit))
         try:
             files = tuple(self._files(repository, commit, listed))
         except _BAD_ANSWER as error:
@@ -123,6 +129,13 @@ class HubBackend:
 
     def look(self, _path: str, _url: str, /) -> ResolvedFile:
         raise DrydockError("invalid_input", "a hub is the source of a whole model; give hf://… as 'source'.")
+
+    def _list(self, repository: str, commit: str) -> list[Any]:
+        entries = self._api.list_repo_tree(repository, recursive=True, revision=commit)
+        listed = list(islice(entries, MOST + 1))
+        if len(listed) > MOST:
+            raise DrydockError("bad_response", f"hf://{repository}@{commit} lists more than {MOST} files and folders.")
+        return listed
 
     def _files(self, repository: str, commit: str, listed: list[Any]) -> Iterator[ResolvedFile]:
         for item in listed:
@@ -222,7 +235,7 @@ def _unreadable(shown: str, error: Exception) -> DrydockError:
     )
 
 
-def _library(ca_path: str | None) -> Any:
+def _library(hub: Hub, ca_path: str | None) -> Any:
     try:
         library: Any = importlib.import_module("huggingface_hub")
         importlib.import_module("huggingface_hub.errors")
@@ -233,13 +246,30 @@ def _library(ca_path: str | None) -> Any:
             f"pip install -r {EXTRA} (of the collection's repository) into the Python that runs Ansible.",
         ) from None
     kind = type(library.get_session())
-    verify = ssl.create_default_context(cafile=ca_path) if ca_path else True
-    library.set_client_factory(
-        lambda: kind(verify=verify, follow_redirects=True, event_hooks={"request": [_with_timeouts]})
-    )
+    verify = _authorities(ca_path) if ca_path else True
+    hooks = {"request": [partial(prepare, hub)]}
+    library.set_client_factory(lambda: kind(verify=verify, follow_redirects=True, event_hooks=hooks))
     return library
 
 
-def _with_timeouts(request: Any) -> None:
-    """Where the library asks for lists it waits for ever, whatever its client is told."""
+def prepare(hub: Hub, request: Any) -> None:
+    """Bound a request of the library, and send the token to nobody but the hub.
+
+    Where the library asks for lists it waits for ever, whatever its client is told, and goes with the token wherever
+    the hub says that the next page is.
+    """
     request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), TIMEOUT)
+    if origin_of(str(request.url)) != origin_of(hub.endpoint):
+        request.headers.pop("Authorization", None)
+
+
+def _authorities(ca_path: str) -> ssl.SSLContext:
+    try:
+        folder = Path(ca_path).is_dir()
+        return ssl.create_default_context(capath=ca_path) if folder else ssl.create_default_context(cafile=ca_path)
+    except OSError:
+        raise DrydockError(
+            "invalid_input",
+            f"{ca_path}: no certificates in PEM can be read from it. Next step: name the file of your authority "
+            "(models_lock_ca_path, else REQUESTS_CA_BUNDLE).",
+        ) from None

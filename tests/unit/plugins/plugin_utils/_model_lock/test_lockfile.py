@@ -25,6 +25,8 @@ from hypothesis import strategies as st
 
 PLACE = Path("/inventory/models.lock.yml")
 
+_LOCKED = f"models_lock: {{ocr: {{version: '1', files: {{a: {{checksum: sha256:{'a' * 64}, size: 5, urls: URLS}}}}}}}}"
+
 
 def file(digit: str, size: int = 10, url: str = "https://models.example.org/a.onnx") -> dict[str, Any]:
     return {"checksum": f"sha256:{digit * 64}", "size": size, "format": "onnx", "urls": [url]}
@@ -108,9 +110,18 @@ def test_nothing_that_others_wrote_becomes_a_template(text: str, place: str) -> 
         ("models_lock: [a]", "no names and models"),
         ("models_lock: {ocr: 5}", "no version and files for ocr"),
         ("models_lock: {ocr: {version: '1', files: [a]}}", "no version and files"),
-        ("models_lock: {ocr: {version: '1', files: {a: {size: 5}}}}", "no usable checksum and size for ocr: a"),
+        ("models_lock: {ocr: {version: '1', files: {a: {size: 5}}}}", "no usable checksum, size and urls for ocr: a"),
         ("models_lock: {ocr: {version: '1', files: {a: {checksum: md5:5, size: 5}}}}", "no usable checksum"),
+        *((_LOCKED.replace("URLS", urls), "no usable checksum") for urls in ("5", "null", "{a: b}", "[1]")),
+        (_LOCKED.replace("size: 5", "size: true"), "no usable checksum"),
+        (_LOCKED.replace("a:", "1:", 1), "no usable checksum"),
+        *(
+            (_LOCKED.replace("version:", f"{key}: x, version:"), "no version")
+            for key in ("signature", "card", "metrics")
+        ),
         ("models_lock: !!python/name:os.system ''", "is not YAML"),
+        ("models_lock: !!bool perhaps", "is not YAML"),
+        ("models_lock: !!timestamp perhaps", "is not YAML"),
         ("\x00", "is not YAML"),
     ],
 )
