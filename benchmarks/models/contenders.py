@@ -15,7 +15,7 @@ from typing import Any
 
 from data import ModelFile
 from servers import Server
-from workbench import CannotRunError, Ended, Process, remove, run
+from workbench import GIB, MIB, CannotRunError, Ended, Process, remove, run
 
 SYNC = "ansible_collections.drydock.serving.plugins.modules.model_sync"
 GET_URL = "ansible.modules.get_url"
@@ -27,6 +27,15 @@ def fresh(folder: Path) -> Path:
     folder.mkdir(parents=True)
     os.sync()
     return folder
+
+
+def touch_memory(folder: Path) -> None:
+    """Write 2 GiB and throw them away: the first to use a virtual machine's memory pays for it, and that is nobody's."""
+    block = os.urandom(MIB)
+    with (fresh(folder) / "first").open("wb", buffering=0) as handle:
+        for _number in range(2 * GIB // MIB):
+            handle.write(block)
+    remove(folder)
 
 
 def models(server: Server, sets: Mapping[str, Sequence[ModelFile]]) -> list[dict[str, Any]]:
