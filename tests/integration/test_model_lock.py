@@ -516,6 +516,26 @@ def test_an_inventory_without_models_or_hosts_is_refused(site: Site) -> None:
     assert "No host matches 'nobody'" in other.output
 
 
+def test_hosts_that_want_different_models_are_locked_group_by_group(site: Site, hub: Hub) -> None:
+    hub.commit("acme/ocr", FILES, tag="v4.0")
+    site.want(ocr=OCR)
+    assert site.run().rc == 0
+    before = site.path.read_bytes()
+    own = site.folder / "host_vars"
+    own.mkdir()
+    (own / "two.example.org.yml").write_text(yaml.safe_dump({"models": {"other": OCR}}))
+    for limit in ((), ("--limit", "two.example.org")):
+        refused = site.run(*limit)
+        assert refused.rc != 0
+        assert "want different models" in refused.output
+    assert site.path.read_bytes() == before
+    alone = {"drydock_hosts": "two.example.org", "models_lock_file": str(own / "lock.yml")}
+    assert site.run(**alone).rc == 0
+    assert set(yaml.safe_load((own / "lock.yml").read_text())["models_lock"]) == {"other"}
+    (own / "two.example.org.yml").write_text("models: {}\n")  # hosts without models do not count
+    assert site.run().rc == 0
+
+
 def test_a_lock_that_is_something_else_is_not_overwritten(site: Site, hub: Hub) -> None:
     hub.commit("acme/ocr", FILES, tag="v4.0")
     site.want(ocr=OCR)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import check_path
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources import addresses
@@ -18,6 +18,10 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._stack.problems im
 SCHEMES = ("https", "http", "file", *addresses.MADE_HERE)
 FOLDERS = ("https", "http", "file", "s3")
 _HUB = re.compile(r"hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*(?:@[A-Za-z0-9][A-Za-z0-9._/+-]*)?")
+_SECRET = re.compile(
+    r"(?:.*[-_])?(?:sig|signature|token|secret|password|credential|auth|(?:api|access)[-_]?key)", re.IGNORECASE
+)
+"""Parameters in a query that let in whoever has the address. The lock, which is committed, would hold them."""
 _SOURCE = (
     "expected hf://organisation/name@revision, oci://registry/repository@sha256:<digest>, s3://bucket/prefix/ or "
     "file:///an/absolute/folder"
@@ -126,13 +130,15 @@ def url_problem(url: str) -> str | None:
     """What is wrong with the address of a file; it is not shown, as it may hold credentials."""
     try:
         parts = urlsplit(url)
-        credentials = parts.username is not None or parts.password is not None
+        named = [name for name, _value in parse_qsl(parts.query, keep_blank_values=True)]
+        credentials = parts.username is not None or parts.password is not None or any(map(_SECRET.fullmatch, named))
     except ValueError:
         return "is not an address that can be read; expected something like https://models.example.org/ocr/det.onnx."
     if credentials:
         return (
-            "has credentials in it, which would show in logs. Take them out and send headers instead "
-            "(model_store_headers)."
+            "has credentials in it, which would show in logs and in the lock. Take them out and send headers instead "
+            "(models_lock_headers, model_store_headers); an object in S3 has an s3:// address, which is signed when it "
+            "is fetched."
         )
     if parts.scheme not in SCHEMES:
         return f"expected an address that starts with {', '.join(f'{scheme}://' for scheme in SCHEMES)}."
