@@ -18,8 +18,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,15 +136,42 @@ class Ownership:
         )
 
     def apply(self, path: Path) -> None:
-        """Set owner, then mode; a symbolic link is refused rather than followed."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        """Set owner, then mode; a symbolic link, also among the directories above, is refused rather than followed."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
+            _require_place(descriptor, path)
             mode = self.directory_mode if stat.S_ISDIR(os.fstat(descriptor).st_mode) else self.file_mode
             if self.uid != -1 or self.gid != -1:
                 os.fchown(descriptor, self.uid, self.gid)
             os.fchmod(descriptor, mode)
         finally:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def held_open(directory: Path) -> Iterator[Path]:
+    """Another name for a directory, good as long as the block, that means it whatever somebody puts in its place.
+
+    :raises DrydockError: a symbolic link is on the way to it.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _require_place(descriptor, directory)
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+
+
+def _require_place(descriptor: int, path: Path) -> None:
+    """Who owns a set may exchange its directories for links while root works in them; what is open tells where it is."""
+    found = os.readlink(f"/proc/self/fd/{descriptor}")
+    if found != str(path):
+        raise DrydockError(
+            "store_damaged",
+            f"{path} leads to {found}: a symbolic link was put among the directories of the model store while it was "
+            "being changed. Nothing was done there. Next step: see who did that (ls -l), remove the link, run again.",
+            path=str(path),
+        )
 
 
 def lstat(path: Path) -> os.stat_result | None:

@@ -20,7 +20,12 @@ from ansible_collections.drydock.serving.plugins.module_utils._atomic import (
     replace_symlink,
     write_json,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership, lstat
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import (
+    Layout,
+    Ownership,
+    held_open,
+    lstat,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.sets import parents_of
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import MANIFEST, ModelSpec
 
@@ -48,14 +53,18 @@ def beside(place: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, link or directory tree; nothing there is fine."""
-    found = lstat(path)
-    if found is None:
+    """Remove a file, link or directory tree; nothing there is fine. A link above it is refused, not followed."""
+    if lstat(path) is None:
         return
-    if stat.S_ISDIR(found.st_mode):
-        shutil.rmtree(path)
-    else:
-        path.unlink()
+    with held_open(path.parent) as parent:
+        place = parent / path.name
+        found = lstat(place)
+        if found is None:
+            return
+        if stat.S_ISDIR(found.st_mode):
+            shutil.rmtree(place)
+        else:
+            place.unlink()
 
 
 def build(layout: Layout, model: ModelSpec, place: Path, ownership: Ownership, *, step: Callable[[str], None]) -> Path:
@@ -109,7 +118,7 @@ def activate(layout: Layout, name: str, version: str, *, now: float) -> None:
         found.st_mtime for other in layout.versions(name) if (found := lstat(layout.set_dir(name, other) / MANIFEST))
     ]
     moment = max([now, *(mark + 1 for mark in used)])
-    os.utime(layout.set_dir(name, version) / MANIFEST, (moment, moment))
+    os.utime(layout.set_dir(name, version) / MANIFEST, (moment, moment), follow_symlinks=False)
     replace_symlink(layout.current(name), version)
 
 

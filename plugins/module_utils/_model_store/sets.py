@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,10 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.layou
     require_directory,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import MANIFEST, FileSpec, ModelSpec
+
+_HEX = re.compile(r"[0-9a-f]{64}")
+# A manifest with ten thousand files takes two; nobody makes root read more.
+LONGEST_JSON = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -156,15 +161,19 @@ def read_json(path: Path) -> Any:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, encoding="utf-8") as handle:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_size > LONGEST_JSON:
+                return None
             return json.load(handle)
     except (OSError, ValueError, RecursionError):
         return None
 
 
 def digests_of(manifest: Mapping[str, Any] | None) -> dict[str, str]:
-    """The digests by path that a manifest names."""
+    """The digests by path that a manifest names. Whoever owns a set can write one, so only digests pass for digests."""
     files = manifest["files"] if manifest else {}
-    return {path: str(value.get("sha256")) for path, value in files.items() if isinstance(value, dict)}
+    named = {path: str(value.get("sha256")) for path, value in files.items() if isinstance(value, dict)}
+    return {path: digest for path, digest in named.items() if _HEX.fullmatch(digest)}
 
 
 def walk(place: Path) -> dict[str, os.stat_result]:
