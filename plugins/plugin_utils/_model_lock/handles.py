@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, BinaryIO, TypeVar, cast
@@ -20,6 +21,9 @@ BLOCKS = 32
 """Blocks a handle keeps (4 MiB): formats are judged by looking at the head, the tail, and back again."""
 AHEAD = 16 * BLOCK
 """A jump forward by less than this is read through, which is cheaper than another request."""
+SLOWEST = 1024
+"""Bytes in a second. A server below it, over ``WINDOW`` seconds, is taken for one that means to hold us for ever."""
+WINDOW = 60.0
 
 Opener = Callable[[int], Answer]
 T = TypeVar("T")
@@ -49,7 +53,40 @@ def patiently(
         sleep(pause)
 
 
-def ranged(open_at: Opener, size: int, *, shown: str, policy: RetryPolicy, sleep: Callable[[float], None]) -> BinaryIO:
+class Pace:
+    """Watches how fast bytes come while somebody waits for them."""
+
+    def __init__(self, shown: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._shown = shown
+        self._clock = clock
+        self.begin()
+
+    def begin(self) -> None:
+        """Nobody waited before now."""
+        self._since, self._count = self._clock(), 0
+
+    def got(self, count: int) -> None:
+        """:raises SourceError: ``stalled``."""
+        self._count += count
+        waited = self._clock() - self._since
+        if waited < WINDOW:
+            return
+        if self._count < SLOWEST * waited:
+            raise SourceError(
+                "stalled", f"{self._shown} sent {self._count} bytes in {waited:.0f} s, which never ends", retryable=True
+            )
+        self.begin()
+
+
+def ranged(
+    open_at: Opener,
+    size: int,
+    *,
+    shown: str,
+    policy: RetryPolicy,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> BinaryIO:
     """A file of ``size`` bytes for reading.
 
     :param open_at: begins an answer at a byte (status 206), or gives the whole again where ranges are not offered
@@ -57,7 +94,7 @@ def ranged(open_at: Opener, size: int, *, shown: str, policy: RetryPolicy, sleep
     :param shown: the address for messages.
     :raises DrydockError: while reading, when it breaks off for good or is not as long as it should be.
     """
-    handle = RangedHandle(open_at, size, shown=shown, policy=policy, sleep=sleep)
+    handle = RangedHandle(open_at, size, shown=shown, policy=policy, sleep=sleep, clock=clock)
     return cast("BinaryIO", handle)
 
 
@@ -65,7 +102,14 @@ class RangedHandle(io.RawIOBase):
     """See ``ranged``."""
 
     def __init__(
-        self, open_at: Opener, size: int, *, shown: str, policy: RetryPolicy, sleep: Callable[[float], None]
+        self,
+        open_at: Opener,
+        size: int,
+        *,
+        shown: str,
+        policy: RetryPolicy,
+        sleep: Callable[[float], None],
+        clock: Callable[[], float],
     ) -> None:
         super().__init__()
         self._open_at = open_at
@@ -73,6 +117,7 @@ class RangedHandle(io.RawIOBase):
         self._shown = shown
         self._policy = policy
         self._sleep = sleep
+        self._pace = Pace(shown, clock)
         self._position = 0
         self._answer: Answer | None = None
         self._next = 0  # the byte the open answer gives next
@@ -129,6 +174,7 @@ class RangedHandle(io.RawIOBase):
 
     def _get(self, start: int, length: int) -> bytes:
         data = bytearray()
+        self._pace.begin()
 
         def more() -> None:
             while len(data) < length:
@@ -145,6 +191,7 @@ class RangedHandle(io.RawIOBase):
         assert self._answer is not None  # noqa: S101 - made by _begin
         data = self._answer.read(length)
         self._next += len(data)
+        self._pace.got(len(data))
         if not data:
             raise SourceError("interrupted", f"{self._shown} ended after {start} of {self._size} bytes", retryable=True)
         return data
@@ -152,6 +199,7 @@ class RangedHandle(io.RawIOBase):
     def _begin(self, start: int) -> None:
         self._drop()
         answer = self._open_at(start)
+        self._pace.begin()
         self._answer = answer
         self._next = start if answer.status == 206 else 0
         found = total(answer, self._next)
@@ -169,6 +217,7 @@ class RangedHandle(io.RawIOBase):
             if not skipped:
                 raise SourceError("interrupted", f"{self._shown} ended at byte {self._next}", retryable=True)
             self._next += len(skipped)
+            self._pace.got(len(skipped))
 
     def _judge_end(self) -> None:
         """More than there should be, from a server that did not say how much there is."""

@@ -21,7 +21,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._http import (
     parse_source,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._retry import RetryPolicy
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.handles import patiently, ranged, total
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.handles import Pace, patiently, ranged, total
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types import Context
 
 TIMEOUT = 30.0
@@ -63,7 +63,7 @@ class Remote:
         source = source_of(url)
         with contextlib.closing(self._patiently(source)) as answer:
             found = total(answer, 0)
-            return found if found is not None else _count(answer)
+            return found if found is not None else _count(answer, Pace(source.shown))
 
     def open(self, url: str, size: int) -> BinaryIO:
         """The file, from its start."""
@@ -80,9 +80,10 @@ class Remote:
         source = source_of(url)
         with contextlib.closing(self._patiently(source)) as answer:
             expected = total(answer, 0)
-            data = bytearray()
+            data, pace = bytearray(), Pace(source.shown)
             while len(data) <= limit and (piece := answer.read(65536)):
                 data += piece
+                pace.got(len(piece))
         if len(data) > limit:
             raise DrydockError("bad_response", f"{source.shown} is larger than {limit} bytes, which is not expected.")
         if expected is not None and len(data) != expected:
@@ -111,8 +112,9 @@ def source_of(url: str) -> Source:
         raise DrydockError("invalid_input", f"An address {error}.") from None
 
 
-def _count(answer: Answer) -> int:
+def _count(answer: Answer, pace: Pace) -> int:
     size = 0
     while piece := answer.read(1024 * 1024):
         size += len(piece)
+        pace.got(len(piece))
     return size

@@ -10,6 +10,7 @@ import io
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
@@ -170,3 +171,42 @@ def test_what_cannot_pass_is_not_tried_again() -> None:
     with pytest.raises(SourceError):
         patiently(call, policy=RetryPolicy(), sleep=lambda _seconds: pytest.fail("waited"))
     assert calls == [1]
+
+
+class Drip:
+    """A server that sends byte by byte, and a clock that goes on with each."""
+
+    def __init__(self, seconds: float) -> None:
+        self.now = 0.0
+        self.seconds = seconds
+
+    def open(self, offset: int) -> Answer:
+        body = io.BytesIO(CONTENT[offset:])
+
+        def read(_amount: int) -> bytes:
+            self.now += self.seconds
+            return body.read(1)
+
+        told = {"Content-Range": f"bytes {offset}-{len(CONTENT) - 1}/{len(CONTENT)}"}
+        return Answer(status=206, headers=told, read=read, close=lambda: None)
+
+    def handle(self) -> BinaryIO:
+        policy = RetryPolicy(retries=2, delay=1)
+        return ranged(
+            self.open, len(CONTENT), shown="a", policy=policy, sleep=lambda _pause: None, clock=lambda: self.now
+        )
+
+
+def test_a_server_that_drips_is_given_up() -> None:
+    drip = Drip(0.9)
+    with pytest.raises(SourceError, match="which never ends"):
+        drip.handle().read(BLOCK)
+    assert drip.now < 4 * 61
+
+
+def test_a_slow_server_is_not_given_up_nor_one_that_nobody_asked_for_a_while() -> None:
+    drip = Drip(0.0005)
+    handle = drip.handle()
+    assert handle.read(BLOCK) == CONTENT[:BLOCK]
+    drip.now += 3600
+    assert handle.read(5) == CONTENT[BLOCK : BLOCK + 5]
