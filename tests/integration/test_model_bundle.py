@@ -86,7 +86,6 @@ class Site:
             str(Path(__file__).parent / "targets" / "model_bundle" / "playbook.yml"),
             *("--limit", "one.example.org"),
             root=str(self.root),
-            playbooks=str(ROOT / "playbooks"),
             owner=str(os.getuid()),
             group=str(os.getgid()),
         )
