@@ -27,6 +27,8 @@ FORMATS = (
     "tar",
     "gzip",
 )
+INSPECTION = 1
+"""To be raised whenever something else is refused than before, so that hosts look again at what they refused."""
 EXEMPT = "exempt"
 """The name of the format of a file that was not looked at, because its digest is exempted."""
 WAY_OUT = (

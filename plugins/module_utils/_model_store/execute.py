@@ -48,6 +48,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.recei
     receipt_of,
     save_receipts,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.refused import remember
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.sets import (
     SetPlan,
     digests_of,
@@ -155,14 +156,12 @@ class Executor:
         for item in plan.sets:
             for file in item.files:
                 if file.state == "linked":
-                    self._judge_as(item.model, file.spec, self._layout.blob(file.spec.sha256))
+                    with _named(item.model):
+                        self._judge_as(item.model, file.spec, self._layout.blob(file.spec.sha256))
 
     def _judge_as(self, model: ModelSpec, spec: FileSpec, path: Path) -> None:
         today = datetime.fromtimestamp(self._now(), timezone.utc).date()
-        try:
-            self._judge(path, spec.path, model.policy.at_least(spec.minimum_size), sha256=spec.sha256, today=today)
-        except DrydockError as error:
-            raise DrydockError(error.kind, f"{model.name} {model.version}: {error.message}", **error.details) from None
+        self._judge(path, spec.path, model.policy.at_least(spec.minimum_size), sha256=spec.sha256, today=today)
 
     def _fetch(self, wanted: Sequence[Wanted]) -> None:
         """Every file gets its name as it comes; the names are made durable together, before anything builds on them."""
@@ -178,13 +177,14 @@ class Executor:
 
     def _name(self, wanted: Wanted, part: PartFiles) -> None:
         """Give whole, right, synced bytes their name, unless a policy refuses what they are."""
-        try:
-            # one digest may lie under several names, in several models with policies of their own
-            for model, spec in self._listed[wanted.sha256]:
-                self._judge_as(model, spec, part.data)
-        except DrydockError:
-            part.drop()
-            raise
+        # one digest may lie under several names, in several models with policies of their own
+        for model, spec in self._listed[wanted.sha256]:
+            with _named(model):
+                try:
+                    self._judge_as(model, spec, part.data)
+                except DrydockError as error:
+                    self._refuse(model, spec, part, error)
+                    raise
         self._ownership.apply(part.data)
         blob = self._layout.blob(wanted.sha256)
         with self._naming:
@@ -195,6 +195,12 @@ class Executor:
             self._step(f"forget {wanted.sha256}")
             part.drop()
             self._receipts[wanted.sha256] = receipt_of(os.lstat(blob))
+
+    def _refuse(self, model: ModelSpec, spec: FileSpec, part: PartFiles, error: DrydockError) -> None:
+        """Keep nothing of a refused file but the knowledge of it."""
+        part.drop()
+        with self._naming, contextlib.suppress(OSError):  # without it the next run fetches the file again
+            remember(self._layout, model, spec, error, now=self._now())
 
     def _put_in_place(self, item: SetPlan) -> None:
         place = self._layout.set_dir(item.model.name, item.model.version)
@@ -313,3 +319,12 @@ class Executor:
                 before.st_size,
             ):
                 self._receipts[digest] = receipt_of(after)
+
+
+@contextlib.contextmanager
+def _named(model: ModelSpec) -> Iterator[None]:
+    """What fails in the block fails for this model."""
+    try:
+        yield
+    except DrydockError as error:
+        raise DrydockError(error.kind, f"{model.name} {model.version}: {error.message}", **error.details) from None

@@ -12,6 +12,7 @@
     quarantine/<hex>.<time>        blobs whose bytes no longer matched their name
     state/receipts.json            what the blobs looked like when they were last hashed
     state/scrub.json               when each blob was last read from end to end
+    state/refused.json             files that came and were refused for their format
     state/status.json              how far the sync is that runs now
     state/lock
 """
@@ -64,6 +65,10 @@ class Layout:
     @property
     def scrub(self) -> Path:
         return self.state / "scrub.json"
+
+    @property
+    def refused(self) -> Path:
+        return self.state / "refused.json"
 
     @property
     def status(self) -> Path:
@@ -163,8 +168,8 @@ def held_open(directory: Path) -> Iterator[Path]:
 
 
 def _require_place(descriptor: int, path: Path) -> None:
-    """Who owns a set may exchange its directories for links while root works in them; what is open tells where it is."""
-    found = os.readlink(f"/proc/self/fd/{descriptor}")
+    """Who owns a set may exchange its directories for links while root works in them; what is open tells its place."""
+    found = str(Path(f"/proc/self/fd/{descriptor}").readlink())
     if found != str(path):
         raise DrydockError(
             "store_damaged",

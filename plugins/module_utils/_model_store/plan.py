@@ -21,6 +21,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.layou
     require_directory,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.receipts import Receipt
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.refused import refuse_again
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.sets import SetPlan, parents_of, plan_set
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import MANIFEST, FileSpec, ModelSpec
 
@@ -97,6 +98,7 @@ def plan_sync(layout: Layout, wishes: Wishes, *, receipts: Mapping[str, Receipt]
         digest: inspect_blob(layout, item, receipts, full=wishes.full) for digest, (_model, item) in wanted.items()
     }
     fetch = tuple(_wanted(*wanted[digest]) for digest, blob in blobs.items() if blob.state != "present")
+    refuse_again(layout, wishes.models, {item.sha256 for item in fetch}, now=now)
     proven = {digest: blob.receipt for digest, blob in blobs.items() if blob.receipt is not None}
     sets = tuple(plan_set(layout, model, blobs) for model in wishes.models)
     notices = judge_exemptions(sets, today=datetime.fromtimestamp(now, timezone.utc).date())

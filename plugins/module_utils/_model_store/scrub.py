@@ -35,6 +35,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.sets 
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import Clock
 
 SCHEMA = 1
+STAGING = "scrub"
 # What was read is remembered at least this often, for the case that somebody ends us.
 REMEMBER_EVERY = 1 << 30
 
@@ -193,7 +194,12 @@ class Scrub:
     def _remember(self, readings: Mapping[str, Reading]) -> None:
         if not self._check:
             blobs = {digest: [one.turn, one.at] for digest, one in readings.items()}
-            write_json(self._layout.scrub, {"schema": SCHEMA, "blobs": blobs})
+            # staged away from the state of syncs, which take what lies staged there for left behind
+            place = self._layout.state / STAGING
+            place.mkdir(mode=0o700, exist_ok=True)
+            write_json(place / self._layout.scrub.name, {"schema": SCHEMA, "blobs": blobs})
+            (place / self._layout.scrub.name).replace(self._layout.scrub)
+            fsync_dir(self._layout.state)
 
 
 @dataclass(frozen=True)

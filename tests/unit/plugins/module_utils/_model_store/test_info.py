@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.drydock.serving.plugins.module_utils import _lock
+from ansible_collections.drydock.serving.plugins.module_utils import _atomic, _lock
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store import facts, info, reading, scrub
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import Clock
@@ -316,3 +316,20 @@ def test_a_link_is_not_read(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_refused(budget: str, timeout: float) -> None:
     with pytest.raises(DrydockError, match="expected"):
         info.parse("/srv", budget, timeout)
+
+
+def test_a_sync_takes_nothing_away_that_a_scrub_is_writing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = store.model("ocr", "1", det_onnx=b"one")
+    store.sync(model)
+    seen = []
+
+    def write_json(dest: Path, value: Any) -> None:
+        staged = _atomic.stage(dest, b"{}", mode=0o600)
+        seen.append((store.sync(model)["changed"], staged.exists()))
+        staged.unlink()
+        _atomic.write_json(dest, value)
+
+    monkeypatch.setattr(scrub, "write_json", write_json)
+    store.scrub()
+    assert seen == [(False, True)]
+    assert store.layout.scrub.exists()
