@@ -34,18 +34,20 @@ class LocalBackend:
         folder = _path(url)
         if not folder.is_dir():
             raise DrydockError("not_found", f"{url}: there is no such folder on this controller.")
-        real = folder.resolve()
         problems: list[str] = []
-        files = [
-            ResolvedFile(
-                path=path,
-                size=entry.stat().st_size,
-                sha256=None,
-                urls=(f"file://{quote(str(folder / path))}",),
-                open=partial(_open, entry),
-            )
-            for path, entry in _walk(real, problems)
-        ]
+        try:
+            files = [
+                ResolvedFile(
+                    path=path,
+                    size=entry.stat().st_size,
+                    sha256=None,
+                    urls=(f"file://{quote(os.fsencode(folder / path))}",),
+                    open=partial(_open, entry),
+                )
+                for path, entry in _walk(folder.resolve(), problems)
+            ]
+        except OSError as error:
+            raise DrydockError("refused", f"{url} cannot be read: {error.strerror}. Lock again.") from None
         if problems:
             raise DrydockError("refused", f"{url} holds what no set may hold: {'; '.join(sorted(problems))}.")
         return ResolvedSet(source=url, files=tuple(files))
@@ -68,20 +70,29 @@ def _path(url: str) -> Path:
 
 def _walk(base: Path, problems: list[str]) -> Iterator[tuple[str, Path]]:
     """Relative path and place of every file; links to files inside the folder count as files."""
-    for here, folders, names in os.walk(base):
+
+    def unreadable(error: OSError) -> None:
+        problems.append(f"{_shown(Path(error.filename), base)} cannot be read ({error.strerror})")
+
+    for here, folders, names in os.walk(base, onerror=unreadable):
         folders.sort()
         links = (Path(here) / name for name in folders)
-        problems += [f"{link.relative_to(base)} is a link to a folder" for link in links if link.is_symlink()]
+        problems += [f"{_shown(link, base)} is a link to a folder" for link in links if link.is_symlink()]
         for name in sorted(names):
             entry = Path(here) / name
             path = entry.relative_to(base).as_posix()
-            real = entry.resolve()
+            real = Path(os.path.realpath(entry))  # where links go round, the link itself
             if not real.is_relative_to(base):
-                problems.append(f"{path} is a link that leads out of the folder")
+                problems.append(f"{_shown(entry, base)} is a link that leads out of the folder")
             elif not real.exists() or not stat.S_ISREG(real.stat().st_mode):
-                problems.append(f"{path} is not a file")
+                problems.append(f"{_shown(entry, base)} is not a file")
             else:
                 yield path, real
+
+
+def _shown(place: Path, base: Path) -> str:
+    """For a message, also where the name is not UTF-8."""
+    return str(place.relative_to(base)).encode(errors="backslashreplace").decode()
 
 
 def _open(path: Path) -> BinaryIO:
