@@ -30,7 +30,7 @@ def fresh(folder: Path) -> Path:
 
 
 def touch_memory(folder: Path) -> None:
-    """Write 2 GiB and throw them away: the first to use a virtual machine's memory pays for it, and that is nobody's."""
+    """Write 2 GiB and throw them away: who first uses a virtual machine's memory pays, and that is to be nobody."""
     block = os.urandom(MIB)
     with (fresh(folder) / "first").open("wb", buffering=0) as handle:
         for _number in range(2 * GIB // MIB):
