@@ -175,6 +175,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         given = dict(arguments)
         if _needs_controller(arguments.get("models")):
             from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources import resolve_models  # noqa: PLC0415 - see above
+            from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync import carry  # noqa: PLC0415 - see above
 
             try:
                 given["models"], given["headers"] = resolve_models(
@@ -182,6 +183,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
                     headers=arguments.get("headers") or {},
                     needed=_to_fetch(self._before),
                     warn=self._display.warning,
+                    send=lambda contents: carry.send(self, contents),
                 )
             except DrydockError as error:
                 if not arguments.get("bundle"):  # which holds all of them, where there is no way to the sources

@@ -165,6 +165,16 @@ def _check_room(wish: Wish, size: int) -> int:
     return size if nearest.stat().st_dev == folder.stat().st_dev else 0
 
 
+def _laid_down(contents: Mapping[str, bytes], place: Path) -> dict[str, str]:
+    """Files that only the controller's token opens, where the sync can fetch them; their addresses."""
+    found = {}
+    for checksum, content in contents.items():
+        path = place / checksum.rpartition(":")[2]
+        path.write_bytes(content)
+        found[checksum] = path.as_uri()
+    return found
+
+
 class _Cache:
     """The blobs on the controller: a model store like a host's, with all that makes it resume, verify and judge."""
 
@@ -181,10 +191,15 @@ class _Cache:
 
     def bring(self, *, full: bool) -> None:
         """Fetch what is missing, and with ``full`` what is damaged."""
-        models, headers = resolve_models(
-            self._wish.models, headers=self._wish.headers, ca_path=self._wish.ca_path, warn=self._warn
-        )
-        result = self._sync(models, headers, check=False, full=full)
+        with tempfile.TemporaryDirectory() as place:
+            models, headers = resolve_models(
+                self._wish.models,
+                headers=self._wish.headers,
+                ca_path=self._wish.ca_path,
+                warn=self._warn,
+                send=lambda contents: _laid_down(contents, Path(place)),
+            )
+            result = self._sync(models, headers, check=False, full=full)
         self.fetched += int(result["bytes_fetched"])
 
     def blobs(self, wanted: Mapping[str, int]) -> Iterable[tuple[str, int, Path]]:

@@ -1,11 +1,15 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses of hub files for hosts: plain ones of public models, presigned ones of private models."""
+"""Addresses of hub files for hosts: plain ones of public models, presigned ones of private models.
+
+Small files of private models the hub sends itself, to those with a token; they come to hosts by way of the controller.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
@@ -17,6 +21,13 @@ ENDPOINT = "https://huggingface.co"
 HOPS = 4  # redirects within the hub, as after a model was renamed
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HIDDEN = frozenset({401, 403, 404})  # hubs answer so for private models, so as not to say that they exist
+
+
+@dataclass(frozen=True)
+class Held:
+    """A file that has no address a host could ask. :param url: where the hub sends it from, to those with a token."""
+
+    url: str
 
 
 class Hub:
@@ -38,8 +49,8 @@ class Hub:
         """The documented address of a file at a revision."""
         return f"{self.endpoint}/{file.organisation}/{file.name}/resolve/{file.revision}/{quote(file.path, safe='/')}"
 
-    def resolve(self, file: HubFile) -> str:
-        """What a host can fetch. For a private model it is a secret, good for a while.
+    def resolve(self, file: HubFile) -> str | Held:
+        """What a host can fetch; of a private model a secret, good for a while, or what only ``read`` gives.
 
         :raises DrydockError: ``refused``, ``not_found``, ``bad_response``, or what ``ask`` raises.
         """
@@ -53,10 +64,33 @@ class Hub:
             self._public[model] = reply.status not in _HIDDEN
         return url if self._public[model] else self._presigned(file, url)
 
-    def _presigned(self, file: HubFile, url: str) -> str:
-        headers = {"Authorization": f"Bearer {self._token}"}
+    def read(self, held: Held, size: int) -> bytes:
+        """The file, of at most so many bytes.
+
+        :raises DrydockError: ``bad_response``, or what ``ask`` raises.
+        """
+        headers = {**self._authorization(), "Accept-Encoding": "identity"}
+        reply = self._ask("GET", held.url, headers=headers, limit=size)
+        if reply.status != 200:
+            raise DrydockError("bad_response", f"{redact(held.url)} answered {reply.status}; expected the file.")
+        return reply.body
+
+    def advice(self) -> str:
+        """What else there is for files that the hub sends itself."""
+        return (
+            "Next step: put the file elsewhere (mirrors), bring it as a bundle, or give hosts a token that may only "
+            f'read: headers: {{"{self.origin}": {{"Authorization": "Bearer …"}}}}.'
+        )
+
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def _presigned(self, file: HubFile, url: str) -> str | Held:
+        headers = self._authorization()
         for _hop in range(HOPS):
             reply = self._ask("HEAD", url, headers=headers, body=False)
+            if reply.status == 200:
+                return Held(url)
             if reply.status not in _REDIRECTS:
                 raise self._failure(file, url, reply)
             there = urljoin(url, reply.headers.get("location", ""))
@@ -87,12 +121,5 @@ class Hub:
             return DrydockError(
                 "not_found",
                 f"{redact(url)}: not there, or HF_TOKEN may not see it. Next step: compare name, revision and path.",
-            )
-        if reply.status == 200:
-            return DrydockError(
-                "refused",
-                f"{redact(url)} is private and the hub serves it itself instead of redirecting to storage, so a host "
-                "would need the token. Next step: put the file elsewhere (mirrors), bring it as a bundle, or give "
-                f'hosts a token that may only read: headers: {{"{self.origin}": {{"Authorization": "Bearer …"}}}}.',
             )
         return DrydockError("bad_response", f"{redact(url)} answered {reply.status}; expected a redirect to storage.")

@@ -18,8 +18,9 @@ from typing import Any
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources import addresses
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.aws import S3
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.carry import File, Send, carry
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.docker_login import Login, find_login
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.hub import Hub
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.hub import Held, Hub
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.registry import Registry
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.web import Ask, Web
 
@@ -45,10 +46,10 @@ class Sources:
         self._hub = Hub(environ, ask=ask, given=self._given)
         self._registries: dict[str, Registry] = {}
         self._asked: set[tuple[str, str]] = set()
-        self._made: dict[str, str | DrydockError] = {}
+        self._made: dict[str, str | Held | DrydockError] = {}
 
-    def address(self, url: str) -> str:
-        """What a host can fetch for this address.
+    def address(self, url: str) -> str | Held:
+        """What a host can fetch for this address, or what only the controller can: see ``read``.
 
         :raises DrydockError: see ``aws``, ``hub`` and ``registry``; ``invalid_input`` for what is no address.
         """
@@ -63,6 +64,14 @@ class Sources:
         if isinstance(made, DrydockError):
             raise made
         return made
+
+    def read(self, held: Held, size: int) -> bytes:
+        """As ``Hub.read``."""
+        return self._hub.read(held, size)
+
+    def advice(self) -> str:
+        """As ``Hub.advice``."""
+        return self._hub.advice()
 
     def ask_hub(self, urls: Iterable[str]) -> None:
         """Find out many hub addresses at once; what fails is remembered, and raised by ``address``."""
@@ -85,7 +94,7 @@ class Sources:
                 found.setdefault(registry.origin, {}).update(registry.authorization)
         return found
 
-    def _make(self, url: str) -> str:
+    def _make(self, url: str) -> str | Held:
         scheme = url.partition(":")[0]
         if scheme == "s3":
             return self._s3.presign(addresses.parse_s3(url))
@@ -116,6 +125,7 @@ def resolve_models(
     needed: Container[str] | None = None,
     ca_path: str | None = None,
     warn: Callable[[str], None] = lambda _line: None,
+    send: Send | None = None,
     environ: Mapping[str, str] | None = None,
     sources: Sources | None = None,
 ) -> tuple[list[dict[str, Any]], Headers]:
@@ -126,6 +136,7 @@ def resolve_models(
     :param headers: the operator's headers by origin. They win: no token is asked for where they have an Authorization.
     :param needed: checksums (``sha256:…``) of the files to be fetched; addresses of others stay as they are, so that a
         source nobody needs now cannot fail. ``None``: all files.
+    :param send: brings files that only the controller can read onto the host.
     :param ca_path: PEM file on the controller of the authorities to trust.
     :raises DrydockError: no source of some file can be made: the first reason, with the file it is about.
     """
@@ -143,32 +154,33 @@ def resolve_models(
         return needed is None or str(item["checksum"]).lower() in needed
 
     sources.ask_hub(str(url) for model in models for item in filter(is_needed, model["files"]) for url in item["urls"])
+    files = [
+        [_look_up(model, item, sources) if is_needed(item) else None for item in model["files"]] for model in models
+    ]
+    needed_files = [file for listed in files for file in listed if file is not None]
+    carry(needed_files, sources, send)
     found = [
         {
             **model,
-            "files": [_file(model, item, sources, warn) if is_needed(item) else dict(item) for item in model["files"]],
+            "files": [
+                dict(item) if file is None else {**item, "urls": file.urls(warn)}
+                for item, file in zip(model["files"], listed, strict=True)
+            ],
         }
-        for model in models
+        for model, listed in zip(models, files, strict=True)
     ]
     return found, sources.headers()
 
 
-def _file(
-    model: Mapping[str, Any], item: Mapping[str, Any], sources: Sources, warn: Callable[[str], None]
-) -> dict[str, Any]:
-    urls: list[str] = []
-    reasons: list[DrydockError] = []
+def _look_up(model: Mapping[str, Any], item: Mapping[str, Any], sources: Sources) -> File:
+    found: list[str | Held | DrydockError] = []
     for url in item["urls"]:
         try:
-            urls.append(sources.address(str(url)))
+            found.append(sources.address(str(url)))
         except DrydockError as error:  # noqa: PERF203 - each address may fail alone
-            reasons.append(error)
+            found.append(error)
     where = f"{model['name']} {model['version']}, {item['path']}"
-    if reasons and not urls:
-        raise DrydockError(reasons[0].kind, f"{where}: {reasons[0].message}", **reasons[0].details)
-    for reason in reasons:
-        warn(f"{where}: one source is left out. {reason.message}")
-    return {**item, "urls": urls}
+    return File(where, str(item["checksum"]).lower(), item.get("size"), found)
 
 
 def needs_controller(models: Iterable[Mapping[str, Any]]) -> bool:

@@ -21,6 +21,7 @@ TIMEOUTS = (10.0, 30.0)  # seconds to be connected, and without a byte
 PAUSES = (1.0, 3.0)  # seconds between attempts
 LONGEST = 20.0  # seconds to wait at most, whatever a server asks for
 _BUSY = frozenset({429, 500, 502, 503, 504})
+LONGEST_ANSWER = 120.0  # seconds from the first to the last byte of one
 LIMIT = 4 * 1024 * 1024  # bytes; the OCI specification asks registries to take manifests of up to 4 MiB
 
 
@@ -34,7 +35,7 @@ class Reply:
 
 
 Ask = Callable[..., Reply]
-"""``ask(method, url, headers=…, data=…, body=True)``; see ``Web.ask``."""
+"""``ask(method, url, headers=…, data=…, body=True, limit=LIMIT)``; see ``Web.ask``."""
 
 
 class Web:
@@ -43,9 +44,16 @@ class Web:
     A server that is busy for the moment is asked again, a few times.
     """
 
-    def __init__(self, *, ca_path: str | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        *,
+        ca_path: str | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ca_path = ca_path
         self._sleep = sleep
+        self._monotonic = monotonic
         self._session: Any = None
 
     def ask(
@@ -56,12 +64,13 @@ class Web:
         headers: Mapping[str, str] | None = None,
         data: Mapping[str, str] | None = None,
         body: bool = True,
+        limit: int = LIMIT,
     ) -> Reply:
         """The answer, whatever its status; a redirect is an answer. Nothing is read with ``body=False``.
 
-        :raises DrydockError: ``tls``, ``unreachable``, or ``bad_response`` when the body is longer than ``LIMIT``.
+        :raises DrydockError: ``tls``, ``unreachable``, or ``bad_response`` when the body has more than ``limit`` bytes.
         """
-        question = functools.partial(self._once, method, url, headers or {}, data, body=body)
+        question = functools.partial(self._once, method, url, headers or {}, data, limit=limit if body else 0)
         for pause in PAUSES:
             wish = 0.0
             try:
@@ -77,12 +86,10 @@ class Web:
         return question()
 
     def _once(
-        self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | None, *, body: bool
+        self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | None, *, limit: int
     ) -> Reply:
         with self._open(method, url, headers, data) as response:
-            content = b""
-            if body:
-                content = _bounded(response, url)
+            content = self._bounded(response, url, limit) if limit else b""
             return Reply(
                 status=response.status_code,
                 headers={name.lower(): value for name, value in response.headers.items()},
@@ -110,6 +117,24 @@ class Web:
         except (requests.exceptions.RequestException, UnicodeError) as error:
             raise _named(error, url) from None
 
+    def _bounded(self, response: Any, url: str, limit: int) -> bytes:
+        import requests  # noqa: PLC0415 - loaded already
+
+        found = bytearray()
+        until = self._monotonic() + LONGEST_ANSWER
+        try:
+            for chunk in response.iter_content(65536):
+                found += chunk
+                if len(found) > limit:
+                    raise DrydockError("bad_response", f"{redact(url)} sent more than {limit} bytes; expected no more.")
+                if self._monotonic() > until:
+                    raise DrydockError(
+                        "stalled", f"{redact(url)} was still sending after {LONGEST_ANSWER:g} s. Next step: run again."
+                    )
+        except requests.exceptions.RequestException as error:
+            raise _named(error, url) from None
+        return bytes(found)
+
 
 def _wish(reply: Reply) -> float:
     """Seconds that a busy server asked for, within reason."""
@@ -120,22 +145,6 @@ def _wish(reply: Reply) -> float:
 def _no_netrc(request: Any) -> Any:
     """Keeps requests from adding credentials out of a .netrc file."""
     return request
-
-
-def _bounded(response: Any, url: str) -> bytes:
-    import requests  # noqa: PLC0415 - loaded already
-
-    found = bytearray()
-    try:
-        for chunk in response.iter_content(65536):
-            found += chunk
-            if len(found) > LIMIT:
-                raise DrydockError(
-                    "bad_response", f"{redact(url)} sent more than {LIMIT} bytes; expected a short answer."
-                )
-    except requests.exceptions.RequestException as error:
-        raise _named(error, url) from None
-    return bytes(found)
 
 
 def _named(error: Exception, url: str) -> DrydockError:

@@ -54,7 +54,9 @@ class World:
         headers: Mapping[str, str] | None = None,
         data: Mapping[str, str] | None = None,
         body: bool = True,
+        limit: int = 0,
     ) -> Reply:
+        assert body or not limit
         request = Asked(method, url, {name.lower(): value for name, value in (headers or {}).items()}, data)
         self.asked.append(request)
         return self.servers[request.origin](request)

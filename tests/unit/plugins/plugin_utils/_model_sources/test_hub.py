@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.addresses import parse_hub_file
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.hub import Hub
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.hub import Held, Hub
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.web import Reply
 
 from .scripted import Answer, Asked, World, reply
@@ -20,14 +20,20 @@ PLAIN = f"{HUB}/acme/ocr/resolve/0123abc/deep/a%20b.onnx"
 STORED = "https://storage.example.org/x?X-Amz-Signature=s"
 
 
-def private(then: Reply) -> Answer:
+def private_as(then: Answer) -> Answer:
     def answer(asked: Asked) -> Reply:
-        return then if asked.headers.get("authorization") == f"Bearer {TOKEN}" else reply(401)
+        return then(asked) if asked.headers.get("authorization") == f"Bearer {TOKEN}" else reply(401)
 
     return answer
 
 
-def resolve(world: World, *urls: str, token: str = TOKEN, given: dict[str, dict[str, str]] | None = None) -> list[str]:
+def private(then: Reply) -> Answer:
+    return private_as(lambda _asked: then)
+
+
+def resolve(
+    world: World, *urls: str, token: str = TOKEN, given: dict[str, dict[str, str]] | None = None
+) -> list[str | Held]:
     environ = {"HF_ENDPOINT": f"{HUB}/", "HF_TOKEN": token}
     hub = Hub(environ, ask=world.ask, given=given or {})
     return [hub.resolve(parse_hub_file(url)) for url in urls or (FILE,)]
@@ -96,10 +102,26 @@ def test_storage_that_is_not_https_is_refused(there: str) -> None:
     assert world.saw(TOKEN) == {HUB}
 
 
-def test_a_private_file_that_the_hub_serves_itself_says_how_to_give_a_header() -> None:
-    error = refusal(World({HUB: private(reply(200))}))
-    assert error.kind == "refused"
-    assert f'headers: {{"{HUB}": {{"Authorization"' in error.message
+def test_a_private_file_that_the_hub_serves_itself_is_read_by_the_controller_with_the_token() -> None:
+    def answer(asked: Asked) -> Reply:
+        if asked.path.startswith("/acme/ocr/"):
+            return reply(307, location="/acme/ocr2/x")
+        return reply(200, b"content" if asked.method == "GET" else b"")
+
+    world = World({HUB: private_as(answer)})
+    hub = Hub({"HF_ENDPOINT": HUB, "HF_TOKEN": TOKEN}, ask=world.ask, given={})
+    held = hub.resolve(parse_hub_file(FILE))
+    assert held == Held(f"{HUB}/acme/ocr2/x")
+    assert isinstance(held, Held)
+    assert hub.read(held, 7) == b"content"
+    assert TOKEN not in repr(held)
+
+
+@pytest.mark.parametrize("status", [302, 404, 416])
+def test_what_does_not_come_when_it_is_read_is_named(status: int) -> None:
+    hub = Hub({"HF_ENDPOINT": HUB, "HF_TOKEN": TOKEN}, ask=World({HUB: private(reply(status))}).ask, given={})
+    with pytest.raises(DrydockError, match=f"answered {status}; expected the file"):
+        hub.read(Held(PLAIN), 7)
 
 
 def test_the_operators_own_header_leaves_the_address_as_it_is() -> None:

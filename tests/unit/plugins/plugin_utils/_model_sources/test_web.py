@@ -97,7 +97,7 @@ def test_failures_are_named_without_the_query(error: Exception, kind: str, attem
 
 def test_an_answer_without_an_end_is_cut_off() -> None:
     made, _session, _slept = web(Response(200, b"x" * (LIMIT + 1)))
-    with pytest.raises(DrydockError, match="expected a short answer"):
+    with pytest.raises(DrydockError, match="expected no more"):
         made.ask("GET", URL)
 
 
