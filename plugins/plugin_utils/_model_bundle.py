@@ -8,6 +8,8 @@ archive of them beside its place and give it its name at the end.
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import glob
 import hashlib
 import os
 import tempfile
@@ -98,6 +100,8 @@ def make(wish: Wish, *, check: bool, tell: Callable[[str], None], warn: Callable
     if _is_there(wish.path, content):
         return Outcome(changed=False, blobs=len(blobs), size=index.size)
     try:
+        if not check:
+            _sweep(wish.path)
         reserve = _check_room(wish, index.size)
         cache = _Cache(wish, reserve, warn)
         missing = cache.missing()
@@ -139,6 +143,14 @@ def _is_there(path: Path, content: bytes) -> bool:
         ) from None
     except OSError as error:
         raise os_failure(error, so_far="Nothing was touched.") from error
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed runs left beside the bundle; a run that goes on holds its own."""
+    for left in path.parent.glob(f"{STAGING_PREFIX}{glob.escape(path.name)}.*"):
+        with contextlib.suppress(OSError), left.open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
 
 
 def _check_room(wish: Wish, size: int) -> int:
@@ -251,6 +263,7 @@ def _write(path: Path, content: bytes, lock: bytes, blobs: Iterable[tuple[str, i
     staged = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as archive:
+            fcntl.flock(archive, fcntl.LOCK_EX)
             for member, body in ((_bundle.INDEX, content), (_bundle.LOCK, lock)):
                 archive.write(_bundle.member_header(member, len(body)))
                 archive.write(body.ljust(_bundle.padded(len(body)), b"\0"))

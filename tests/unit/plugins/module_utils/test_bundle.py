@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import json
@@ -187,6 +188,22 @@ def test_a_failure_leaves_the_old_bundle_and_no_remains(site: Site) -> None:
         site.make(models)
     assert site.path.read_bytes() == before
     assert [path.name for path in site.path.parent.iterdir()] == ["models.tar"]
+
+
+def test_what_a_killed_run_left_is_removed_and_what_another_run_writes_is_not(site: Site) -> None:
+    left, held, other = (
+        site.path.parent / f".drydock-{name}" for name in ("models.tar.x1", "models.tar.x2", "b.tar.x3")
+    )
+    for place in (left, held, other):
+        place.write_bytes(b"x" * 100)
+    with held.open("rb") as writing:
+        fcntl.flock(writing, fcntl.LOCK_EX)
+        site.make(check=True)
+        assert left.exists()
+        site.make()
+    assert not left.exists()
+    assert held.exists()
+    assert other.exists()
 
 
 def test_a_pickle_does_not_get_into_a_bundle(site: Site) -> None:
