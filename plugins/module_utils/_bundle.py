@@ -113,7 +113,7 @@ def parse_index(content: bytes) -> Index:
     if schema != SCHEMA:
         raise ValueError(f"is a bundle of layout {str(schema)[:20]!r}; this version of the collection reads {SCHEMA}")
     numbers = [lock, *(offset for _sha256, offset, _size in entries), *(size for _sha256, _offset, size in entries)]
-    if not all(type(number) is int and 0 <= number < _NUMBER_LIMIT for number in numbers) or lock > LONGEST_LOCK:
+    if not all(_is_size(number) for number in numbers) or lock > LONGEST_LOCK:
         raise ValueError(f"is no bundle: its {INDEX} holds what is no size")
     base = at = 2 * BLOCK + padded(len(content)) + padded(lock)
     blobs: dict[str, tuple[int, int]] = {}
@@ -123,6 +123,10 @@ def parse_index(content: bytes) -> Index:
         blobs[sha256] = (base + offset, size)
         at += BLOCK + padded(size)
     return Index(blobs, at + len(END))
+
+
+def _is_size(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < _NUMBER_LIMIT
 
 
 def open_member(path: Path, sha256: str) -> tuple[int, int, int]:

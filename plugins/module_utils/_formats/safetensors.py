@@ -73,7 +73,8 @@ def _wrong(reason: str) -> Refusal:
 
 def _tensors(found: Iterator[Event], room: int) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of each tensor."""
-    if next(found).kind != "{":
+    first = next(found, None)
+    if first is None or first.kind != "{":
         raise _wrong("it is no object")
     for event in found:
         if event.kind == "key":

@@ -47,6 +47,10 @@ class Fetching(Protocol):
     def elsewhere(self) -> bool:
         """Files may come from somewhere else than their own sources."""
 
+    @property
+    def waiting_for(self) -> str:
+        """The hosts that files are waited for just now, in words; empty when there are none."""
+
     def supply(self, layout: Layout, wanted: Sequence[Wanted]) -> AbstractContextManager[Locate]:
         """What else may hold the wanted files: other hosts of the group, an archive.
 
@@ -104,6 +108,7 @@ class OwnSources:
     """
 
     elsewhere = False
+    waiting_for = ""
     notices: Sequence[str] = ()
 
     def __init__(self, connect: Callable[[Progress], Downloader]) -> None:
@@ -163,7 +168,7 @@ class Sync:
         plan = self._plan(load_receipts(self._layout.receipts), full=self._wishes.full)
         free = check_room(self._layout, plan, reserve=self._limits.reserve)
         self.result["pending"] = bool(plan.fetch) and not self._wishes.fetch
-        if check or self.result["pending"] or not (plan.changed or plan.receipts_stale):
+        if check or self.result["pending"] or plan.settled:
             self._tell(plan, free, check=check)
             if self.result["pending"] and not check:
                 self._remember(plan)
@@ -183,8 +188,26 @@ class Sync:
             if plan.changed:
                 self._execute(plan, free)
             else:
-                save_receipts(self._layout.receipts, plan.receipts)
+                self._note(plan)
                 self._tell(plan, free, check=False)
+
+    def _note(self, plan: Plan) -> None:
+        """Remember what costs time or a version when it is forgotten; a disk that is full stops nothing for that."""
+        from ansible_collections.drydock.serving.plugins.module_utils._model_store.users import (  # noqa: PLC0415 - as above
+            save_user,
+        )
+
+        try:
+            if plan.receipts_stale:
+                save_receipts(self._layout.receipts, plan.receipts)
+            wanted = {model.name: model.version for model in self._wishes.models}
+            save_user(self._layout, self._wishes.releases, wanted, now=self._clock.now())
+        except OSError as error:
+            self._notices = (
+                *self._notices,
+                f"{self._layout.state} cannot be written ({error.strerror}), so the next run will do again what this one "
+                "could not remember. Next step: make room on that file system.",
+            )
 
     def _plan(self, receipts: Mapping[str, Receipt], *, full: bool) -> Plan:
         return plan_sync(self._layout, replace(self._wishes, full=full), receipts=receipts, now=self._clock.now())
@@ -224,11 +247,14 @@ class Sync:
                 "host cannot ask itself. Next step: run the task as drydock.serving.model_sync from a controller that "
                 "has this collection, which resolves them.",
             )
-        meter = Meter(monotonic=self._clock.monotonic, on_tick=self._status.fetch)
+        meter = Meter(
+            monotonic=self._clock.monotonic, on_tick=lambda moved: self._status.fetch(moved, fetching.waiting_for)
+        )
         downloader = fetching.downloader(meter)
         try:
-            with fetching.supply(self._layout, wanted) as locate, meter:
-                downloader.fetch_all(wanted, part_of=self._layout.part, finish=finish, locate=locate)
+            with fetching.supply(self._layout, wanted) as locate:
+                with meter:  # noqa: SIM117  # pylint of ansible-test takes "as locate, meter" for a mistake
+                    downloader.fetch_all(wanted, part_of=self._layout.part, finish=finish, locate=locate)
         finally:
             self.result.update(bytes_fetched=downloader.received, sources=downloader.sources)
             self._notices = fetching.notices
@@ -246,6 +272,7 @@ class Sync:
         outcome = executor.outcome
         try:
             executor.run(plan)
+            self._note(replace(plan, receipts_stale=False))
             done = replace(plan, collection=outcome.collection)
             self.result.update(describe(self._layout, done, free=free, check=False), diff=diff)
         except BaseException:
@@ -263,5 +290,6 @@ class Sync:
             describe(self._layout, plan, free=free, check=check or self.result["pending"]),
             diff=diff_of(self._layout, plan, self._wishes.ownership),
         )
+        self.result["notices"] += self._notices
         if self.result["pending"] and not check:
             self.result.update(changed=False, diff=[])

@@ -355,7 +355,7 @@ def test_a_lock_that_was_changed_is_told(site: Site) -> None:
         _bundle.read_lock(site.path)
 
 
-@settings(max_examples=200, deadline=1000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_hostile_bytes_end_in_a_member_or_in_words(tmp_path: Path, data: st.DataObject) -> None:
     content, _index = _bundle.compose({sha256(JSON): len(JSON)}, models=[], lock=b"x")
