@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,6 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ["PATH"] = f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"
 os.environ["ANSIBLE_HOME"] = str(ROOT / ".ansible")
 os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("drydock", deadline=None)
+settings.load_profile("drydock")
 
 
 @pytest.fixture(scope="session")

@@ -252,8 +252,8 @@ class Sync:
         )
         downloader = fetching.downloader(meter)
         try:
-            with fetching.supply(self._layout, wanted) as locate:
-                with meter:  # noqa: SIM117  # pylint of ansible-test takes "as locate, meter" for a mistake
+            with fetching.supply(self._layout, wanted) as locate:  # noqa: SIM117  # pylint is against one line
+                with meter:
                     downloader.fetch_all(wanted, part_of=self._layout.part, finish=finish, locate=locate)
         finally:
             self.result.update(bytes_fetched=downloader.received, sources=downloader.sources)
