@@ -16,6 +16,8 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._stack.coerce impo
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.model_wish import check_wish
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.problems import Problems, listed, suggestion
 
+TOLD = 500
+
 
 def read_requests(models: Any) -> tuple[SetRequest, ...]:
     """The wanted models by name.
@@ -41,9 +43,11 @@ def check_names(where: str, names: Sequence[str], known: Sequence[str]) -> None:
 
 
 def refuse(kind: str, summary: str, problems: Problems) -> None:
-    """Raise all violations as one failure, if there is any."""
+    """Raise all violations as one failure, if there is any. Of very many, which only a source can cause, the first."""
     if problems:
-        raise DrydockError(kind, f"{summary}:\n" + "\n".join(problems.lines()), violations=problems.lines())
+        lines = problems.lines()
+        told = [*lines[:TOLD], f"… and {len(lines) - TOLD} more"] if len(lines) > TOLD else lines
+        raise DrydockError(kind, f"{summary}:\n" + "\n".join(told), violations=told)
 
 
 def _request(name: str, model: Mapping[str, Any], problems: Problems) -> SetRequest:

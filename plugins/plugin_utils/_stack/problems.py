@@ -13,11 +13,10 @@ class Problems:
     """What is wrong, each with the path of the value it is about."""
 
     def __init__(self) -> None:
-        self._found: list[tuple[str, str]] = []
+        self._found: dict[tuple[str, str], None] = {}  # each once, in order
 
     def add(self, path: str, message: str) -> None:
-        if (path, message) not in self._found:
-            self._found.append((path, message))
+        self._found[path, message] = None
 
     def reported(self, path: str) -> bool:
         """Whether something is known to be wrong with this very value already."""

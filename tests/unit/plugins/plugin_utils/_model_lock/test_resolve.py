@@ -11,6 +11,7 @@ import io
 import json
 import pickle
 import struct
+import time
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock import resolve
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.request import refuse
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.resolve import Tools, lock_model
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types import (
     Context,
@@ -304,6 +306,21 @@ def test_what_the_lock_proves_already_is_not_read_again() -> None:
     assert again == entry
     assert read_first == 1  # hashed and judged from memory
     assert len(shelf.opened) == 2  # judged again, not hashed
+
+
+def test_a_source_full_of_names_that_no_set_may_have_is_refused_soon_and_in_few_words() -> None:
+    files = {f"\x00{number}": b"x" for number in range(20_000)}
+    started = time.monotonic()
+    entry, _problems = look(Shelf(files))
+    assert entry["files"] == {}
+    assert time.monotonic() - started < 5
+    problems = Problems()
+    for number in range(20_000):
+        problems.add("models.ocr.source", f"has the file {number}")
+    with pytest.raises(DrydockError) as caught:
+        refuse("refused", "No", problems)
+    assert caught.value.message.endswith("\n… and 19500 more")
+    assert len(caught.value.message) < 50_000
 
 
 def test_memory_is_bounded_whatever_the_number_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
