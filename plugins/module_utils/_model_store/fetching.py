@@ -47,6 +47,11 @@ class WebFetching:
         """Files may come from somewhere else than their own sources."""
         return self._group is not None or bool(self._params["bundle"])
 
+    @property
+    def waiting_for(self) -> str:
+        """The hosts that files are waited for just now, in words; empty when there are none."""
+        return "" if self._group is None else self._group.waiting_for
+
     def supply(self, layout: Layout, wanted: Sequence[Wanted]) -> AbstractContextManager[Locate]:
         """Serve and ask others for the length of the block."""
         inner = own_sources if self._group is None else self._group.supply

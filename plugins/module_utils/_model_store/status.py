@@ -55,10 +55,10 @@ class Status:
                 return
         self._write("wait", holder)
 
-    def fetch(self, snapshot: Mapping[str, Any]) -> None:
-        """Bytes are moving."""
+    def fetch(self, snapshot: Mapping[str, Any], waiting_for: str = "") -> None:
+        """Bytes are moving, or some are waited for."""
         self._last = snapshot
-        self._write("fetch", None)
+        self._write("fetch", waiting_for or None)
 
     def place(self) -> None:
         """Everything is there; sets are built and old ones removed."""

@@ -35,6 +35,11 @@ class Group:
         """What of it did not work."""
         return [] if self._seeding is None else self._seeding.notices
 
+    @property
+    def waiting_for(self) -> str:
+        """The hosts that files are waited for just now, in words; empty when there are none."""
+        return "" if self._seeding is None else self._seeding.waiting_for
+
     def transport(self, inner: Transport) -> Transport:
         """What fetches from peers, too."""
         return self._loaded().transport(inner)

@@ -56,6 +56,13 @@ class Locator:
         self._until = monotonic() + wait
         self._once = threading.Lock()
         self._first = True
+        self._waits: dict[int, list[str]] = {}
+
+    @property
+    def waiting_for(self) -> str:
+        """The hosts that some thread waits for just now, in words; empty when none does."""
+        names = sorted({name for waited in list(self._waits.values()) for name in waited})
+        return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else "".join(names)
 
     def __call__(self, wanted: Wanted) -> Sequence[Source]:
         """The ordered sources of a file. May wait for a peer that is about to have it."""
@@ -64,14 +71,22 @@ class Locator:
             holder = self._holder(wanted)
             if holder is not None:
                 return (source_at(holder, wanted.sha256), *wanted.sources)
-            if not self._is_coming(wanted.sha256):
+            bringing = self._bringing(wanted.sha256)
+            if not bringing:
                 if self._take(wanted.sha256):
                     return wanted.sources
                 continue
             if self._watch.closed.is_set() or self._monotonic() >= self._until:
                 return wanted.sources
+            self._wait_for(bringing)
+
+    def _wait_for(self, names: list[str]) -> None:
+        self._waits[threading.get_ident()] = names
+        try:
             with self._watch.change:
                 self._watch.change.wait(LOOK_AGAIN)
+        finally:
+            del self._waits[threading.get_ident()]
 
     def _hear_all(self) -> None:
         """Wait until every peer had the time to answer once."""
@@ -89,16 +104,20 @@ class Locator:
             return states[0] if states else None
         return next((state for state in states if self._watch.ask(state, place=True)), None)
 
-    def _is_coming(self, digest: str) -> bool:
-        """Is somebody else about to have it?"""
+    def _bringing(self, digest: str) -> list[str]:
+        """Who else is about to have it, or has it and no place for this host."""
         with self._watch.change:
             young = self._monotonic() - self._watch.began < GRACE
-            return any(
-                state.view.is_bringing(digest) or (state.earlier and state.view.will_bring(digest))
-                if state.serves
-                else young and state.earlier and not state.seen and not state.out
+            coming = [
+                state
                 for state in self._watch.states
-            ) or bool(holders(self._watch, digest, self._name))
+                if (
+                    state.view.is_bringing(digest) or (state.earlier and state.view.will_bring(digest))
+                    if state.serves
+                    else young and state.earlier and not state.seen and not state.out
+                )
+            ]
+            return [state.peer.name for state in coming or holders(self._watch, digest, self._name)]
 
     def _take(self, digest: str) -> bool:
         """Tell the others that this host fetches it; false where somebody else turns out to be about to have it."""
@@ -107,7 +126,7 @@ class Locator:
             if self._first:
                 self._first = False
                 self._ask_absent()
-        if self._is_coming(digest):
+        if self._bringing(digest):
             self._tell(f"l{digest}")
             return False
         return True

@@ -67,8 +67,14 @@ class Seeding:
                 "plugin.",
             ) from None
         self._transport: PeerTransport | None = None
+        self._locator: Locator | None = None
         self.notices: list[str] = []
         """What did not work, for people. The sync itself does not suffer."""
+
+    @property
+    def waiting_for(self) -> str:
+        """As ``Locator.waiting_for``."""
+        return "" if self._locator is None else self._locator.waiting_for
 
     def transport(self, inner: Transport) -> Transport:
         """What fetches from peers, too."""
@@ -86,13 +92,14 @@ class Seeding:
             if self._transport is not None:
                 self._transport.expect(wanted)
             self._watch.start()
-            yield Locator(
+            self._locator = Locator(
                 self._watch,
                 lambda event: _write(tell, event),
                 name=self._config.name,
                 wait=self._config.wait,
                 monotonic=time.monotonic,
             )
+            yield self._locator
         finally:
             self._watch.close()
             for state in self._watch.states:

@@ -22,7 +22,7 @@ class Snapshot:
     """One reading of the status file that the module keeps on its host. Sizes in bytes, times in seconds.
 
     :param phase: ``wait``, ``fetch``, ``place`` or ``done``; ``start`` before the first reading.
-    :param waiting_for: whom it waits for, in phase ``wait``.
+    :param waiting_for: who holds the store, in phase ``wait``; which hosts are about to have its files, in ``fetch``.
     :param rate: bytes per second, lately.
     :param eta: seconds left; ``None`` when nobody knows.
     :param updated: when the host wrote it, by its own clock; only good for telling two readings apart.
@@ -113,15 +113,29 @@ def _parts(now: Snapshot) -> list[str]:
     if now.phase == "start" or now.bytes_total <= 0:
         return ["starts"]
     parts = [f"{now.percent} % of {human(now.bytes_total)}"]
-    if now.phase == "fetch" and now.bytes_done < now.bytes_total:
+    if _is_idle(now):
+        parts.append(f"waits for {shortened(now.waiting_for, LONGEST_SOURCE)} to have the rest")
+    elif now.phase == "fetch" and now.bytes_done < now.bytes_total:
         parts += [_pace(now), _left(now)]
     if now.files_total > 1:
         parts.append(f"{now.files_done} of {now.files_total} files")
     if now.phase != "fetch":
         parts.append("putting the files in place")
-    elif now.source:
-        parts.append(f"from {shortened(now.source, LONGEST_SOURCE)}")
+    elif now.source and not _is_idle(now):
+        parts.append(f"from {shortened(_origin(now.source), LONGEST_SOURCE)}")
     return parts
+
+
+def _is_idle(now: Snapshot) -> bool:
+    """Nothing moves, because other hosts of the group are not as far yet."""
+    return now.phase == "fetch" and bool(now.waiting_for) and now.rate < 1 and now.bytes_done < now.bytes_total
+
+
+def _origin(source: str) -> str:
+    """``https://host[:port]`` of an address; what has no host stays whole, as a bundle's path."""
+    scheme, mark, rest = source.partition("://")
+    host = rest.partition("/")[0]
+    return f"{scheme}{mark}{host}" if host else source
 
 
 def _pace(now: Snapshot) -> str:
@@ -136,6 +150,8 @@ def brief(now: Snapshot) -> str:
     """One host among many: ``45 % 105.0 MB/s``."""
     if now.phase in ("wait", "start"):
         return f"{now.phase}s"
+    if _is_idle(now):
+        return f"{now.percent} % waits for {now.waiting_for}"
     return f"{now.percent} % {human(int(now.rate))}/s" if now.phase == "fetch" else f"{now.percent} %"
 
 

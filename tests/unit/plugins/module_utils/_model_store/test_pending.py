@@ -134,6 +134,8 @@ def test_the_status_counts_and_only_root_reads_it(store: Store) -> None:
     assert (found["bytes_done"], found["bytes_total"], found["files_total"]) == (40, 100, 3)
     assert (found["phase"], found["pid"], found["waiting_for"]) == ("fetch", os.getpid(), None)
     assert store.layout.status.stat().st_mode & 0o777 == 0o600
+    status.fetch(meter.snapshot(), "lab-1 and 2 more")
+    assert json.loads(store.layout.status.read_text())["waiting_for"] == "lab-1 and 2 more"
 
 
 def test_a_status_that_cannot_be_written_stops_nothing(store: Store) -> None:

@@ -162,12 +162,18 @@ def test_a_host_waits_for_who_is_about_to_have_the_file(case: str) -> None:
     found: list[list[str]] = []
     waiting = threading.Thread(target=lambda: found.append(scene.sources()), daemon=True)
     waiting.start()
+    for _attempt in range(500):
+        if scene.locate.waiting_for:
+            break
+        waiting.join(0.01)
+    assert scene.locate.waiting_for == next(name for name, host in scene.hosts.items() if host.events)
     assert scene.told == []
     for host in scene.hosts.values():
         host.events = (*host.events, f"h{A}") if host.events else ()
     scene.ask()
     waiting.join(5)
     assert found
+    assert scene.locate.waiting_for == ""
     assert found[0][-1] == "origin.example.org"
     assert len(found[0]) == 2
 

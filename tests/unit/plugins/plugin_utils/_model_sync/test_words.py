@@ -53,6 +53,22 @@ LINES: dict[str, tuple[dict[str, Any], str]] = {
         "waits for process 12 of root",
     ),
     "waiting for nobody in particular": ({"phase": "wait"}, "waits for another sync"),
+    "waiting for a host that is not as far": (
+        {"rate": 0, "eta": None, "waiting_for": "lab-1 and 2 more", "files_done": 1, "files_total": 3},
+        "50 % of 2.1 GB, waits for lab-1 and 2 more to have the rest, 1 of 3 files",
+    ),
+    "one file waits, another moves": (
+        {"waiting_for": "lab-1"},
+        "50 % of 2.1 GB, 105.0 MB/s, 10 s left, from https://models.example.org",
+    ),
+    "a whole address": (
+        {"source": "https://models.example.org:8443/ocr/4.0/det.onnx"},
+        "50 % of 2.1 GB, 105.0 MB/s, 10 s left, from https://models.example.org:8443",
+    ),
+    "a bundle": (
+        {"source": "file:///srv/site.bundle"},
+        "50 % of 2.1 GB, 105.0 MB/s, 10 s left, from file:///srv/site.bundle",
+    ),
     "starting": ({"phase": "start"}, "starts"),
     "a very long source": (
         {"source": "https://" + "x" * 200},
