@@ -118,6 +118,8 @@ options:
       - Directory whose C(*/release.json) are the records of releases. Versions they name are never removed, so that
         going back finds its models.
       - While one of the records cannot be read, no version is removed.
+      - The store remembers this directory and the models of the call. So several stacks may share a store, and none
+        removes a version that another one wants or has in a release.
     type: path
   reserve:
     description: Room that must be left on the file system after fetching, in bytes or as V(500MB) or V(1GiB).

@@ -160,7 +160,7 @@ def _look(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> Non
     except OSError as error:
         raise os_failure(error, so_far="Nothing was touched.") from error
     # what was hashed now is worth remembering, which is not done here
-    result["settled"] = not plan.changed and not plan.receipts_stale
+    result["settled"] = plan.settled
     result["pending"] = bool(plan.fetch) and not plan.receipts_stale
 
 

@@ -24,8 +24,8 @@ from pathlib import Path
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import STAGING_PREFIX
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, lstat, room_of
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.mounts import mounted_under
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.records import read_records
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import MANIFEST
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.users import read_all_records
 
 STALE_AFTER = 24 * 3600
 QUARANTINE_FOR = 30 * 24 * 3600
@@ -84,7 +84,7 @@ def plan_collection(
     staging = list(_staging(layout))
     mounted = mounted_under(layout.root) if beyond or staging or replaced else frozenset()
     kept, notices = _needed(layout, beyond, mounted, releases)
-    notices += _given_way(replaced, releases)
+    notices += _given_way(layout, replaced, releases)
     going = [pair for pair in beyond if pair not in kept]
     stale = [path for path in staging if not _in_use(path, mounted)]
     files = [*_stale_parts(layout, wanted, now), *_orphans(layout, wanted, now), *_old_quarantine(layout, now)]
@@ -112,15 +112,15 @@ def still_unused(layout: Layout, collection: Collection, releases: Path | None) 
     )
 
 
-def _given_way(replaced: Sequence[Path], releases: Path | None) -> tuple[str, ...]:
-    """Warnings about sets that a release names, and that get other files under the same version."""
-    recorded = read_records(releases).versions if replaced else {}
+def _given_way(layout: Layout, replaced: Sequence[Path], releases: Path | None) -> tuple[str, ...]:
+    """Warnings about sets that somebody counts on, and that get other files under the same version."""
+    recorded = read_all_records(layout, releases).versions if replaced else {}
     named = [(path, recorded.get((path.parent.name, path.name))) for path in replaced]
     return tuple(
-        f"{path.parent.name} {path.name} gets other files under the same version, and the release {release} was made "
-        "with the old ones: going back to it will find the new. Next step: give changed files a new version."
-        for path, release in named
-        if release is not None
+        f"{path.parent.name} {path.name} gets other files under the same version, and that version is {why}: going "
+        "back to the old files will find the new. Next step: give changed files a new version."
+        for path, why in named
+        if why is not None
     )
 
 
@@ -130,13 +130,13 @@ def _needed(
     """Which of these versions have to stay, and warnings about records that cannot be read."""
     if not versions:
         return {}, ()
-    recorded = read_records(releases)
+    recorded = read_all_records(layout, releases)
     kept = {}
     for pair in versions:
         if _in_use(layout.set_dir(*pair), mounted):
             kept[pair] = Kept(*pair, "mounted by a running container")
         elif pair in recorded.versions:
-            kept[pair] = Kept(*pair, f"named by the release {recorded.versions[pair]}")
+            kept[pair] = Kept(*pair, recorded.versions[pair])
         elif recorded.unreadable:
             kept[pair] = Kept(*pair, "a record of a release cannot be read")
     notices = tuple(

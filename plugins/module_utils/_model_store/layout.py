@@ -13,6 +13,7 @@
     state/receipts.json            what the blobs looked like when they were last hashed
     state/scrub.json               when each blob was last read from end to end
     state/refused.json             files that came and were refused for their format
+    state/users.json               which stacks sync into it, and what each wanted last
     state/status.json              how far the sync is that runs now
     state/lock
 """
@@ -69,6 +70,10 @@ class Layout:
     @property
     def refused(self) -> Path:
         return self.state / "refused.json"
+
+    @property
+    def users(self) -> Path:
+        return self.state / "users.json"
 
     @property
     def status(self) -> Path:

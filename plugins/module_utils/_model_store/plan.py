@@ -21,9 +21,9 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.layou
     require_directory,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.receipts import Receipt
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.refused import refuse_again
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.sets import SetPlan, parents_of, plan_set
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import MANIFEST, FileSpec, ModelSpec
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.users import contested, is_known
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Plan:
 
     :param planned_bytes: room that fetching takes on the disk.
     :param receipts_stale: something was hashed, or gone, that the saved receipts do not know of.
+    :param user_stale: the store does not know yet what this stack wants.
     :param versions_after: versions of the managed models that are there in the end.
     :param notices: what needs attention although nothing fails.
     """
@@ -62,8 +63,14 @@ class Plan:
     collection: Collection
     receipts: Mapping[str, Receipt]
     receipts_stale: bool
+    user_stale: bool
     versions_after: int = 0
     notices: tuple[str, ...] = ()
+
+    @property
+    def settled(self) -> bool:
+        """Is there nothing to do, nor to remember?"""
+        return not (self.changed or self.receipts_stale or self.user_stale)
 
     @property
     def changed(self) -> bool:
@@ -98,16 +105,18 @@ def plan_sync(layout: Layout, wishes: Wishes, *, receipts: Mapping[str, Receipt]
         digest: inspect_blob(layout, item, receipts, full=wishes.full) for digest, (_model, item) in wanted.items()
     }
     fetch = tuple(_wanted(*wanted[digest]) for digest, blob in blobs.items() if blob.state != "present")
-    refuse_again(layout, wishes.models, {item.sha256 for item in fetch}, now=now)
+    if fetch:
+        _refuse_again(layout, wishes, fetch, now)
     proven = {digest: blob.receipt for digest, blob in blobs.items() if blob.receipt is not None}
     sets = tuple(plan_set(layout, model, blobs) for model in wishes.models)
     notices = judge_exemptions(sets, today=datetime.fromtimestamp(now, timezone.utc).date())
+    versions = {model.name: model.version for model in wishes.models}
     collection = plan_collection(
         layout,
         keep=wishes.keep,
         wanted=frozenset(wanted),
         replaced=[layout.set_dir(one.model.name, one.model.version) for one in sets if one.action == "replace"],
-        active={model.name: model.version for model in wishes.models},
+        active=versions,
         releases=wishes.releases,
         now=now,
     )
@@ -122,8 +131,21 @@ def plan_sync(layout: Layout, wishes: Wishes, *, receipts: Mapping[str, Receipt]
         receipts_stale=any(receipts.get(digest) != proven.get(digest) for digest in wanted),
         versions_after=sum(len(layout.versions(model.name) | {model.version}) for model in wishes.models)
         - len(collection.versions),
-        notices=(*notices, *collection.notices),
+        user_stale=not is_known(layout, wishes.releases, versions),
+        notices=(
+            *notices,
+            *collection.notices,
+            *contested(layout, wishes.releases, {one.model.name: one.old_version for one in sets if one.activate}),
+        ),
     )
+
+
+def _refuse_again(layout: Layout, wishes: Wishes, fetch: Iterable[Wanted], now: float) -> None:
+    from ansible_collections.drydock.serving.plugins.module_utils._model_store.refused import (  # noqa: PLC0415 - an idle run loads nothing of it
+        refuse_again,
+    )
+
+    refuse_again(layout, wishes.models, {item.sha256 for item in fetch}, now=now)
 
 
 def _wanted(model: ModelSpec, item: FileSpec) -> Wanted:

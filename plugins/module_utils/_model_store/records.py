@@ -19,7 +19,7 @@ RECORD = "release.json"
 class Recorded:
     """What records name.
 
-    :param versions: the release that names a version, by name and version of the model.
+    :param versions: why a version stays, by name and version of the model: ``named by the release 20261120T000000Z``.
     :param unreadable: paths of records of which nobody knows what they name.
     """
 
@@ -41,7 +41,7 @@ def read_records(releases: Path | None) -> Recorded:
         named = _versions_in(folder / RECORD)
         if named is None:
             unreadable.append(str(folder / RECORD))
-        versions.update(dict.fromkeys(named or (), folder.name))
+        versions.update(dict.fromkeys(named or (), f"named by the release {folder.name}"))
     return Recorded(versions, tuple(unreadable))
 
 

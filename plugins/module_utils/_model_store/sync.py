@@ -188,24 +188,24 @@ class Sync:
             if plan.changed:
                 self._execute(plan, free)
             else:
-                self._note(plan)
+                self._note(plan.receipts)
                 self._tell(plan, free, check=False)
 
-    def _note(self, plan: Plan) -> None:
+    def _note(self, receipts: Mapping[str, Receipt] | None) -> None:
         """Remember what costs time or a version when it is forgotten; a disk that is full stops nothing for that."""
         from ansible_collections.drydock.serving.plugins.module_utils._model_store.users import (  # noqa: PLC0415 - as above
             save_user,
         )
 
         try:
-            if plan.receipts_stale:
-                save_receipts(self._layout.receipts, plan.receipts)
+            if receipts is not None:
+                save_receipts(self._layout.receipts, receipts)
             wanted = {model.name: model.version for model in self._wishes.models}
             save_user(self._layout, self._wishes.releases, wanted, now=self._clock.now())
         except OSError as error:
             self._notices = (
                 *self._notices,
-                f"{self._layout.state} cannot be written ({error.strerror}), so the next run will do again what this one "
+                f"{self._layout.state} cannot be written ({error.strerror}), so the next run does again what this one "
                 "could not remember. Next step: make room on that file system.",
             )
 
@@ -272,7 +272,7 @@ class Sync:
         outcome = executor.outcome
         try:
             executor.run(plan)
-            self._note(replace(plan, receipts_stale=False))
+            self._note(None)
             done = replace(plan, collection=outcome.collection)
             self.result.update(describe(self._layout, done, free=free, check=False), diff=diff)
         except BaseException:

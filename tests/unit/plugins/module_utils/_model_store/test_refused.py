@@ -80,7 +80,7 @@ def test_it_is_fetched_and_looked_at_again_when(store: Store, model: dict[str, A
 def test_it_is_looked_at_again_by_another_inspection(
     store: Store, model: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refused, "INSPECTION", refused.INSPECTION + 1)
+    monkeypatch.setattr(refused, "INSPECTION", -1)
     store.refused.clear()
     assert store.sync(model)["sets"][0]["state"] == "created"
 

@@ -97,5 +97,5 @@ def test_other_files_under_a_version_that_a_release_names_are_told_of(store: Sto
     record(releases, "20261120T000000Z", ocr="1")
     assert versions(store, "1")["notices"] == []
     (notice,) = store.sync(store.model("ocr", "1", m=b"other"))["notices"]
-    assert "the release 20261120T000000Z was made with the old ones" in notice
+    assert "named by the release 20261120T000000Z" in notice
     assert store.sync(store.model("ocr", "1", m=b"other"))["notices"] == []
