@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -89,6 +90,23 @@ def test_a_host_that_starts_late_takes_what_is_there_and_waits_for_what_another_
         results = [outcome(process) for process in (*later, first)]
         assert not any(result.get("failed") for result in results), results
         assert origin.total <= 1.05 * origin.size
+
+
+def test_a_host_that_waits_says_for_whom(group: Group) -> None:
+    with counting(some_files(1, 8 * MIB)) as origin:
+        told: set[str | None] = set()
+        status = group.store(1) / "state" / "status.json"
+
+        def first_host_takes_its_time(_name: str, _sent: int) -> None:
+            with contextlib.suppress(OSError, ValueError):
+                told.add(json.loads(status.read_text())["waiting_for"])
+            if "h0" not in told:
+                time.sleep(0.2)
+
+        origin.during = first_host_takes_its_time
+        for process in [group.start(number, origin.models()) for number in (0, 1)]:
+            assert not outcome(process).get("failed")
+        assert "h0" in told
 
 
 def test_the_others_go_on_when_the_first_and_its_server_are_killed(group: Group) -> None:
