@@ -292,11 +292,15 @@ class _Look:
         there = [item.path for item in found.files] if self._request.source else None
         try:
             if name not in {item.path for item in hashed}:
-                hashed = [*hashed, *(self._read(item) for item in found.files if item.path == name)]
+                hashed = [*hashed, *(self._signature_file(item) for item in found.files if item.path == name)]
             return dict(self._tools.verify(settings, hashed, context=self._tools.context, there=there))
         except DrydockError as error:
             self._problems.add(f"{self._request.where}.signature", error.message)
             return {"state": "unchecked"}
+
+    def _signature_file(self, item: ResolvedFile) -> HashedFile:
+        """One that is not wanted itself. It proves itself, so its digest is not looked at."""
+        return HashedFile(item.path, item.size, item.sha256 or "", item.open)
 
     def _gates(self, entry: Mapping[str, Any]) -> None:
         request = self._request

@@ -87,16 +87,18 @@ class S3Backend:
         count = 0
         with named(str(prefix)):
             for page in client.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key):
-                for entry in page.get("Contents", []):
-                    if entry["Key"].endswith("/"):
-                        continue
-                    count += 1
-                    if count > MOST:
-                        raise DrydockError(
-                            "invalid_input",
-                            f"{prefix}: more than {MOST} objects lie there. Next step: name the folder of one model.",
-                        )
-                    yield str(entry["Key"]), int(entry["Size"])
+                listed = page.get("Contents", [])
+                count += len(listed) or 1  # so that pages without objects end as well
+                if count > MOST:
+                    raise DrydockError(
+                        "invalid_input",
+                        f"{prefix}: more than {MOST} objects lie there. Next step: name the folder of one model.",
+                    )
+                for entry in listed:
+                    if not entry["Key"].startswith(prefix.key):
+                        raise DrydockError("bad_response", f"{prefix}: the server lists objects of other places.")
+                    if not entry["Key"].endswith("/"):
+                        yield str(entry["Key"]), int(entry["Size"])
 
     def _head(self, client: Any, address: S3Object) -> tuple[S3Object, int]:
         """The object as it is now: its address with the version, and its bytes."""
