@@ -243,13 +243,8 @@ def on_a_terminal(site: Site, *options: str, interrupt: bool = False) -> tuple[s
     return "".join(pieces), os.waitstatus_to_exitcode(status)
 
 
-def test_a_terminal_shows_all_hosts_in_place_and_nothing_is_left_of_it(site: Site) -> None:
-    site.hosts = ("one", "two")
-    site.origin.rate = 3_000_000
-    output, code = on_a_terminal(site)
-    assert code == 0, output
-    assert "2 hosts: " in output
-    assert "progress: " not in output
+def screen(output: str) -> list[str]:
+    """The lines that a terminal shows in the end."""
     rows: list[str] = [""]
     row = column = 0
     for part in output.replace("\x1b[J", "\0").replace("\x1b[A", "\1").replace("\r\r\n", "\r\n"):
@@ -265,8 +260,45 @@ def test_a_terminal_shows_all_hosts_in_place_and_nothing_is_left_of_it(site: Sit
         else:
             rows[row] = rows[row].ljust(column)[:column] + part + rows[row][column + 1 :]
             column += 1
+    return rows
+
+
+def test_a_terminal_shows_all_hosts_in_place_and_nothing_is_left_of_it(site: Site) -> None:
+    site.hosts = ("one", "two")
+    site.origin.rate = 3_000_000
+    output, code = on_a_terminal(site)
+    assert code == 0, output
+    assert "2 hosts: " in output
+    assert "progress: " not in output
+    rows = screen(output)
     assert sum("hosts: " in line or "% of" in line for line in rows) == 0, rows
     assert {"changed: [one]", "changed: [two]"} <= set(rows), rows
+
+
+def test_results_over_many_lines_stay_whole_on_a_terminal(site: Site) -> None:
+    site.hosts = ("one", "two")
+    site.environment = {"ANSIBLE_STDOUT_CALLBACK": "minimal"}
+    site.origin.rate = 4_000_000
+    output, code = on_a_terminal(site)
+    assert code == 0, output
+    assert "2 hosts: " in output
+    rows = screen(output)
+    assert sum("hosts: " in line or "% of" in line for line in rows) == 0, rows
+    begin = rows.index("one | CHANGED => {")
+    found = json.loads("\n".join(["{", *rows[begin + 1 : rows.index("}", begin)], "}"]))
+    assert (found["changed"], found["bytes_fetched"]) == (True, SIZE)
+
+
+def test_an_output_of_one_line_for_each_host_has_no_other_lines(site: Site) -> None:
+    site.environment = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline"}
+    site.origin.rate = 4_000_000
+    done = site.play(kept=None)
+    if "Could not load" in done.stderr:
+        pytest.skip("this ansible-core no longer has it")
+    assert done.returncode == 0, done.stdout
+    lines = [line for line in done.stdout.splitlines() if line]
+    assert lines[0].startswith("one | CHANGED => {")
+    assert [line for line in lines if not line.startswith("one | ")] == []
 
 
 def test_interrupted_it_says_what_goes_on_and_the_next_run_waits_for_it(site: Site) -> None:
