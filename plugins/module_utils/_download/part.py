@@ -27,8 +27,14 @@ FLUSH = 64 * MIB
 _READ = 512 * 1024
 
 
+class StoppedError(Exception):
+    """Somebody else ended this; nothing is wrong with the connection."""
+
+
 class Part:
     """Opened for one file. ``write`` by many threads, ``hash_on`` by one at a time.
+
+    Once it is closed nothing of the files is touched: they may be somebody else's by then.
 
     :param step: files that are not bigger are not worth a journal.
     :param earlier: some of its bytes are of an earlier run.
@@ -55,6 +61,7 @@ class Part:
         self._hashed = 0
         self._buffer: memoryview | None = None
         self._change = threading.Condition()
+        self._woken = False
         self._syncing = threading.Lock()
         self._writing = threading.Lock()
         if not self.earlier:
@@ -87,9 +94,11 @@ class Part:
                     self._journal.validator(source, etag)
 
     def write(self, offset: int, data: bytes) -> None:
-        """Put bytes at their place. :raises OSError: the disk is full, for example."""
+        """Put bytes at their place. :raises OSError: the disk is full, for example. :raises StoppedError: closed."""
         view = memoryview(data)
         with self._writing:  # the kernel lets one in as well, but those that wait would spin
+            if self._descriptor < 0:
+                raise StoppedError
             while view:
                 count = os.pwrite(self._descriptor, view, offset)
                 view, offset = view[count:], offset + count
@@ -105,6 +114,8 @@ class Part:
         if start >= stop:
             return False
         with self._change:
+            if self._descriptor < 0:
+                return False
             self._account.there.add(start, stop)
             self._change.notify_all()
             if self._begun:
@@ -133,35 +144,37 @@ class Part:
 
     def hash_on(self) -> int:
         """Hash, reading back, up to the first gap; gives how far it came."""
-        if self._hashed == self._account.there.frontier:
-            return self._hashed
-        self._buffer = buffer = self._buffer or memoryview(bytearray(min(_READ, self._size)))
-        while self._hashed < self._account.there.frontier:
+        while True:
             with self._change:
-                most = min(len(buffer), self._account.there.frontier - self._hashed)
-            count = os.preadv(self._descriptor, [buffer[:most]], self._hashed)
+                left = self._account.there.frontier - self._hashed
+            if left <= 0:
+                return self._hashed
+            self._buffer = buffer = self._buffer or memoryview(bytearray(min(_READ, self._size)))
+            count = os.preadv(self._descriptor, [buffer[:left]], self._hashed)
             if not count:
                 raise OSError(f"{self._files.data} became shorter while it was written")
             self._digest.update(buffer[:count])
             self._hashed += count
-        return self._hashed
 
     def follow(self, given_up: Callable[[], bool]) -> bool:
         """Hash behind the bytes that arrive; true when the whole file is hashed, false when it was given up.
 
-        :param given_up: asked again and again, at the latest a second after ``wake``.
+        :param given_up: asked again and again, at the latest a second after ``wake``; holding nothing, as it may wait
+            for somebody who waits for this part.
         """
         while not given_up():
             if self.hash_on() == self._size:
                 return True
             with self._change:
-                if self._account.there.frontier == self._hashed and not given_up():
+                if self._account.there.frontier == self._hashed and not self._woken:
                     self._change.wait(1.0)
+                self._woken = False
         return False
 
     def wake(self) -> None:
         """Let ``follow`` look whether it was given up."""
         with self._change:
+            self._woken = True
             self._change.notify_all()
 
     def hexdigest(self) -> str:
@@ -171,6 +184,8 @@ class Part:
     def reset(self) -> None:
         """Throw away everything, as if nothing had ever been received. Nobody else may use it meanwhile."""
         with self._change:
+            if self._descriptor < 0:
+                return
             self._journal.close()
             self._begun = False
             with contextlib.suppress(FileNotFoundError):
@@ -181,8 +196,8 @@ class Part:
             self._digest, self._hashed, self._unsynced = hashlib.sha256(), 0, 0
 
     def close(self) -> None:
-        """Keep the files, end the work on them."""
-        with self._syncing, self._change:
+        """Keep the files, end the work on them; waits for what is being written."""
+        with self._syncing, self._writing, self._change:
             self._journal.close()
             if self._descriptor >= 0:
                 os.close(self._descriptor)

@@ -14,17 +14,13 @@ from ansible_collections.drydock.serving.plugins.module_utils._download.answers 
 )
 from ansible_collections.drydock.serving.plugins.module_utils._download.bucket import Bucket
 from ansible_collections.drydock.serving.plugins.module_utils._download.limits import Clock, DownloadLimits
-from ansible_collections.drydock.serving.plugins.module_utils._download.part import Part
+from ansible_collections.drydock.serving.plugins.module_utils._download.part import Part, StoppedError
 from ansible_collections.drydock.serving.plugins.module_utils._download.schedule import Claim
 from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._source import Answer, Source, SourceError
 
 # What is asked of a connection at once; it gives what is there.
 PIECE = 256 * 1024
-
-
-class StoppedError(Exception):
-    """Somebody else ended this; nothing is wrong with the connection."""
 
 
 class Pace:
@@ -112,7 +108,7 @@ class Receiver:
                 if at - claim.at >= self._limits.step and at < claim.stop:
                     self._record(claim, part, at)
                 self._wait(len(data))
-            more = answer.read(1)  # also: only what was read to its end leaves the connection for the next request
+            more = _behind(answer)
             if more:
                 received(len(more))
                 raise WrongContentError("size_mismatch", _too_long(source, part.wanted))
@@ -139,6 +135,17 @@ class Receiver:
         claim.at = at
         if due:
             self._flush(part)
+
+
+def _behind(answer: Answer) -> bytes:
+    """What comes behind the last byte: nothing, or the server sends something else than it said.
+
+    Only what was read to its end leaves the connection for the next request. One that breaks here has brought all.
+    """
+    try:
+        return answer.read(1)
+    except SourceError:
+        return b""
 
 
 def _too_long(source: Source, wanted: Wanted) -> str:

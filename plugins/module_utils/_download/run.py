@@ -22,8 +22,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._download.answers 
 from ansible_collections.drydock.serving.plugins.module_utils._download.job import Job, after, explain, no_space
 from ansible_collections.drydock.serving.plugins.module_utils._download.limits import Clock, DownloadLimits
 from ansible_collections.drydock.serving.plugins.module_utils._download.origins import Origins
-from ansible_collections.drydock.serving.plugins.module_utils._download.part import Part
-from ansible_collections.drydock.serving.plugins.module_utils._download.receive import Receiver, StoppedError
+from ansible_collections.drydock.serving.plugins.module_utils._download.part import Part, StoppedError
+from ansible_collections.drydock.serving.plugins.module_utils._download.receive import Receiver
 from ansible_collections.drydock.serving.plugins.module_utils._download.schedule import Claim, Schedule
 from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import PartFiles, Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
@@ -100,7 +100,7 @@ class Run:
         threading.Thread(target=guarded, name=name, daemon=True).start()
 
     def _stop(self) -> None:
-        """End what still runs. Who is left behind finds, before it writes a byte, that nothing is wanted any more."""
+        """End what still runs. Who hangs in the network is left behind; nobody touches a part file any more."""
         self._schedule.end()
         self._unsynced.put(None)
         failure = self._schedule.failure
@@ -113,7 +113,8 @@ class Run:
             for job in self._schedule.active:
                 if full:
                     job.files.drop()
-                self._close_if_left(job)
+                if job.part is not None:
+                    job.part.close()
 
     def _work(self) -> None:
         while True:
@@ -172,16 +173,32 @@ class Run:
         finally:
             self._leave(job)
 
+    @contextlib.contextmanager
+    def _before_the_end(self) -> Iterator[bool]:
+        """What the end of everything waits for, however long it takes; false where the end came first."""
+        with self._change:
+            wanted = not self._schedule.ended.is_set()
+            self._finishing += wanted
+        try:
+            yield wanted
+        finally:
+            with self._change:
+                self._finishing -= wanted
+                self._change.notify_all()
+
     def _begin(self, job: Job) -> None:
         sources = self._tools.origins.in_order(self._orders.locate(job.wanted))
-        part = Part(job.files, job.wanted, step=self._limits.step)
-        if part.there:
-            self._tools.received(job.wanted, None, part.there)
-        with self._change:
-            job.part, job.sources, job.mixed = part, sources, part.earlier
-            if part.gaps() and not sources:
-                job.verdict = SourceError("not_found", "no source is known for it")
-        self._attempt(job)
+        with self._before_the_end() as wanted:
+            if not wanted:
+                return
+            part = Part(job.files, job.wanted, step=self._limits.step)
+            if part.there:
+                self._tools.received(job.wanted, None, part.there)
+            with self._change:
+                job.part, job.sources, job.mixed = part, sources, part.earlier
+                if part.gaps() and not sources:
+                    job.verdict = SourceError("not_found", "no source is known for it")
+            self._attempt(job)
 
     def _attempt(self, job: Job) -> None:
         """Fetch what is missing from the current source. The caller is counted in ``busy``."""
@@ -222,19 +239,12 @@ class Run:
             self._schedule.judge(job, WrongContentError("checksum_mismatch", text))
             return
         part.flush()
-        with self._change:
-            if self._schedule.ended.is_set():
-                return
-            self._finishing += 1
-        try:
-            part.close()
-            self._orders.finish(job.wanted, job.files)
-            self._tools.done(job.wanted)
-            self._schedule.done(job)
-        finally:
-            with self._change:
-                self._finishing -= 1
-                self._change.notify_all()
+        with self._before_the_end() as wanted:
+            if wanted:
+                part.close()
+                self._orders.finish(job.wanted, job.files)
+                self._tools.done(job.wanted)
+                self._schedule.done(job)
 
     def _leave(self, job: Job) -> None:
         with self._change:
@@ -246,7 +256,9 @@ class Run:
                 self._change.notify_all()
                 return
         try:
-            self._settle(job, verdict)
+            with self._before_the_end() as wanted:
+                if wanted:
+                    self._settle(job, verdict)
         except BaseException as error:
             self._schedule.fail(error)
             raise
@@ -331,6 +343,8 @@ class Run:
         job = claim.job
         start, stop = judge(answer, request, job.wanted)
         with self._change:
+            if self._schedule.is_given_up(job):
+                raise StoppedError
             if answer.status == 200 and request.ranged:
                 self._take_whole(claim, part)
             elif job.split is None:
