@@ -35,7 +35,10 @@ def open_file(source: Source, *, offset: int, until: int | None) -> Answer:
     place = [offset]
 
     def read(amount: int) -> bytes:
-        data = os.pread(descriptor, max(0, min(amount, stop - place[0])), base + place[0])
+        try:
+            data = os.pread(descriptor, max(0, min(amount, stop - place[0])), base + place[0])
+        except OSError as error:  # a medium that cannot be read; the next source may have the file
+            raise SourceError("refused", f"{source.shown}: {error.strerror or error}") from None
         place[0] += len(data)
         return data
 

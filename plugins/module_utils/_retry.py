@@ -48,7 +48,7 @@ def parse_retry_after(value: str | None, *, now: float) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):  # each of them for some text that is no date
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)

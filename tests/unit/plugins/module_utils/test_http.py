@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
+import os
 import ssl
 import sys
 from collections.abc import Mapping
@@ -370,6 +372,20 @@ def test_what_is_no_local_file_is_not_found(tmp_path: Path, name: str) -> None:
     with pytest.raises(SourceError) as caught:
         transport(Session()).open(parse_source(f"file://{tmp_path}/{name}"), offset=0, etag=None)
     assert caught.value.kind == "not_found"
+
+
+def test_a_medium_that_cannot_be_read_is_a_failure_of_that_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_descriptor: int, _amount: int, _place: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    (tmp_path / "m").write_bytes(b"0123456789")
+    answer = transport(Session()).open(parse_source(f"file://{tmp_path}/m"), offset=0)
+    monkeypatch.setattr(os, "pread", broken)
+    with pytest.raises(SourceError, match="Input/output error"):
+        answer.read(10)
+    answer.close()
 
 
 def _hung_up() -> Exception:

@@ -42,6 +42,8 @@ def test_pauses_grow_are_bounded_and_end(failures: int, asked: float | None, exp
         ("-5", None),
         ("1.5", None),
         ("٣", None),  # a digit, but not one of HTTP's
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Sun, 06 Nov 1994 08:50:37 +99999999999999", None),
     ],
 )
 def test_retry_after_is_a_number_or_a_date_or_nothing(value: str | None, expected: float | None) -> None:
