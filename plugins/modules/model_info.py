@@ -164,13 +164,15 @@ failure:
   contains:
     kind:
       description:
-        - One of V(invalid_input), V(store_damaged), V(io_error), V(no_space), V(read_only), V(permission_denied).
+        - One of V(invalid_input), V(store_damaged), V(io_error), V(no_space), V(read_only), V(permission_denied),
+          V(internal).
       type: str
       returned: always
 """
 
 import os
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +180,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import os_failure
 from ansible_collections.drydock.serving.plugins.module_utils._model_store import info
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import mishap
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import Clock
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
@@ -200,6 +203,8 @@ def main() -> None:
         module.fail_json(**{**result, **error.as_result()})
     except OSError as error:
         module.fail_json(**{**result, **os_failure(error).as_result()})
+    except Exception as error:  # noqa: BLE001 - told as a failure like any other, with its traceback
+        module.fail_json(**{**result, **mishap(error).as_result()}, exception=traceback.format_exc())
     for item in result["damaged"]:
         module.warn(info.warning(item))
     module.exit_json(**result)

@@ -102,13 +102,16 @@ failure:
   returned: failure
   contains:
     kind:
-      description: One of V(invalid_input), V(no_space), V(store_damaged), V(io_error), V(permission_denied).
+      description:
+        - One of V(invalid_input), V(format_refused), V(no_space), V(store_damaged), V(io_error), V(permission_denied),
+          V(internal).
       type: str
       returned: always
 """
 
 import os
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +132,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.repor
     describe,
     diff_of,
     empty_result,
+    mishap,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.room import check_room
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import (
@@ -179,6 +183,8 @@ def main() -> None:
         _look(defaults_for_null(module.params), result, check=module.check_mode)
     except DrydockError as error:
         module.fail_json(**{**result, **error.as_result()})
+    except Exception as error:  # noqa: BLE001 - told as a failure like any other, with its traceback
+        module.fail_json(**{**result, **mishap(error).as_result()}, exception=traceback.format_exc())
     for warning in result["notices"]:
         module.warn(warning)
     module.exit_json(**result)

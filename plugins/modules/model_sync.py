@@ -161,7 +161,7 @@ failure:
       description:
         - One of V(invalid_input), V(requests_missing), V(format_refused), V(no_space), V(busy), V(store_damaged),
           V(io_error), V(read_only), V(permission_denied), V(unreachable), V(stalled), V(interrupted), V(refused),
-          V(not_found), V(bad_response), V(tls), V(size_mismatch), V(checksum_mismatch).
+          V(not_found), V(bad_response), V(tls), V(size_mismatch), V(checksum_mismatch), V(internal).
       type: str
       returned: always
     file:
@@ -181,6 +181,7 @@ failure:
 
 import os
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.argum
 )
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import Wishes
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result, mishap
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import (
     fail_with,
     parse_models,
@@ -257,6 +258,8 @@ def main() -> None:
         _sync(defaults_for_null(module.params), result, check=module.check_mode)
     except DrydockError as error:
         module.fail_json(**{**result, **error.as_result()})
+    except Exception as error:  # noqa: BLE001 - told as a failure like any other, with its traceback
+        module.fail_json(**{**result, **mishap(error).as_result()}, exception=traceback.format_exc())
     for item in result["quarantined"]:
         module.warn(
             f"A model file was damaged on this host: expected {item['checksum']}, found {item['found']}. "

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -63,6 +64,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "headers": {"type": "dict", "default": {}, "no_log": True},
 }
 _MOST_CONNECTIONS = 64
+_LONGEST = 10**9
 
 
 def defaults_for_null(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,6 +85,8 @@ def _wrong_shapes(params: Mapping[str, Any]) -> Iterator[str]:
     for name in ("root", "releases", "bundle"):
         if params[name] is not None and not Path(params[name]).is_absolute():
             yield f"{name}: {params[name]!r} is not an absolute path"
+    if os.path.realpath(params["root"]) == "/":
+        yield "root: is the root of the host, whose owner and mode would become those of the store; name a directory"
     mode = params["mode"]
     if not re.fullmatch(r"0?[0-7]{3}", mode) or int(mode, 8) & 0o333 or not int(mode, 8) & 0o400:
         yield f"mode: expected read bits only, such as '0444' or '0440', found {mode!r}"
@@ -103,11 +107,11 @@ def _wrong_numbers(params: Mapping[str, Any]) -> Iterator[str]:
     if not 1 <= params["connections"] <= _MOST_CONNECTIONS:
         yield f"connections: expected 1 to {_MOST_CONNECTIONS}, found {params['connections']}"
     for name in ("timeout", "stall_timeout"):
-        if params[name] <= 0:
-            yield f"{name}: expected more than 0 seconds, found {params[name]}"
+        if not 0 < params[name] <= _LONGEST:  # not a number is neither
+            yield f"{name}: expected more than 0 seconds and at most {_LONGEST}, found {params[name]}"
     for name in ("minimum_rate", "total_timeout", "retries", "retry_delay", "lock_timeout", "reconnect_timeout"):
-        if params[name] < 0:
-            yield f"{name}: expected 0 or more, found {params[name]}"
+        if not 0 <= params[name] <= _LONGEST:
+            yield f"{name}: expected 0 or more and at most {_LONGEST}, found {params[name]}"
 
 
 def headers_of(params: Mapping[str, Any]) -> dict[str, Any]:

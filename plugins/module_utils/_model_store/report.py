@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import stat
+import traceback
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership, lstat
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import Plan
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.room import human
@@ -35,6 +37,19 @@ def empty_result() -> dict[str, Any]:
         "sources": [],
         "notices": [],
     }
+
+
+def mishap(error: Exception) -> DrydockError:
+    """What nobody foresaw, so that a program that reads the result finds a failure in it as ever."""
+    places = [
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    return DrydockError(
+        "internal",
+        f"An error of drydock.serving itself: {type(error).__name__}: {error} ({' > '.join(places)}). What serves now "
+        "is untouched. Next step: report this message to the authors of the collection.",
+        error=type(error).__name__,
+    )
 
 
 def describe(layout: Layout, plan: Plan, *, free: int, check: bool) -> dict[str, Any]:

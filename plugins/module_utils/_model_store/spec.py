@@ -24,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 # Control, format, surrogate, private and unassigned characters, line and paragraph separators.
 _NEVER = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt]?)(i?)b)?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*(?:([kmgt]?)(i?)b)?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 # Addresses that only the controller can turn into ones a host may ask (presigned, by digest, with a token).
 UNRESOLVED = ("hf://", "oci://", "s3://")
@@ -75,7 +75,9 @@ def parse_size(text: str) -> int:
     if found is None:
         raise ValueError(f"expected a size such as 1073741824, 500MB or 1GiB, found {text!r}")
     number, power, binary = found.groups()
-    return int(float(number) * (1024 if binary else 1000) ** _POWERS[(power or "").lower()])
+    whole, _point, part = number.partition(".")
+    unit: int = (1024 if binary else 1000) ** _POWERS[(power or "").lower()]
+    return int(whole + part) * unit // int(10 ** len(part))
 
 
 def check_path(path: str) -> str | None:

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.drydock.serving.plugins.module_utils._model_store import info
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result
-from ansible_collections.drydock.serving.plugins.modules import model_plan, model_sync
+from ansible_collections.drydock.serving.plugins.modules import model_info, model_plan, model_sync
 
 ROOT = Path(model_plan.__file__).resolve().parents[2]
 COLLECTION = "ansible_collections.drydock.serving."
@@ -112,3 +113,26 @@ def test_every_key_of_its_own_is_documented() -> None:
     documented = set(yaml.safe_load(model_plan.RETURN))
     not_known_before = {"changed", "bytes_fetched", "waited_for", "sources"}
     assert documented >= (set(empty_result()) - not_known_before) | {"settled"}
+
+
+@pytest.mark.parametrize(
+    ("module", "inside"), [(model_plan, "_look"), (model_sync, "_sync"), (info, "tell")], ids=["plan", "sync", "info"]
+)
+def test_what_nobody_foresaw_is_a_failure_like_any_other(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+    inside: str,
+) -> None:
+    def crash(*_arguments: Any, **_options: Any) -> None:
+        raise UnicodeEncodeError("latin-1", "é", 0, 1, "ordinal not in range")
+
+    monkeypatch.setattr(module, inside, crash)
+    whole = model_info if inside == "tell" else module
+    given = {"root": str(tmp_path)} if inside == "tell" else arguments(tmp_path)
+    found = told(whole, given, capsys)
+    assert found["failed"]
+    assert found["failure"] == {"kind": "internal", "error": "UnicodeEncodeError"}
+    assert "test_model_plan.py:" in found["msg"]
+    assert "Next step" in found["msg"]

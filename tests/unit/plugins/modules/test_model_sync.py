@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -32,7 +33,13 @@ def test_the_defaults_are_within_bounds() -> None:
     ("name", "value", "says"),
     [
         ("root", "models", "not an absolute path"),
+        ("root", "/", "root of the host"),
+        ("root", "/usr/..", "root of the host"),
         ("keep", 0, "expected 1 or more"),
+        ("stall_timeout", math.nan, "more than 0 seconds"),
+        ("lock_timeout", math.nan, "0 or more"),
+        ("lock_timeout", math.inf, "at most"),
+        ("reserve", "9" * 400, "expected a size"),
         ("mode", "0644", "read bits only"),
         ("mode", "0044", "read bits only"),
         ("mode", "444x", "read bits only"),

@@ -153,9 +153,10 @@ def test_one_model_can_only_have_one_current_version() -> None:
 )
 def test_a_size_is_read_with_decimal_or_binary_units(text: str, size: int) -> None:
     assert parse_size(text) == size
+    assert parse_size("9007199254740993") == 9007199254740993
 
 
-@pytest.mark.parametrize("text", ["", "1G", "-1", "GiB", "1 GiB free", "1e9", "1i"])
+@pytest.mark.parametrize("text", ["", "1G", "-1", "GiB", "1 GiB free", "1e9", "1i", "9" * 400])
 def test_an_ambiguous_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a size"):
         parse_size(text)
