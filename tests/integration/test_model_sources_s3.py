@@ -77,7 +77,8 @@ def refusal(environ: Mapping[str, str], source: str) -> DrydockError:
 
 
 def model(*urls: str) -> list[dict[str, Any]]:
-    return [{"name": "ocr", "version": "4.0", "files": [{"path": "det.onnx", "urls": list(urls)}]}]
+    file = {"path": "det.onnx", "urls": list(urls), "checksum": f"sha256:{'0' * 64}"}
+    return [{"name": "ocr", "version": "4.0", "files": [file]}]
 
 
 @pytest.mark.parametrize("source", ["s3://models/ocr/4.0/", "s3://models/ocr/4.0"])
