@@ -173,7 +173,7 @@ def _only_one(path: Path) -> int:
             until = time.monotonic() + patience
             while not _locked(descriptor):
                 holder = os.pread(descriptor, 32, 0).strip()
-                if holder.isdigit():  # it lives, as it holds the lock
+                if holder.isdigit() and _has_open(int(holder), descriptor):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(int(holder), number)
                 if time.monotonic() >= until:
@@ -186,6 +186,24 @@ def _only_one(path: Path) -> int:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _has_open(number: int, descriptor: int) -> bool:
+    """Has this process that file open? The number was written by a process without rights, which must not choose whom
+    root kills."""
+    wanted = os.fstat(descriptor)
+    try:
+        names = os.listdir(f"/proc/{number}/fd")  # noqa: PTH208 - numbers, not paths
+    except PermissionError:
+        return os.geteuid() != 0  # an ordinary user may not look, but ends nobody else's processes either
+    except OSError:
+        return False
+    for name in names:
+        with contextlib.suppress(OSError):
+            found = os.stat(f"/proc/{number}/fd/{name}")  # noqa: PTH116 - as above
+            if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                return True
+    return False
 
 
 def _locked(descriptor: int) -> bool:
