@@ -173,6 +173,19 @@ def test_an_index_is_refused_with_what_it_lists(world: World, media_type: str) -
     assert f"sha256:{'ab' * 32} (linux/arm64)" in error.message
 
 
+def test_words_of_a_registry_are_short_and_do_nothing_to_a_terminal(world: World) -> None:
+    evil = "\x1b]0;x\x07" + "x" * 100_000
+    title = {"org.opencontainers.image.title": evil}
+    layers = [{"digest": digest_of(b"x"), "size": 1, "annotations": title}] * 2
+    child = {"digest": evil, "platform": {"os": evil, "architecture": [evil]}}
+    folder = {"annotations": {**title, "io.deis.oras.content.unpack": "true"}}
+    for manifest in ({"manifests": [child]}, {"layers": layers}, {"layers": [folder]}):
+        digest = world.registry.put("public/ocr", {"mediaType": MANIFEST, **manifest})
+        message = world.refusal(f"public/ocr@{digest}").message
+        assert message.isprintable()
+        assert len(message) < 1000
+
+
 @pytest.mark.parametrize(
     ("manifest", "said"),
     [

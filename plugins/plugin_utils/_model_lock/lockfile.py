@@ -98,10 +98,11 @@ def read(path: Path) -> bytes | None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Replace the lock in one step; its permission bits stay.
+    """Replace the lock in one step; its permission bits stay, and a link to it.
 
     :raises DrydockError: ``cannot_write``.
     """
+    path = Path(os.path.realpath(path))
     try:
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
         write_atomic(path, content, mode=mode)

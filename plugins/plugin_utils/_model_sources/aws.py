@@ -196,5 +196,5 @@ def named(shown: str) -> Iterator[None]:
 def _from_answer(shown: str, error: Any) -> DrydockError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
-    kind, words = _CODES.get(code) or _CODES.get(status) or ("bad_response", f"S3 answered {status} ({code}).")
+    kind, words = _CODES.get(code) or _CODES.get(status) or ("bad_response", f"S3 answered {status} ({code[:60]!r}).")
     return DrydockError(kind, f"{shown}: {words}")

@@ -146,8 +146,8 @@ class HubBackend:
             if item.lfs and (int(item.lfs.size) != size or not _SHA256.fullmatch(sha256 or "")):
                 raise DrydockError(
                     "bad_response",
-                    f"the hub contradicts itself about {path}: {size} bytes in its list, {item.lfs.size} in storage, "
-                    f"sha256 {str(sha256)[:64]!r}. Next step: ask whoever keeps the hub.",
+                    f"the hub contradicts itself about {path[:200]!r}: {size} bytes in its list, "
+                    f"{int(item.lfs.size)} in storage, sha256 {str(sha256)[:64]!r}. Next step: ask whoever keeps the hub.",
                 )
             address = f"{self._hub.endpoint}/{repository}/resolve/{commit}/{quote(path)}"
             yield ResolvedFile(

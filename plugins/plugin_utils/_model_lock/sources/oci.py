@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._checksum import parse_checksum
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.card import one_line
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.remote import Remote
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types import (
     Context,
@@ -75,7 +76,7 @@ class OciBackend:
             )
         for title in repeated(_title(item, exact) for item in layers):
             raise DrydockError(
-                "bad_response", f"{exact} has two layers with the name '{title}'; nobody can tell which."
+                "bad_response", f"{exact} has two layers with the name {_shown(title)}; nobody can tell which."
             )
         remote = self._remote(registry)
         files = tuple(_file(item, exact, registry, remote) for item in layers)
@@ -171,10 +172,15 @@ def _title(layer: Mapping[str, Any], exact: OciContent) -> str:
     if title and str(annotations.get(UNPACK, "")).lower() == "true":
         raise DrydockError(
             "bad_response",
-            f"{exact}: '{title}' is a folder packed into one layer, and layers are not unpacked. Next step: push its "
-            "files one by one (oras push … folder/*).",
+            f"{exact}: {_shown(title)} is a folder packed into one layer, and layers are not unpacked. Next step: "
+            "push its files one by one (oras push … folder/*).",
         )
     return str(title) if isinstance(title, str) else ""
+
+
+def _shown(title: Any) -> str:
+    """Somebody else's text for a message: short, and nothing in it that a terminal obeys."""
+    return repr(str(title)[:200])
 
 
 def _file(layer: Mapping[str, Any], exact: OciContent, registry: Registry, remote: Remote) -> ResolvedFile:
@@ -182,9 +188,9 @@ def _file(layer: Mapping[str, Any], exact: OciContent, registry: Registry, remot
     try:
         sha256 = parse_checksum(str(layer.get("digest")))
     except ValueError:
-        raise DrydockError("bad_response", f"{exact}: '{path}' has no sha256 digest in the manifest.") from None
+        raise DrydockError("bad_response", f"{exact}: {_shown(path)} has no sha256 digest in the manifest.") from None
     if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-        raise DrydockError("bad_response", f"{exact}: '{path}' has no size in the manifest.")
+        raise DrydockError("bad_response", f"{exact}: {_shown(path)} has no size in the manifest.")
     blob = OciContent(registry=exact.registry, repository=exact.repository, digest=f"sha256:{sha256}")
     address = registry.url(exact.repository, "blobs", blob.digest)
     return ResolvedFile(
@@ -198,6 +204,8 @@ def _children(index: Mapping[str, Any]) -> str:
     listed = index.get("manifests")
     for item in listed[:10] if isinstance(listed, list) else []:
         platform = item.get("platform") if isinstance(item, Mapping) else None
-        place = f"{platform.get('os')}/{platform.get('architecture')}" if isinstance(platform, Mapping) else "any"
-        found.append(f"{str(item.get('digest'))[:80]} ({place})" if isinstance(item, Mapping) else "?")
+        names = [platform.get("os"), platform.get("architecture")] if isinstance(platform, Mapping) else ["any"]
+        place = "/".join(one_line(name)[:40] for name in names)
+        digest = one_line(item.get("digest"))[:80] if isinstance(item, Mapping) else "?"
+        found.append(f"{digest} ({place})")
     return f"it lists {', '.join(found)}" if found else "it lists nothing"

@@ -146,6 +146,16 @@ def test_the_folder_is_made_and_nothing_else_is_left_in_it(tmp_path: Path) -> No
     assert path.stat().st_mode & 0o777 == 0o644
 
 
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    """Two inventories that share a lock go on sharing it."""
+    real, link = tmp_path / "real.yml", tmp_path / "models.lock.yml"
+    real.write_text("old")
+    link.symlink_to("real.yml")
+    lockfile.write(link, b"new")
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
+
+
 def test_the_permissions_that_were_there_stay(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     path.write_bytes(b"")
@@ -248,7 +258,8 @@ def test_a_change_is_told_file_by_file_for_people_and_for_programs() -> None:
 
 
 def test_thousands_of_files_do_not_drown_the_rest() -> None:
-    [change] = compare({}, {"ocr": entry(**{f"f{number}": file("a") for number in range(1000)})})
+    many = {**entry(), "files": {f"f{number}": file("a") for number in range(1000)}}
+    [change] = compare({}, {"ocr": many})
     lines = list(change.lines())
     assert len(lines) == 102
     assert "900 more files" in lines[-1]
