@@ -72,6 +72,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             self._before = self._turn(arguments, variables, reporter)
             return self._fetch(arguments, variables, reporter) if self._before.get("pending") else self._before
 
+    def _host(self, variables: Mapping[str, Any]) -> str:
+        """The host's name, and the one the task is delegated to, as ansible-core writes it."""
+        host = str(variables.get("inventory_hostname") or "the host")
+        other = self._task.delegate_to
+        return f"{host} -> {other}" if other and other != host else host
+
     def _empty(self) -> dict[str, Any]:
         """The keys that every result has."""
         from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result  # noqa: PLC0415 - a failure
@@ -134,7 +140,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             reporter.note("a source no longer takes the signature or token it was asked with; making new ones")
         raise DrydockError(
             "interrupted",
-            f"The download on {_name(variables)} broke off {LIVES} times; the last time {why}. "
+            f"The download on {self._host(variables)} broke off {LIVES} times; the last time {why}. "
             "What was received is kept. Is the host short of memory, or being restarted? "
             "Next step: look at its kernel log, then run again.",
         )
@@ -149,7 +155,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
 
         started = job.start(self, MODULE, given, variables)
         if not isinstance(started, job.Started):
-            return started
+            if not job.is_homeless(started):
+                return started
+            reporter.note(
+                "cannot be watched, and ends with the connection: the user there has no home directory. "
+                "Next step: set ansible_async_dir to a directory of that user"
+            )
+            return self._call(given, variables)
         running = job.Job(self, variables, started, self._status_file(given))
         patience = _seconds(given.get("reconnect_timeout"), RECONNECT_TIMEOUT)
         waiting = watch.Watch(running, reporter, _clock(), patience=patience, on_look=running.on_look)
@@ -157,7 +169,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             return waiting.result()
         except watch.GivenUp as error:
             raise AnsibleConnectionFailure(
-                f"{_name(variables)} has not answered for {patience:g} s. The download goes on there by itself "
+                f"{self._host(variables)} has not answered for {patience:g} s. The download goes on there by itself "
                 f"(job {started.job}); the next run finds what it fetched, or waits for it. {error}"
             ) from error
         except watch.Died:
@@ -203,7 +215,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.reporters import reporter_for  # noqa: PLC0415 - see above
 
         return reporter_for(
-            _name(variables),
+            self._host(variables),
             wanted="off" if self._task.no_log else arguments.get("progress"),
             display=self._display,
             folder=Path(constants.DEFAULT_LOCAL_TMP) / controller.FOLDER,
@@ -246,10 +258,6 @@ def _seconds(value: Any, default: float) -> float:
 
 def _failed_with(result: Mapping[str, Any], kind: str) -> bool:
     return bool(result.get("failed")) and (result.get("failure") or {}).get("kind") == kind
-
-
-def _name(variables: Mapping[str, Any]) -> str:
-    return str(variables.get("inventory_hostname") or "the host")
 
 
 def _to_fetch(before: Mapping[str, Any]) -> frozenset[str] | None:

@@ -181,7 +181,8 @@ def place_of_nobody() -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_they_come_over_become_to_a_user_without_privileges(site: Private, place_of_nobody: Path) -> None:
+@pytest.mark.parametrize("home", [True, False])
+def test_they_come_over_become_to_a_user_without_privileges(site: Private, place_of_nobody: Path, home: bool) -> None:
     user = pwd.getpwnam("nobody")
     models = site.models()
     models[0]["files"] = [file for file in models[0]["files"] if not file["path"].startswith("w.")]
@@ -198,12 +199,22 @@ def test_they_come_over_become_to_a_user_without_privileges(site: Private, place
         ansible_become_method="ansible.builtin.su",
         ansible_become_flags="-s /bin/sh",
         ansible_python_interpreter=SYSTEM_PYTHON,
-        ansible_async_dir=str(place_of_nobody / "jobs"),
+        ansible_async_dir=str(place_of_nobody / "jobs") if home else None,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert ("set ansible_async_dir to a directory of that user" in done.stdout) is not home
     version = place_of_nobody / "stores" / "one" / "sets" / "ocr" / "1"
     assert (version / "config.json").read_bytes() == FILES["config.json"]
     assert (version / "config.json").stat().st_uid == user.pw_uid
     assert TOKEN not in done.stdout + done.stderr
     assert list(place_of_nobody.rglob("drydock-carried-*")) == []
     assert list(place_of_nobody.glob("ansible-tmp-*")) == []
+
+
+def test_a_task_may_be_delegated(site: Private) -> None:
+    site.hosts = ("one", "two")
+    done = site.play("--limit", "one", models=site.models(site.slow()), other="two")
+    assert done.returncode == 0, done.stdout
+    assert site.placed() == FILES
+    assert "progress: [one -> two] " in done.stdout
+    assert site.left() == []

@@ -54,9 +54,15 @@ def start(
     finally:
         task.async_val = given
     if "ansible_job_id" not in found:
+        shell.tmpdir, action._cleanup_remote_tmp = folder, True  # which nobody else removes now
         return {**found, "changed": False, "failed": True}
     keep = constants.DEFAULT_KEEP_REMOTE_FILES or "-tmp-" not in str(folder)
     return Started(str(found["ansible_job_id"]), str(found["results_file"]), None if keep else str(folder))
+
+
+def is_homeless(result: Mapping[str, Any]) -> bool:
+    """Whether no job could be started because its user has no place to keep the result in, as services often have."""
+    return bool(result.get("failed")) and str(result.get("msg")).startswith("could not create directory")
 
 
 class Job:

@@ -72,6 +72,7 @@ class Action(model_sync.ActionModule):
     def __init__(self, script: list[tuple[float, dict[str, Any] | Exception]], monkeypatch: pytest.MonkeyPatch) -> None:
         self.script: Iterator[tuple[float, dict[str, Any] | Exception]] = iter(script)
         self.now, self.made = 0.0, 0
+        self._task = SimpleNamespace(delegate_to=None)
         monkeypatch.setattr(model_sync, "time", SimpleNamespace(monotonic=lambda: self.now))
 
     def _fetchable(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -117,3 +118,12 @@ def test_a_download_that_dies_is_begun_again_and_not_for_ever(monkeypatch: pytes
     with pytest.raises(DrydockError, match="on lab-1 broke off 3 times; the last time its process is gone") as caught:
         Action([(1, Died("its process is gone"))] * 3, monkeypatch).fetch(WEB)
     assert caught.value.kind == "interrupted"
+
+
+@pytest.mark.parametrize(("other", "shown"), [(None, "lab-1"), ("lab-1", "lab-1"), ("store-1", "lab-1 -> store-1")])
+def test_a_task_that_is_delegated_names_both_hosts(
+    other: str | None, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = Action([], monkeypatch)
+    action._task.delegate_to = other
+    assert action._host({"inventory_hostname": "lab-1"}) == shown

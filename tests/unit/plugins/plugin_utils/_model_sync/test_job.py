@@ -202,3 +202,27 @@ def test_the_task_is_as_it_was_once_the_job_is_started(monkeypatch: pytest.Monke
             NAME, f"/root/.ansible_async/{NAME}", "/root/.ansible/tmp/ansible-tmp-1"
         )
     assert (seen, action._task.async_val) == ([job.TIME_LIMIT], 0)
+
+
+def test_what_could_not_be_started_leaves_its_directory_to_the_plugin() -> None:
+    shell = SimpleNamespace(tmpdir="/root/.ansible/tmp/ansible-tmp-1")
+
+    def execute(**_how: Any) -> dict[str, Any]:
+        shell.tmpdir = None  # as ansible-core does, because it takes a job for granted
+        return {"failed": True, "msg": "could not create directory: /nonexistent/.ansible_async - [Errno 13]"}
+
+    action: Any = SimpleNamespace(
+        _task=Task(),
+        _connection=SimpleNamespace(_shell=shell),
+        _execute_module=execute,
+        _cleanup_remote_tmp=False,
+    )
+    found = job.start(action, "m", {}, {})
+    assert isinstance(found, dict)
+    assert (found["failed"], found["changed"], job.is_homeless(found)) == (True, False, True)
+    assert (shell.tmpdir, action._cleanup_remote_tmp) == ("/root/.ansible/tmp/ansible-tmp-1", True)
+
+
+@pytest.mark.parametrize("found", [{}, {"failed": True, "msg": "no room"}, {"msg": "could not create directory: x"}])
+def test_other_failures_are_not_taken_for_a_user_without_a_home(found: dict[str, Any]) -> None:
+    assert not job.is_homeless(found)
