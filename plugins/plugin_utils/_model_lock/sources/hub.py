@@ -147,7 +147,8 @@ class HubBackend:
                 raise DrydockError(
                     "bad_response",
                     f"the hub contradicts itself about {path[:200]!r}: {size} bytes in its list, "
-                    f"{int(item.lfs.size)} in storage, sha256 {str(sha256)[:64]!r}. Next step: ask whoever keeps the hub.",
+                    f"{int(item.lfs.size)} in storage, sha256 {str(sha256)[:64]!r}. Next step: ask whoever "
+                    "keeps the hub.",
                 )
             address = f"{self._hub.endpoint}/{repository}/resolve/{commit}/{quote(path)}"
             yield ResolvedFile(
