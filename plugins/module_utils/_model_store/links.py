@@ -109,16 +109,21 @@ def link(
 
 
 def activate(layout: Layout, name: str, version: str, *, now: float) -> None:
-    """Point ``current`` at a version, and mark it as the one used last.
+    """Point ``current`` at a version, and mark it as the one used last, after the one it follows.
 
-    The mark orders versions for collection. It is later than that of every other version also when the clock, by which
-    an earlier one was given, was ahead.
+    The marks order versions for collection. They are later than that of every other version also when the clock, by
+    which an earlier one was given, was ahead, or when the active set got other files since.
     """
-    used = [
-        found.st_mtime for other in layout.versions(name) if (found := lstat(layout.set_dir(name, other) / MANIFEST))
-    ]
-    moment = max([now, *(mark + 1 for mark in used)])
-    os.utime(layout.set_dir(name, version) / MANIFEST, (moment, moment), follow_symlinks=False)
+    marks = {
+        other: found.st_mtime
+        for other in layout.versions(name)
+        if (found := lstat(layout.set_dir(name, other) / MANIFEST))
+    }
+    moment = max([now, *(mark + 1 for mark in marks.values())])
+    before = layout.active_version(name)
+    for used in [before, version] if before in marks and before != version else [version]:
+        os.utime(layout.set_dir(name, used) / MANIFEST, (moment, moment), follow_symlinks=False)
+        moment += 1
     replace_symlink(layout.current(name), version)
 
 

@@ -429,6 +429,15 @@ def test_a_clock_that_jumped_does_not_change_which_version_was_used_last(store: 
     assert store.versions("ocr") == ["2", "3"]
 
 
+def test_a_set_that_got_other_files_while_the_clock_was_behind_was_still_used_after_older_ones(store: Store) -> None:
+    store.keep = 3
+    for version, data in (("1", b"1"), ("2", b"2"), ("2", b"22"), ("3", b"3"), ("4", b"4")):
+        model = store.model("ocr", version, det_onnx=data)
+        store.sync(model)
+    assert store.versions("ocr") == ["2", "3", "4"]
+    assert store.sync(model)["changed"] is False
+
+
 def test_what_seems_to_come_from_the_future_is_kept(store: Store) -> None:
     model = store.model("ocr", "1", det_onnx=DET)
     store.sync(model)
