@@ -51,7 +51,12 @@ class Requirement:
         return _COMPARE[self.sign](value, self.bound)
 
     def __str__(self) -> str:
-        return f"{self.sign}{self.bound:g}"
+        return f"{self.sign}{_written(self.bound)}"
+
+
+def _written(number: float) -> str:
+    """With every digit, so that it reads back as the same number."""
+    return repr(float(number)).removesuffix(".0")
 
 
 def parse_requirement(text: str) -> Requirement:
@@ -117,7 +122,7 @@ def judge(wanted: Mapping[str, Any], entry: Mapping[str, Any], where: str) -> li
     :param where: the path of ``wanted`` for messages, ``models.ocr``.
     """
     found = []
-    present = bool((entry.get("card") or {}).get("present"))
+    present = (entry.get("card") or {}).get("present") is True
     if wanted.get("card") == "required" and not present:
         found.append((f"{where}.card", "a model card is required, and there is none (README.md or card_url)."))
     metrics = entry.get("metrics") or {}
@@ -150,7 +155,7 @@ def _metric_problem(name: str, requirement: Requirement, metrics: Mapping[str, A
     if requirement.met(worst):
         return None
     several = ", the worst of several values" if len(values) > 1 else ""
-    return f"expected {requirement}, found {worst:g}{several}."
+    return f"expected {requirement}, found {_written(worst)}{several}."
 
 
 def _license_problem(allowed: Sequence[str] | None, found: str | None) -> str | None:

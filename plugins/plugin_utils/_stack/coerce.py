@@ -66,7 +66,7 @@ def to_bool(value: Any) -> bool:
 
 def to_float(value: Any) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        number = float(value)
+        number = _float(value)
     elif isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         number = float(value.strip())
     else:
@@ -74,6 +74,13 @@ def to_float(value: Any) -> float:
     if not math.isfinite(number):
         raise ValueError(f"expected a finite number, found {shown(value)}")
     return number
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def to_int(value: Any) -> int:

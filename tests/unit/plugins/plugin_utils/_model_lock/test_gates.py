@@ -64,7 +64,12 @@ PASSING: dict[str, Any] = {
         ({}, {}, None),
         ({"card": "required"}, PASSING, None),
         ({"card": "required"}, {}, ("models.m.card", "there is none")),
+        *(
+            ({"card": "required"}, {"card": {"present": no}}, ("models.m.card", "none"))
+            for no in ("false", "no", 0, None)
+        ),
         ({"card": "optional"}, {}, None),
+        ({"require": {"mAP": ">=0.8200001"}}, PASSING, ("models.m.require.mAP", "expected >=0.8200001, found 0.82.")),
         ({"require": {"mAP": ">0.7"}}, PASSING, None),
         ({"require": {"MAP": ">0.7"}}, PASSING, None),
         ({"require": {"mAP": ">0.9"}}, PASSING, ("models.m.require.mAP", "expected >0.9, found 0.82.")),
@@ -112,3 +117,8 @@ def test_every_gate_is_told_at_once() -> None:
         "signature": {"required": True},
     }
     assert len(judge(wanted, {}, "models.m")) == 5
+
+
+@pytest.mark.parametrize("text", [">0.70000001", "<=1234567.5", "==0.1", ">=-3", ">1e-12", "<1e300", ">12345678901"])
+def test_a_bound_keeps_every_digit_wherever_it_is_written_down(text: str) -> None:
+    assert parse_requirement(to_requirement(text)) == parse_requirement(text)

@@ -55,6 +55,8 @@ def test_a_value_is_read_as_it_is_meant(read: Callable[[Any], Any], written: Any
         (coerce.to_int, True, "expected a number"),
         (coerce.to_float, "nan", "expected a number"),
         (coerce.to_float, float("inf"), "finite"),
+        (coerce.to_float, 10**400, "finite"),
+        (coerce.to_int, 10**400, "finite"),
         (coerce.to_bool, "maybe", "true or false"),
         (coerce.to_bool, None, "true or false"),
         (coerce.to_str, ["a"], "expected text"),
