@@ -15,14 +15,18 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-PREFIX = "drydock-carried-"
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.job import TIME_LIMIT
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words import CARRIED
+
 FRESH = 60  # minutes in which a directory without a process may belong to a job that is about to start
+HIDDEN = TIME_LIMIT // 60 + FRESH  # minutes after which no job lives, for hosts that hide processes of other users
 AT_ONCE = 100  # paths in one command line
 
 # Only the user's own, and not while a process names the directory. The last letter is put into brackets so that the
 # question does not find itself.
-_LEFTOVERS = """for file in {parent}/ansible-tmp-*/{prefix}*; do
-[ -O "$file" ] && [ -n "$(find "$file" -mmin +{fresh})" ] || continue
+_LEFTOVERS = """old={fresh}; [ -e /proc/1/cmdline ] || old={hidden}
+for file in {parent}/ansible-tmp-*/{prefix}*; do
+[ -O "$file" ] && [ -n "$(find "$file" -mmin +$old)" ] || continue
 folder=${{file%/*}}; name=${{folder##*/}}
 grep -qs "${{name%?}}[${{name#"${{name%?}}"}}]" /proc/[0-9]*/cmdline || rm -rf "$folder"
 done 2>/dev/null"""
@@ -37,11 +41,12 @@ def send(action: Any, contents: Mapping[str, bytes]) -> dict[str, str]:
     if shell.tmpdir is None:
         action._make_tmp_path()
     folder = shell.tmpdir
-    command = _LEFTOVERS.format(parent=shell.quote(str(PurePosixPath(folder).parent)), prefix=PREFIX, fresh=FRESH)
+    parent = shell.quote(str(PurePosixPath(folder).parent))
+    command = _LEFTOVERS.format(parent=parent, prefix=CARRIED, fresh=FRESH, hidden=HIDDEN)
     action._low_level_execute_command(command, sudoable=False)
     paths = {}
     for key, content in contents.items():
-        paths[key] = shell.join_path(folder, PREFIX + key.rpartition(":")[2])
+        paths[key] = shell.join_path(folder, CARRIED + key.rpartition(":")[2])
         action._transfer_data(paths[key], content)
     everything = [folder, *paths.values()]
     for start in range(0, len(everything), AT_ONCE):

@@ -197,5 +197,6 @@ def as_of_the_module(found: Mapping[str, Any]) -> dict[str, Any]:
         "failed": True,
         "changed": False,
         "msg": "The module ended with an error of its own, which is a bug. What was received is kept.",
+        "failure": {"kind": "internal"},
         "module_stderr": errors,
     }

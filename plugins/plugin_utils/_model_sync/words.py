@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.room import human
 
 LONGEST_SOURCE = 60
+CARRIED = "drydock-carried-"  # how the names of files begin that the controller brought to the host
 FETCHING = ("fetch", "place", "done")
 
 
@@ -133,6 +134,8 @@ def _is_idle(now: Snapshot) -> bool:
 
 def _origin(source: str) -> str:
     """``https://host[:port]`` of an address; what has no host stays whole, as a bundle's path."""
+    if f"/{CARRIED}" in source:
+        return "the controller"
     scheme, mark, rest = source.partition("://")
     host = rest.partition("/")[0]
     return f"{scheme}{mark}{host}" if host else source

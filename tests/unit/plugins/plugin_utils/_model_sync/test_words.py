@@ -65,6 +65,10 @@ LINES: dict[str, tuple[dict[str, Any], str]] = {
         {"source": "https://models.example.org:8443/ocr/4.0/det.onnx"},
         "50 % of 2.1 GB, 105.0 MB/s, 10 s left, from https://models.example.org:8443",
     ),
+    "a file that came by way of the controller": (
+        {"source": "file:///root/.ansible/tmp/ansible-tmp-1-2-3/drydock-carried-0a"},
+        "50 % of 2.1 GB, 105.0 MB/s, 10 s left, from the controller",
+    ),
     "a bundle": (
         {"source": "file:///srv/site.bundle"},
         "50 % of 2.1 GB, 105.0 MB/s, 10 s left, from file:///srv/site.bundle",
