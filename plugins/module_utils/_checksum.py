@@ -26,14 +26,14 @@ def parse_checksum(text: str) -> str:
 
 
 def hash_file(path: Path) -> str:
-    """The hex sha256 of a file, read once in constant memory; a symbolic link at ``path`` is not followed.
+    """The hex sha256 of a file, read once in constant memory; neither a link nor a pipe there holds anybody up.
 
     :raises OSError: the file cannot be opened or read.
     """
     digest = hashlib.sha256()
     buffer = bytearray(CHUNK)
     view = memoryview(buffer)
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb", buffering=0) as handle:
         while True:
             count = handle.readinto(buffer)

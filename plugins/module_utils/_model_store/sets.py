@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -177,14 +178,18 @@ def digests_of(manifest: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def walk(place: Path) -> dict[str, os.stat_result]:
-    """Everything below a directory by relative path; symbolic links are listed, never followed."""
+    """Everything below a directory by relative path; symbolic links are listed, never followed.
+
+    What goes while it is looked at is not there: a sync may be at work, and who plans first does not wait for it.
+    """
     found: dict[str, os.stat_result] = {}
     waiting = [("", str(place))]
     while waiting:
         prefix, directory = waiting.pop()
-        with os.scandir(directory) as entries:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
             for entry in entries:
-                found[prefix + entry.name] = entry.stat(follow_symlinks=False)
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append((f"{prefix}{entry.name}/", entry.path))
+                with contextlib.suppress(FileNotFoundError):
+                    found[prefix + entry.name] = entry.stat(follow_symlinks=False)
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append((f"{prefix}{entry.name}/", entry.path))
     return found

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._checksum import hash_file
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._model_store import sets
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Ownership
 
 
@@ -95,3 +98,24 @@ def test_a_manifest_without_end_is_not_read(store: Any, mounted: set[Path]) -> N
     manifest.chmod(0o644)
     os.truncate(manifest, 1 << 40)
     assert store.sync(model)["sets"][0]["state"] == "replaced"
+
+
+def test_what_goes_while_it_is_looked_at_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    scandir = os.scandir
+
+    def gone(directory: str) -> Any:
+        if directory != str(tmp_path):
+            (Path(directory) / "file").unlink()
+            Path(directory).rmdir()
+        return scandir(directory)
+
+    monkeypatch.setattr(os, "scandir", gone)
+    assert set(sets.walk(tmp_path)) == {"a", "b"}
+
+
+def test_a_pipe_in_the_place_of_a_blob_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "blob")
+    assert hash_file(tmp_path / "blob") == hashlib.sha256().hexdigest()

@@ -151,6 +151,7 @@ def test_a_bug_of_the_module_stays_visible() -> None:
         {"failed": True, "cmd": "x", "data": "", "stderr": "Traceback (most recent call last)", "finished": True}
     )
     assert found["failed"] is True
+    assert found["failure"] == {"kind": "internal"}
     assert found["module_stderr"].startswith("Traceback")
 
 
