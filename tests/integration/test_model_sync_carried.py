@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_bundle import Wish, make
 from ansible_collections.drydock.serving.tests.integration.model_host import weights
 from ansible_collections.drydock.serving.tests.integration.test_model_sync_progress import CONTENT, SIZE, Site
 from ansible_collections.drydock.serving.tests.slow_origin import serving_slowly
@@ -218,3 +219,20 @@ def test_a_task_may_be_delegated(site: Private) -> None:
     assert site.placed() == FILES
     assert "progress: [one -> two] " in done.stdout
     assert site.left() == []
+
+
+def test_a_bundle_holds_them_and_a_host_without_the_hub_takes_them_from_it(
+    site: Private, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = site.models()
+    for name, value in site.environment.items():
+        monkeypatch.setenv(name, value)
+    bundle = site.root / "models.tar"
+    wish = Wish(models=models, lock={}, path=bundle, cache=site.root / "cache", headers={})
+    told: list[str] = []
+    assert make(wish, check=False, tell=told.append, warn=told.append).blobs == len(FILES)
+    assert TOKEN not in bundle.read_bytes().decode("latin-1") + "".join(told)
+    site.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
+    done = site.play(models=models, bundle=str(bundle))
+    assert done.returncode == 0, done.stdout
+    assert site.placed() == FILES
