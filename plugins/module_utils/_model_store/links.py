@@ -75,11 +75,12 @@ def build(layout: Layout, model: ModelSpec, place: Path, ownership: Ownership, *
     for directory in directories[1:]:
         directory.mkdir()
         ownership.apply(directory)
+    # first, so that whoever removes what a killed sync has built knows which blobs it was for
+    write_json(staged / MANIFEST, model.manifest, mode=ownership.file_mode)
+    ownership.apply(staged / MANIFEST)
     for spec in model.files:
         step(f"link {spec.path}")
         os.link(layout.blob(spec.sha256), f"{staged}/{spec.path}", follow_symlinks=False)
-    write_json(staged / MANIFEST, model.manifest, mode=ownership.file_mode)
-    ownership.apply(staged / MANIFEST)
     for directory in directories:
         fsync_dir(directory)
     return staged

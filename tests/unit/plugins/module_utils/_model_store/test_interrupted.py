@@ -76,6 +76,21 @@ def test_killed_at_any_step_the_old_or_the_new_set_serves_and_the_next_run_finis
     assert count > (4 if kind == "repair" else 8), steps
 
 
+def test_what_a_killed_sync_fetched_and_nobody_wants_any_more_goes_with_what_it_built(store: Store) -> None:
+    old = store.model("ocr", "1", a=b"1")
+    store.sync(old)
+
+    def step(name: str) -> None:
+        if name in ("link b", "save receipts"):
+            raise Killed(name)
+
+    with pytest.raises(Killed):
+        store.sync(store.model("ocr", "1", a=b"22", b=b"1"), step=step)
+    store.sync(old)
+    assert store.blobs() == {sha256(b"1")}
+    assert store.sync(old)["changed"] is False
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
