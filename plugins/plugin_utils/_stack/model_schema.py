@@ -21,6 +21,7 @@ VERSION_WORDS = (
     "letters, digits, '.', '_', '+' and '-', the first a letter or digit, at most 64 in all, and not 'current'"
 )
 SIGNED_BY = ("key", "certificate")
+GATES = ("require", "licenses", "signature", "formats")
 
 _text = scalar(coerce.to_str)
 _texts = fields.list_of(_text, unique=True, empty=False)
@@ -75,7 +76,7 @@ _exemption = fields.record(
     }
 )
 
-models = fields.map_of(
+_models = fields.map_of(
     fields.record(
         {
             "version": Field(_version, required=True),
@@ -97,6 +98,18 @@ models = fields.map_of(
     pattern=MODEL,
     meaning=MODEL_WORDS,
 )
+
+
+def models(value: Any, path: str, problems: Problems) -> Any:
+    """The section; a gate whose values are all commented out is a mistake, not a gate that stands open."""
+    for name, model in value.items() if isinstance(value, Mapping) else ():
+        for key in GATES if isinstance(model, Mapping) else ():
+            if key in model and model[key] is None:
+                problems.add(
+                    f"{path}.{name}.{key}", "is empty, so nothing would be demanded. Give values or leave it out."
+                )
+    return _models(value, path, problems)
+
 
 _locked_file = fields.record(
     {

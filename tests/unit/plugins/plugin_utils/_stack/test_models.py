@@ -261,3 +261,10 @@ def test_no_credentials_of_an_address_are_ever_shown() -> None:
     found = violations(changes)
     assert len(found) >= 4
     assert canary not in "\n".join(found)
+
+
+@pytest.mark.parametrize("key", ["require", "licenses", "signature", "formats"])
+def test_a_gate_without_values_is_a_mistake_and_not_an_open_gate(key: str) -> None:
+    assert violations({f"models.ocr.{key}": None}) == [
+        f"models.ocr.{key}: is empty, so nothing would be demanded. Give values or leave it out."
+    ]
