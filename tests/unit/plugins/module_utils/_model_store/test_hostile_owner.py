@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._checksum import hash_file
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._model_store import sets
+from ansible_collections.drydock.serving.plugins.module_utils._model_store import layout, sets
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Ownership
 
 
@@ -119,3 +119,11 @@ def test_what_goes_while_it_is_looked_at_is_not_there(tmp_path: Path, monkeypatc
 def test_a_pipe_in_the_place_of_a_blob_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "blob")
     assert hash_file(tmp_path / "blob") == hashlib.sha256().hexdigest()
+
+
+def test_without_proc_there_is_a_store_as_well(store: Any, mounted: set[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "OPEN", store.root / "proc")
+    store.keep = 1
+    store.sync(store.model("ocr", "1", det_onnx=b"one"))
+    store.sync(store.model("ocr", "2", det_onnx=b"two"))
+    assert store.versions("ocr") == ["2"]
