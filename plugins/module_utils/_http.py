@@ -62,6 +62,8 @@ MAX_REDIRECTS = 10
 # eight connections lose less than one range of a file.
 WAITING = 1536 * 1024
 _SO_RCVBUFFORCE = 33  # Linux 2.6.14, <asm-generic/socket.h>; not in Python's socket module
+# The body of a redirect is a sentence for people; what is longer is not read.
+_COURTESY = 8192
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _FOR_THE_MOMENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -116,6 +118,7 @@ class WebTransport:
                     retry_after=error.retry_after,
                 ) from None
             location = response.headers.get("Location", "")
+            _leave_kept(response, here)
             response.close()
             there = self._redirected(here, location, first=source)
             if there.origin != here.origin:
@@ -167,6 +170,8 @@ class WebTransport:
             )
         session = requests.Session()
         session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        # requests prepares the next request also when it is not to follow, and reads all of the body for that
+        session.get_redirect_target = lambda _response: None
         bounded = _bounded_adapter(requests)
         session.mount("http://", bounded)
         session.mount("https://", bounded)
@@ -220,6 +225,16 @@ class WebTransport:
         if host == "localhost" or host.endswith(".localhost") or _is_inside_address(host):
             return True
         return any(_is_inside_address(address) for address in self._resolve(host))
+
+
+def _leave_kept(response: Any, source: Source) -> None:
+    """Take the few bytes that come with a redirect, so that its connection serves for the next range too."""
+    length = response.headers.get("Content-Length", "")
+    if length.isascii() and length.isdigit() and int(length[:9]) <= _COURTESY:
+        read = reader(response, source)
+        with contextlib.suppress(SourceError):
+            if len(read(int(length[:9]) + 1)) == int(length[:9]):
+                read(1)
 
 
 def _no_netrc(request: Any) -> Any:
