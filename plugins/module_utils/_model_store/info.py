@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def parse(root: str, budget: str | None, lock_timeout: float | None) -> tuple[in
     if not Path(root).is_absolute():
         raise DrydockError("invalid_input", f"root: {root!r} is not an absolute path")
     seconds = DEFAULT_LOCK_TIMEOUT if lock_timeout is None else lock_timeout
-    if not seconds >= 0:  # not a number is neither
+    if seconds < 0 or math.isnan(seconds):
         raise DrydockError("invalid_input", f"lock_timeout: expected 0 or more, found {seconds}")
     try:
         return parse_size(budget or "0"), seconds

@@ -186,17 +186,17 @@ class RangedHandle(io.RawIOBase):
         return bytes(data)
 
     def _some(self, start: int, length: int) -> bytes:
-        if self._answer is None or self._next != start:
-            self._begin(start)
-        assert self._answer is not None  # noqa: S101 - made by _begin
-        data = self._answer.read(length)
+        answer = self._answer
+        if answer is None or self._next != start:
+            answer = self._begin(start)
+        data = answer.read(length)
         self._next += len(data)
         self._pace.got(len(data))
         if not data:
             raise SourceError("interrupted", f"{self._shown} ended after {start} of {self._size} bytes", retryable=True)
         return data
 
-    def _begin(self, start: int) -> None:
+    def _begin(self, start: int) -> Answer:
         self._drop()
         answer = self._open_at(start)
         self._pace.begin()
@@ -218,6 +218,7 @@ class RangedHandle(io.RawIOBase):
                 raise SourceError("interrupted", f"{self._shown} ended at byte {self._next}", retryable=True)
             self._next += len(skipped)
             self._pace.got(len(skipped))
+        return answer
 
     def _judge_end(self) -> None:
         """More than there should be, from a server that did not say how much there is."""

@@ -189,8 +189,9 @@ def _check(path: Path, name: str, entry: Any) -> None:
 def _is_file(facts: Any) -> bool:
     try:
         parse_checksum(str(facts["checksum"]))
-        urls = facts.get("urls", [])
-        return type(facts["size"]) is int and isinstance(urls, list) and all(isinstance(url, str) for url in urls)
+        size, urls = facts["size"], facts.get("urls", [])
+        whole = isinstance(size, int) and not isinstance(size, bool)
+        return whole and isinstance(urls, list) and all(isinstance(url, str) for url in urls)
     except (AttributeError, KeyError, TypeError, ValueError):
         return False
 
