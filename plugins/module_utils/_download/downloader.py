@@ -16,7 +16,8 @@ from typing import Any
 from ansible_collections.drydock.serving.plugins.module_utils._download.limits import Clock, DownloadLimits
 from ansible_collections.drydock.serving.plugins.module_utils._download.origins import Origins
 from ansible_collections.drydock.serving.plugins.module_utils._download.progress import Progress
-from ansible_collections.drydock.serving.plugins.module_utils._download.run import Orders, Run, Tools
+from ansible_collections.drydock.serving.plugins.module_utils._download.run import Run
+from ansible_collections.drydock.serving.plugins.module_utils._download.tools import Orders, Tools
 from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import PartFiles, Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._retry import RetryPolicy
 from ansible_collections.drydock.serving.plugins.module_utils._source import Source, Transport

@@ -10,7 +10,6 @@ import errno
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from ansible_collections.drydock.serving.plugins.module_utils._download.answers import (
     Request,
@@ -20,45 +19,22 @@ from ansible_collections.drydock.serving.plugins.module_utils._download.answers 
     strong_etag,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._download.job import Job, after, explain, no_space
-from ansible_collections.drydock.serving.plugins.module_utils._download.limits import Clock, DownloadLimits
-from ansible_collections.drydock.serving.plugins.module_utils._download.origins import Origins
+from ansible_collections.drydock.serving.plugins.module_utils._download.limits import MIB
 from ansible_collections.drydock.serving.plugins.module_utils._download.part import Part, StoppedError
 from ansible_collections.drydock.serving.plugins.module_utils._download.receive import Receiver
 from ansible_collections.drydock.serving.plugins.module_utils._download.schedule import Claim, Schedule
-from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import PartFiles, Wanted
+from ansible_collections.drydock.serving.plugins.module_utils._download.tools import Orders, Tools
+from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._retry import RetryPolicy
-from ansible_collections.drydock.serving.plugins.module_utils._source import Answer, Source, SourceError, Transport
+from ansible_collections.drydock.serving.plugins.module_utils._source import Answer, SourceError
 
+# So many threads keep two cores busy; more of them only stand in each other's way, unless the links are slow.
+_ENOUGH = 4
+# Faster than this together, in bytes per second, and no more are let in; asked again after so many seconds.
+_FAST = 256 * MIB
+_LOOK = 0.5
 # Who hangs in a connection attempt when everything ends is left behind after so many seconds.
 _PATIENCE = 2.0
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What the caller of ``fetch_all`` gave."""
-
-    part_of: Callable[[str], PartFiles]
-    finish: Callable[[Wanted, PartFiles], None]
-    locate: Callable[[Wanted], Sequence[Source]]
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What every file is fetched with.
-
-    :param received: told of bytes and the source they came from, from any thread; without a source: bytes of an
-        earlier run, or (negative) bytes that are thrown away.
-    :param done: told of every file that is complete.
-    """
-
-    transport: Transport
-    policy: RetryPolicy
-    limits: DownloadLimits
-    clock: Clock
-    origins: Origins
-    received: Callable[[Wanted, Source | None, int], None]
-    done: Callable[[Wanted], None]
 
 
 class Run:
@@ -72,6 +48,7 @@ class Run:
         self._change = self._schedule.change
         self._alone = self._schedule.threads == 1
         self._finishing = 0
+        self._came = 0
         self._unsynced: queue.SimpleQueue[Part | None] = queue.SimpleQueue()
         self._receiver = Receiver(tools.limits, tools.clock, pause=self._pause, flush=self._flush_soon)
 
@@ -82,7 +59,8 @@ class Run:
                 self._work()
             else:
                 for number in range(self._schedule.threads):
-                    self._start(self._work, f"drydock-fetch-{number}")
+                    work = self._work if number < _ENOUGH else self._join
+                    self._start(work, f"drydock-fetch-{number}")
                 self._start(self._flush, "drydock-flush")
                 self._schedule.wait_for_end()
         finally:
@@ -115,6 +93,16 @@ class Run:
                     job.files.drop()
                 if job.part is not None:
                     job.part.close()
+
+    def _join(self) -> None:
+        """Work, too, once the others alone turn out to be slow: what waits for far servers costs no processor time."""
+        while True:
+            before = self._came
+            if self._schedule.ended.wait(_LOOK):
+                return
+            if self._came - before < _FAST * _LOOK:
+                break
+        self._work()
 
     def _work(self) -> None:
         while True:
@@ -359,6 +347,7 @@ class Run:
         def received(count: int) -> None:
             with self._change:
                 job.since += count
+                self._came += count
             self._tools.received(job.wanted, request.source, count)
 
         self._receiver.receive(
