@@ -120,13 +120,11 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import os_failure
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.arguments import (
     ARGUMENT_SPEC,
-    bounds,
     defaults_for_null,
-    number_of,
     secrets_of,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import Wishes, plan_sync
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import plan_sync
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.receipts import load_receipts
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import (
     describe,
@@ -135,32 +133,17 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.repor
     mishap,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.room import check_room
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import (
-    fail_with,
-    parse_models,
-    parse_size,
-)
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import parse_size
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.wishes import wishes_of
 
 
 def _look(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> None:
-    fail_with(bounds(params))
-    ownership = Ownership(
-        uid=number_of("owner", params["owner"], check=check),
-        gid=number_of("group", params["group"], check=check),
-        file_mode=int(params["mode"], 8),
-    )
+    wishes = wishes_of(params, check=check)
     layout = Layout(root=Path(os.path.realpath(params["root"])))
-    wishes = Wishes(
-        models=parse_models(params["models"] or ()),
-        ownership=ownership,
-        keep=params["keep"],
-        full=params["verify"] == "full",
-        releases=Path(params["releases"]) if params["releases"] else None,
-    )
     try:
         plan = plan_sync(layout, wishes, receipts=load_receipts(layout.receipts), now=time.time())
         free = check_room(layout, plan, reserve=parse_size(params["reserve"]))
-        result.update(describe(layout, plan, free=free, check=True), diff=diff_of(layout, plan, ownership))
+        result.update(describe(layout, plan, free=free, check=True), diff=diff_of(layout, plan, wishes.ownership))
     except OSError as error:
         raise os_failure(error, so_far="Nothing was touched.") from error
     # what was hashed now is worth remembering, which is not done here

@@ -189,25 +189,19 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.arguments import (
     ARGUMENT_SPEC,
-    bounds,
     defaults_for_null,
-    number_of,
     secrets_of,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.plan import Wishes
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result, mishap
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import (
-    fail_with,
-    parse_models,
-    parse_size,
-)
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import parse_size
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import (
     Clock,
     Fetching,
     Limits,
     Sync,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.wishes import wishes_of
 
 
 def _fetching(params: dict[str, Any], ownership: Ownership, clock: Clock) -> Fetching:
@@ -219,25 +213,13 @@ def _fetching(params: dict[str, Any], ownership: Ownership, clock: Clock) -> Fet
 
 
 def _sync(params: dict[str, Any], result: dict[str, Any], *, check: bool) -> None:
-    fail_with(bounds(params))
-    ownership = Ownership(
-        uid=number_of("owner", params["owner"], check=check),
-        gid=number_of("group", params["group"], check=check),
-        file_mode=int(params["mode"], 8),
-    )
+    wishes = wishes_of(params, check=check)
     clock = Clock(now=time.time, monotonic=time.monotonic, sleep=time.sleep)
     Sync(
         Layout(root=Path(os.path.realpath(params["root"]))),
-        Wishes(
-            models=parse_models(params["models"] or ()),
-            ownership=ownership,
-            keep=params["keep"],
-            full=params["verify"] == "full",
-            fetch=params["fetch"],
-            releases=Path(params["releases"]) if params["releases"] else None,
-        ),
+        wishes,
         Limits(reserve=parse_size(params["reserve"]), lock_timeout=params["lock_timeout"]),
-        lambda: _fetching(params, ownership, clock),
+        lambda: _fetching(params, wishes.ownership, clock),
         clock,
         result=result,
     ).run(check=check)
