@@ -57,7 +57,9 @@ def port_twice(values: dict[str, Any]) -> None:
 
 
 def no_digest(values: dict[str, Any]) -> None:
-    del values["models"]["ocr"]["files"][0]["checksum"]
+    url = "https://models.example.org/ocr/4.0/det.onnx"
+    values["models"]["ocr"] = {"version": "4.0", "files": [{"path": "det.onnx", "urls": [url], "size": 4745517}]}
+    del values["models_lock"]
 
 
 def no_stack(values: dict[str, Any]) -> None:
