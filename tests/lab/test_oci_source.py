@@ -88,7 +88,9 @@ def test_an_artefact_in_a_real_registry_is_locked_and_its_blobs_fetched(registry
     with found.files[0].open() as handle:
         handle.seek(-100, 2)
         assert handle.read() == FILES["det.onnx"][-100:]
-    models = [{"name": "t", "version": "4.0", "files": [{"path": "a", "urls": [found.files[0].urls[0]]}]}]
+    first = found.files[0]
+    file = {"path": "a", "urls": [first.urls[0]], "checksum": f"sha256:{first.sha256}", "size": first.size}
+    models = [{"name": "t", "version": "4.0", "files": [file]}]
     (model,), headers = resolve_models(models, headers={}, environ={"HOME": "/nonexistent"}, ca_path=ca_path)
     assert headers == {}
     answer = requests.get(model["files"][0]["urls"][0], verify=ca_path, timeout=30)

@@ -151,7 +151,7 @@ def resolve_models(
         )
 
     def is_needed(item: Mapping[str, Any]) -> bool:
-        return needed is None or str(item["checksum"]).lower() in needed
+        return needed is None or str(item.get("checksum") or "").lower() in needed
 
     sources.ask_hub(str(url) for model in models for item in filter(is_needed, model["files"]) for url in item["urls"])
     files = [
@@ -180,7 +180,7 @@ def _look_up(model: Mapping[str, Any], item: Mapping[str, Any], sources: Sources
         except DrydockError as error:  # noqa: PERF203 - each address may fail alone
             found.append(error)
     where = f"{model['name']} {model['version']}, {item['path']}"
-    return File(where, str(item["checksum"]).lower(), item.get("size"), found)
+    return File(where, str(item.get("checksum") or "").lower(), item.get("size"), found)
 
 
 def needs_controller(models: Iterable[Mapping[str, Any]]) -> bool:
