@@ -18,7 +18,6 @@ def measure(bench: Bench) -> list[Row]:
     files = make_files(bench.folder / "files", 256, 8 * MIB)
     with fast_origin(files[0].path.parent, bench.folder) as server:
         there = bench.folder / "there"
-        contenders.touch_memory(there)
         found = in_turn(
             bench.rounds,
             {
