@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import threading
@@ -93,6 +94,21 @@ class Part:
                 if self._begun:
                     self._journal.validator(source, etag)
 
+    def reserve(self, start: int, stop: int) -> None:
+        """Take the room of a stretch in one piece: faster to write, and a file that arrives in many does not scatter.
+
+        :raises OSError: the disk is full.
+        """
+        with self._writing:
+            if self._descriptor < 0:
+                raise StoppedError
+            try:
+                os.posix_fallocate(self._descriptor, start, stop - start)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                # this file system cannot; what else is wrong with it, writing will tell
+
     def write(self, offset: int, data: bytes) -> None:
         """Put bytes at their place. :raises OSError: the disk is full, for example. :raises StoppedError: closed."""
         view = memoryview(data)
@@ -135,8 +151,11 @@ class Part:
             if self._descriptor < 0:
                 return
             with self._change:
-                there, account = Stretches(self._account.there), self._account
+                there, account, hashed = Stretches(self._account.there), self._account, self._hashed
             os.fdatasync(self._descriptor)
+            # What is on the disk and hashed would only push out of memory what the host serves with.
+            if hashed:  # a length of nothing would mean the whole file
+                os.posix_fadvise(self._descriptor, 0, hashed, os.POSIX_FADV_DONTNEED)
             with self._change:
                 if account is self._account:
                     account.durable = there

@@ -20,7 +20,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._download.wanted i
 from ansible_collections.drydock.serving.plugins.module_utils._source import Answer, Source, SourceError
 
 # What is asked of a connection at once; it gives what is there.
-PIECE = 512 * 1024
+PIECE = 1024 * 1024
 
 
 class Pace:

@@ -28,8 +28,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._download.wanted i
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._source import Answer, SourceError
 
-# So many threads keep two cores busy; more of them only stand in each other's way, unless the links are slow.
-_ENOUGH = 4
+# So many threads keep the interpreter busy; more only stand in each other's way, unless the links are slow.
+_ENOUGH = 3
 # Faster than this together, in bytes per second, and no more are let in; asked again after so many seconds.
 _FAST = 256 * MIB
 _LOOK = 0.5
@@ -339,10 +339,12 @@ class Run:
                 job.split = True
             job.give_back(stop, claim.stop)
             claim.at, claim.stop = start, stop
+            etag = strong_etag(answer)
+            if etag:  # before others ask, who name it
+                part.validate(request.source.key, etag)
             self._change.notify_all()
-        etag = strong_etag(answer)
-        if etag:
-            part.validate(request.source.key, etag)
+        if job.split:
+            part.reserve(start, stop)
 
         def received(count: int) -> None:
             with self._change:

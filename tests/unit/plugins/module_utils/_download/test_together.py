@@ -59,6 +59,24 @@ def test_ranges_of_one_file_are_received_at_once_each_byte_one_time(tmp_path: Pa
     assert run.downloader.received == SIZE
 
 
+def test_all_connections_are_used_where_the_first_few_turn_out_to_be_slow(tmp_path: Path) -> None:
+    guard, all_are_here = threading.Lock(), threading.Event()
+    open_now = [0]
+
+    def slow(offset: int, stop: int | None, etag: str | None) -> Answer:
+        with guard:
+            open_now[0] += 1
+            if open_now[0] == 6:
+                all_are_here.set()
+        assert all_are_here.wait(30), f"only {open_now[0]} connections were opened"
+        return honest()(offset, stop, etag)
+
+    limits = DownloadLimits(connections=6, range_size=700, step=100)
+    # the first answer says whether there are ranges at all; until then nobody else asks
+    run = Fetch(tmp_path, Servers(a=[honest(), slow]), limits=limits)
+    assert run.get("a") == CONTENT
+
+
 def test_many_files_arrive_and_each_is_finished_once(tmp_path: Path) -> None:
     contents = {f"file-{number}": bytes([number % 251]) * (1 + number * 9) for number in range(300)}
 
