@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -37,22 +38,22 @@ class SourceError(DrydockError):
 
 @dataclass(frozen=True)
 class Source:
-    """An address a file can come from, checked by ``parse_source``."""
+    """An address a file can come from, checked by ``parse_source``. What it is asked for with each piece is kept."""
 
     url: str
     parts: SplitResult
 
-    @property
+    @cached_property
     def shown(self) -> str:
         """The address as it may be printed: no credentials, no query (presigned addresses carry their secret there)."""
         return redact(self.url)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Names it in a side-car without writing down a secret of its query."""
         return hashlib.sha256(self.shown.encode()).hexdigest()
 
-    @property
+    @cached_property
     def origin(self) -> tuple[str, str, int]:
         """Scheme, host, port: what "the same server" means (RFC 6454)."""
         default = 443 if self.parts.scheme == "https" else 80

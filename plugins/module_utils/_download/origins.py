@@ -63,10 +63,14 @@ class Origins:
             return [dict(entry) for entry in self._told.values()]
 
     def _of(self, source: Source) -> dict[str, Any]:
-        scheme, host, port = source.origin
-        if scheme == "file":
-            return self._told.setdefault(source.origin, {"source": "file://", "bytes": 0, "failures": 0})
-        usual = port == (443 if scheme == "https" else 80)
-        name = f"[{host}]" if ":" in host else host
-        shown = f"{scheme}://{name}" if usual else f"{scheme}://{name}:{port}"
-        return self._told.setdefault(source.origin, {"source": shown, "bytes": 0, "failures": 0})
+        told = self._told.get(source.origin)
+        if told is None:
+            told = self._told[source.origin] = {"source": _shown(*source.origin), "bytes": 0, "failures": 0}
+        return told
+
+
+def _shown(scheme: str, host: str, port: int) -> str:
+    if scheme == "file":
+        return "file://"
+    name = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{name}" if port == (443 if scheme == "https" else 80) else f"{scheme}://{name}:{port}"

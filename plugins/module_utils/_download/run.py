@@ -30,9 +30,11 @@ from ansible_collections.drydock.serving.plugins.module_utils._source import Ans
 
 # So many threads keep the interpreter busy; more only stand in each other's way, unless the links are slow.
 _ENOUGH = 3
-# Faster than this together, in bytes per second, and no more are let in; asked again after so many seconds.
+# Faster than this together, in bytes per second, and no more are let in; asked again after so many seconds. So many
+# times in a row they have to be slower: a disk may be busy for a moment.
 _FAST = 256 * MIB
 _LOOK = 0.5
+_SURE = 2
 # Who hangs in a connection attempt when everything ends is left behind after so many seconds.
 _PATIENCE = 2.0
 
@@ -96,12 +98,12 @@ class Run:
 
     def _join(self) -> None:
         """Work, too, once the others alone turn out to be slow: what waits for far servers costs no processor time."""
-        while True:
+        slow = 0
+        while slow < _SURE:
             before = self._came
             if self._schedule.ended.wait(_LOOK):
                 return
-            if self._came - before < _FAST * _LOOK:
-                break
+            slow = slow + 1 if self._came - before < _FAST * _LOOK else 0
         self._work()
 
     def _work(self) -> None:
