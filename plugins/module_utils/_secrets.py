@@ -6,8 +6,10 @@
 Layout below the stack's secrets directory:
 
 - ``.store/<name>`` (root, 0400): the value, one per secret, where later consumers get it from.
-- ``<service>/<name>`` (the consumer's user, 0400): the copy that is mounted into its container.
-- ``.undo/<service>/<name>``: what a running release has replaced, until it is recorded or undone.
+- ``<service>/<version>/<name>`` (the consumer's user, 0400): the copy that is mounted into its container. The version
+  stands for the values of all secrets of that service. Another value is another directory: a container that is started
+  again, by the engine or after a reboot, reads what it was made with, and an earlier release finds its values.
+- ``.undo/…``: what a running release has replaced, until it is recorded or undone.
 """
 
 from __future__ import annotations
@@ -15,13 +17,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import json
 import os
 import secrets
 import shutil
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import fsync_dir, write_atomic
@@ -74,6 +78,7 @@ class SecretsPlan:
     generated: tuple[str, ...]
     files: tuple[SecretFile, ...]
     stale: tuple[Path, ...]
+    versions: Mapping[str, str] = field(default_factory=dict)  # service -> the version of its secrets
 
     @property
     def writes(self) -> tuple[SecretFile, ...]:
@@ -118,31 +123,49 @@ def plan_secrets(
     *,
     key: bytes,
     make: Callable[[int], str] = generate,
+    serving: Mapping[str, str] = MappingProxyType({}),
+    kept: Collection[str] = (),
 ) -> SecretsPlan:
     """Decide every value and compare every file. Reads only.
 
     A given value wins, else the stored one stays, else one is generated.
 
+    :param serving: service -> directory of the values that it serves with; they count when the store is lost.
+    :param kept: directories that releases on the host name; they are not stale.
     :raises DrydockError: ``secret_invalid``.
     """
     values: dict[str, str] = {}
     generated = []
     for spec in (item for item in specs if item.derived_from is None):
-        value = _given(spec.name, given) or _stored(root, spec)
+        value = _given(spec.name, given) or _stored(root, spec, serving)
         if value is None:
             value = make(spec.length)
             generated.append(spec.name)
         values[spec.name] = value
     for spec in (item for item in specs if item.derived_from is not None):
         values[spec.name] = _derived(spec, values)
-    wanted = [item for spec in specs for item in _files(root, spec, values[spec.name])]
+    fingerprints = {name: fingerprint(key, name, value) for name, value in values.items()}
+    versions = _versions(specs, fingerprints)
+    wanted = [item for spec in specs for item in _files(root, spec, values[spec.name], versions)]
     return SecretsPlan(
         values=values,
-        fingerprints={name: fingerprint(key, name, value) for name, value in values.items()},
+        fingerprints=fingerprints,
         generated=tuple(generated),
         files=tuple(wanted),
-        stale=_stale(root, {item.path for item in wanted}),
+        stale=_stale(root, {item.path for item in wanted}, {Path(folder) for folder in kept}),
+        versions=versions,
     )
+
+
+def _versions(specs: Sequence[SecretSpec], fingerprints: Mapping[str, str]) -> dict[str, str]:
+    read: dict[str, dict[str, str]] = {}
+    for spec in specs:
+        for item in spec.consumers:
+            read.setdefault(item.service, {})[spec.name] = fingerprints[spec.name]
+    return {
+        service: hashlib.sha256(json.dumps(found, sort_keys=True).encode("utf-8")).hexdigest()[:16]
+        for service, found in read.items()
+    }
 
 
 def _given(name: str, given: Mapping[str, str]) -> str | None:
@@ -159,8 +182,9 @@ def _given(name: str, given: Mapping[str, str]) -> str | None:
     return value
 
 
-def _stored(root: Path, spec: SecretSpec) -> str | None:
-    candidates = [root / STORE / spec.name, *(root / item.service / spec.name for item in spec.consumers)]
+def _stored(root: Path, spec: SecretSpec, serving: Mapping[str, str]) -> str | None:
+    copies = [Path(serving[item.service]) / spec.name for item in spec.consumers if serving.get(item.service)]
+    candidates = [root / STORE / spec.name, *copies]
     for path in candidates:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             text = path.read_bytes().decode("utf-8", "replace")
@@ -181,10 +205,13 @@ def _derived(spec: SecretSpec, values: Mapping[str, str]) -> str:
     )
 
 
-def _files(root: Path, spec: SecretSpec, value: str) -> list[SecretFile]:
+def _files(root: Path, spec: SecretSpec, value: str, versions: Mapping[str, str]) -> list[SecretFile]:
     content = value.encode("utf-8")
     found = [] if spec.derived_from else [_compared(root / STORE / spec.name, content, 0, 0)]
-    return found + [_compared(root / item.service / spec.name, content, item.uid, item.gid) for item in spec.consumers]
+    return found + [
+        _compared(root / item.service / versions[item.service] / spec.name, content, item.uid, item.gid)
+        for item in spec.consumers
+    ]
 
 
 def _compared(path: Path, content: bytes, uid: int, gid: int) -> SecretFile:
@@ -202,11 +229,16 @@ def _compared(path: Path, content: bytes, uid: int, gid: int) -> SecretFile:
     return SecretFile(path=path, content=content, uid=uid, gid=gid, reason=reason)
 
 
-def _stale(root: Path, wanted: set[Path]) -> tuple[Path, ...]:
+def _stale(root: Path, wanted: set[Path], kept: set[Path]) -> tuple[Path, ...]:
+    """Versions that neither this run nor a release on the host reads."""
+    used = kept | {path.parent for path in wanted}
+    return tuple(sorted(path for service in _folders(root) for path in service.iterdir() if path not in used))
+
+
+def _folders(root: Path) -> list[Path]:
     if not root.is_dir():
-        return ()
-    folders = [item for item in root.iterdir() if item.is_dir() and item.name not in {STORE, UNDO}]
-    return tuple(sorted(path for folder in folders for path in folder.iterdir() if path not in wanted))
+        return []
+    return [item for item in root.iterdir() if item.is_dir() and item.name not in {STORE, UNDO}]
 
 
 def write_secrets(root: Path, plan: SecretsPlan) -> None:
@@ -216,12 +248,16 @@ def write_secrets(root: Path, plan: SecretsPlan) -> None:
             folder.mkdir(mode=mode, parents=True)
             folder.chmod(mode)
     for item in plan.writes:
-        folder = item.path.parent
-        if not folder.is_dir():
-            folder.mkdir(mode=DIR_MODE)
-            folder.chmod(0o700 if folder.name == STORE else DIR_MODE)
+        _make_folder(root, item.path.parent)
         _keep(root, item.path)
         write_atomic(item.path, item.content, mode=MODE, uid=item.uid, gid=item.gid)
+
+
+def _make_folder(root: Path, folder: Path) -> None:
+    for place in [parent for parent in reversed(folder.parents) if root in parent.parents] + [folder]:
+        if not place.is_dir():
+            place.mkdir(mode=DIR_MODE)
+            place.chmod(0o700 if place.name == STORE else DIR_MODE)
 
 
 def _keep(root: Path, path: Path) -> None:
@@ -229,9 +265,7 @@ def _keep(root: Path, path: Path) -> None:
     kept = root / UNDO / path.relative_to(root)
     if not path.is_file() or path.is_symlink() or kept.exists():
         return
-    for folder in (root / UNDO, kept.parent):
-        if not folder.is_dir():
-            folder.mkdir(mode=0o700)
+    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = path.stat()
     write_atomic(kept, path.read_bytes(), mode=MODE, uid=status.st_uid, gid=status.st_gid)
 
@@ -241,10 +275,10 @@ def restore_secrets(root: Path) -> int:
 
     Newly made secrets stay: a database may have been initialised with them.
     """
-    kept = [path for path in (root / UNDO).glob("*/*") if path.is_file()] if (root / UNDO).is_dir() else []
+    kept = _replaced(root)
     for path in kept:
         dest = root / path.relative_to(root / UNDO)
-        dest.parent.mkdir(mode=DIR_MODE, exist_ok=True)
+        _make_folder(root, dest.parent)
         path.replace(dest)
         fsync_dir(dest.parent)
     forget_undo(root)
@@ -253,8 +287,11 @@ def restore_secrets(root: Path) -> int:
 
 def replaced_values(root: Path) -> list[str]:
     """The values that an unfinished release has replaced, to be kept out of what is told about it."""
-    kept = (root / UNDO).glob("*/*") if (root / UNDO).is_dir() else ()
-    return [path.read_bytes().decode("utf-8", "replace") for path in kept if path.is_file()]
+    return [path.read_bytes().decode("utf-8", "replace") for path in _replaced(root)]
+
+
+def _replaced(root: Path) -> list[Path]:
+    return [path for path in (root / UNDO).rglob("*") if path.is_file()]
 
 
 def forget_undo(root: Path) -> None:
@@ -263,15 +300,22 @@ def forget_undo(root: Path) -> None:
         shutil.rmtree(root / UNDO)
 
 
-def remove_stale(plan: SecretsPlan) -> None:
-    """Remove the copies that nothing reads any more, and folders left empty."""
-    for path in plan.stale:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+def remove_unused(root: Path, used: Collection[str]) -> None:
+    """Remove the copies that no release on the host reads any more.
+
+    :param used: directories that releases name.
+    """
+    keep = {Path(folder) for folder in used}
+    for service in _folders(root):
+        for path in service.iterdir():
+            if path in keep:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         with contextlib.suppress(OSError):
-            path.parent.rmdir()
+            service.rmdir()
 
 
 def read_or_make_key(path: Path, *, create: bool) -> bytes:

@@ -71,7 +71,7 @@ def _ports(stack: Mapping[str, Any]) -> dict[str, list[int]]:
     published = {item["port"] for service in stack["services"].values() for item in service["publish"]}
     served = {stack["edge"]["http_port"], stack["edge"]["https_port"]} if stack["edge"]["routes"] else set()
     inside = {unit["port"] for kind in ("services", "components") for unit in stack[kind].values() if unit["port"]}
-    inside |= {service["host_port"] for service in stack["services"].values() if service["host_port"]}
+    inside |= {port for service in stack["services"].values() for port in (service["host_ports"] or {}).values()}
     everybody = {rule["port"] for rule in rules if "any" in rule["sources"]}
     return {
         "open": sorted((published | served) & everybody),

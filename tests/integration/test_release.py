@@ -120,7 +120,7 @@ def compose(planned: Mapping[str, Any], part: str) -> dict[str, Any]:
 def test_check_mode_says_what_would_be_done_and_does_nothing(planned: dict[str, Any]) -> None:
     assert planned["changed"] is True
     assert planned["kind"] == "release"
-    assert "add the file blue/compose.yaml" in planned["actions"]
+    assert "add the file services/compose.yaml" in planned["actions"]
     assert not Path(planned["diff"][0]["after_header"]).parents[2].exists()
 
 
@@ -128,7 +128,7 @@ def test_no_value_of_a_secret_is_in_anything_that_is_printed(planned: dict[str, 
     assert CANARY not in planned["output"]
 
 
-@pytest.mark.parametrize("part", ["base", "blue"])
+@pytest.mark.parametrize("part", ["base", "services"])
 def test_every_container_is_fenced_in_and_limited(planned: dict[str, Any], part: str) -> None:
     services = compose(planned, part)["services"]
     assert services
@@ -146,10 +146,10 @@ def test_every_container_is_fenced_in_and_limited(planned: dict[str, Any], part:
 
 
 def test_secrets_and_models_are_read_only_files_of_the_unit_itself(planned: dict[str, Any]) -> None:
-    volumes = {item["target"]: item for item in compose(planned, "blue")["services"]["api"]["volumes"]}
+    volumes = {item["target"]: item for item in compose(planned, "services")["services"]["api"]["volumes"]}
     assert set(volumes) == {"/run/secrets/postgres_password", "/run/secrets/redis_password", "/models/ocr"}
     assert all(item["read_only"] and item["bind"] == {"create_host_path": False} for item in volumes.values())
-    assert volumes["/run/secrets/redis_password"]["source"].endswith("/etc/secrets/api/redis_password")
+    assert volumes["/run/secrets/redis_password"]["source"] == "${SECRETS_DIR_API:?}/redis_password"
     assert volumes["/models/ocr"]["source"] == "/var/lib/drydock/models/sets/ocr/4.0"
 
 
@@ -159,22 +159,37 @@ def test_redis_gets_the_access_list_and_not_the_password(planned: dict[str, Any]
 
 
 def test_services_are_published_on_the_loopback_and_only_declared_ports_outside(planned: dict[str, Any]) -> None:
-    services = {**compose(planned, "base")["services"], **compose(planned, "blue")["services"]}
+    services = {**compose(planned, "base")["services"], **compose(planned, "services")["services"]}
     ports = [port for service in services.values() for port in service.get("ports", [])]
     assert [(port.get("host_ip"), port["published"], port["target"]) for port in ports] == [
-        ("127.0.0.1", "18359", 8000),  # follows from the name "api"
+        ("127.0.0.1", "${PORT_API:?}", 8000),  # another one in each colour
         (None, "9000", 9001),
     ]
 
 
 def test_text_reaches_the_container_as_written_and_is_not_interpolated(planned: dict[str, Any]) -> None:
-    services = compose(planned, "blue")["services"]
+    services = compose(planned, "services")["services"]
     assert services["api"]["environment"] == {"GREETING": 'a "quoted" $$VALUE: yes', "EMPTY": ""}
     assert services["api"]["command"] == ["serve", "--price=$$5"]
     assert services["big-worker"]["healthcheck"]["test"] == ["CMD", "sh", "-c", "test $$HOME"]
     assert services["big-worker"]["depends_on"] == ["api"]
     assert services["big-worker"]["labels"]["drydock.secrets"] == "${SECRETS_BIG_WORKER:?}"
     assert "healthcheck" not in services["api"]
+
+
+def test_services_are_in_the_network_of_their_colour_and_components_in_both(planned: dict[str, Any]) -> None:
+    base, services = compose(planned, "base"), compose(planned, "services")
+    assert {tuple(item["networks"]) for item in base["services"].values()} == {("blue", "green")}
+    assert {item["name"] for item in base["networks"].values()} == {"drydock-unit-test-blue", "drydock-unit-test-green"}
+    assert {tuple(item["networks"]) for item in services["services"].values()} == {("default",)}
+    assert services["networks"] == {"default": {"name": "${NETWORK:?}", "external": True}}
+
+
+def test_the_edge_is_led_to_the_first_colour(planned: dict[str, Any]) -> None:
+    (text,) = [item["after"] for item in planned["diff"] if item["after_header"].endswith("/edge/upstreams.conf")]
+    assert "upstream drydock_api {" in text
+    assert "server 127.0.0.1:18359 max_fails=0;" in text  # follows from the name "api"
+    assert "big-worker" not in text
 
 
 def test_components_are_sized_by_their_memory(planned: dict[str, Any]) -> None:
@@ -186,7 +201,7 @@ def test_components_are_sized_by_their_memory(planned: dict[str, Any]) -> None:
 def test_a_stack_without_components_has_no_component_files(tmp_path: Path) -> None:
     api = {"image": "registry.example.org/ocr:1", "port": 8000, "routes": ["/"], "health": {"path": "/"}}
     planned = run(tmp_path, {**STACK, "services": {"api": api}, "components": {}})
-    assert compose(planned, "blue")["services"].keys() == {"api"}
+    assert compose(planned, "services")["services"].keys() == {"api"}
     assert not any("/config/" in item["after_header"] for item in planned["diff"])
 
 

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release.desired import COMPOSE
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import compose_file
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed, Runner
 
 VARIABLES = "host.env"
@@ -23,12 +23,16 @@ def variables_text(values: Mapping[str, str]) -> bytes:
 
 
 class Compose:
-    """`docker compose` for one project of a stack."""
+    """`docker compose` for one project of a stack: its components, or the services of one colour.
 
-    def __init__(self, runner: Runner, *, project: str, folder: Path) -> None:
+    :param release: the directory of the release. ``host.env`` of the part lies below it.
+    """
+
+    def __init__(self, runner: Runner, *, stack: str, part: str, release: Path) -> None:
         self._runner = runner
-        self._project = project
-        self._folder = folder
+        self._project = f"{stack}-{part}"
+        self._file = release / compose_file(part)
+        self._folder = release / part
 
     def argv(self, *arguments: str) -> list[str]:
         """The whole command line; no secret can be in it, as secrets are files."""
@@ -40,7 +44,7 @@ class Compose:
             "--project-directory",
             str(self._folder),
             "--file",
-            str(self._folder / COMPOSE),
+            str(self._file),
             "--env-file",
             str(self._folder / VARIABLES),
             *arguments,
@@ -70,12 +74,14 @@ class Compose:
                 project=self._project,
             )
 
-    def up(self, *, timeout: float) -> None:
-        """Create, recreate and start what the file says, and remove what it no longer says. Does not wait for health.
+    def up(self, names: Sequence[str], *, timeout: float) -> None:
+        """Create, recreate and start these services, and none that they depend on: those may run in the other colour.
+
+        Does not wait for health.
 
         :raises DrydockError: ``port_taken``, ``up_failed``.
         """
-        done = self.run("up", "--detach", "--no-build", "--pull", "never", "--remove-orphans", timeout=timeout)
+        done = self.run("up", "--detach", "--no-build", "--pull", "never", "--no-deps", *names, timeout=timeout)
         if done.ok:
             return
         said = done.error()
@@ -92,25 +98,10 @@ class Compose:
             project=self._project,
         )
 
-    def restart(self, services: list[str], *, timeout: float) -> None:
+    def restart(self, services: Sequence[str], *, timeout: float) -> None:
         """Restart containers that run and are not healthy."""
         done = self.run("restart", *services, timeout=timeout)
         if not done.ok:
             raise DrydockError(
                 "up_failed", f"{', '.join(services)} could not be restarted: {done.tail()}", project=self._project
             )
-
-    def down(self, *, timeout: float) -> None:
-        """Remove the containers; nothing in the stack needs this project any more. Data lies outside of them."""
-        done = self.run("down", "--remove-orphans", timeout=timeout)
-        if not done.ok:
-            raise DrydockError(
-                "up_failed",
-                f"The containers of the project {self._project}, which the stack no longer has, could not be removed: "
-                f"{done.tail()}",
-                project=self._project,
-            )
-
-    def stop(self, *, timeout: float) -> None:
-        """Stop the containers and keep them: they are evidence."""
-        self.run("stop", timeout=timeout)

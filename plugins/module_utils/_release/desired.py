@@ -17,9 +17,12 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.layout im
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import SecretSpec, parse_secrets
 
 BASE = "base"
-COLOUR = "blue"
-PARTS = (BASE, COLOUR)  # in the order they are brought up
-COMPOSE = "compose.yaml"
+BLUE = "blue"
+GREEN = "green"
+COLOURS = (BLUE, GREEN)
+PARTS = (BASE, *COLOURS)  # in the order they are brought up
+BASE_COMPOSE = "base/compose.yaml"
+SERVICES_COMPOSE = "services/compose.yaml"  # one file for both colours; what differs comes from variables
 
 
 @dataclass(frozen=True)
@@ -39,20 +42,42 @@ class Health:
 
 
 @dataclass(frozen=True)
+class Drain:
+    """How a container that is replaced comes to its end. ``timeout`` in seconds, for its requests to be answered."""
+
+    timeout: float = 30.0
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Unit:
     """One container of the stack: a component in the base project or a service in a colour."""
 
     name: str
-    part: str  # the folder of its compose file: base, or the colour
-    project: str
+    part: str  # base, or the colour
+    stack: str
     image: str
     uid: int
     gid: int
-    host_port: int | None = None
+    port: int | None = None  # inside the container
+    ports: Mapping[str, int] = field(default_factory=dict)  # colour -> port on the host's loopback
+    published: bool = False  # has ports of the host besides, which only one container can have
     data: Path | None = None
     secrets: tuple[str, ...] = ()
     models: tuple[tuple[str, str, str], ...] = ()  # name, version, directory on the host
+    routes: tuple[str, ...] = ()
     health: Health = field(default_factory=Health)
+    drain: Drain = field(default_factory=Drain)
+    grace: float = 30.0  # seconds between the stop signal and the kill
+
+    @property
+    def project(self) -> str:
+        return f"{self.stack}-{self.part}"
+
+    @property
+    def host_port(self) -> int | None:
+        """Where the edge reaches it."""
+        return self.ports.get(self.part)
 
     @property
     def container(self) -> str:
@@ -82,6 +107,8 @@ class Desired:
     units: tuple[Unit, ...]
     models: Mapping[str, Mapping[str, Any]]  # name -> {version, digest}
     secrets: tuple[SecretSpec, ...]
+    domain: str = ""
+    https_port: int = 443
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -93,6 +120,11 @@ class Desired:
     def images(self) -> dict[str, str]:
         return {unit.name: unit.image for unit in self.units}
 
+    @property
+    def upstream_ports(self) -> dict[str, int]:
+        """Where the edge reaches each service, in its colour."""
+        return {unit.name: unit.host_port for unit in self.units if unit.host_port is not None}
+
     def project(self, part: str) -> str:
         return f"{self.name}-{part}"
 
@@ -101,7 +133,7 @@ class Desired:
 
     def config_files(self, unit: Unit) -> dict[str, bytes]:
         """The configuration files of a unit, by their path below its configuration directory."""
-        prefix = f"{unit.part}/config/{unit.name}/"
+        prefix = f"{'base' if unit.part == BASE else 'services'}/config/{unit.name}/"
         return {dest[len(prefix) :]: text for dest, text in self.files.items() if dest.startswith(prefix)}
 
     def config_dir(self, unit: Unit) -> Path | None:
@@ -111,19 +143,37 @@ class Desired:
             return None
         return self.layout.config / unit.name / digest({name: sha256(text) for name, text in files.items()})[:16]
 
-    def variables(self, part: str, fingerprints: Mapping[str, str]) -> dict[str, str]:
-        """What a compose file takes from the host: where configuration lies, and what has to restart whom."""
-        values = {}
-        for unit in self.of(part):
+    def models_version(self, unit: Unit) -> str:
+        """Another one for other bytes, also below the same version."""
+        return digest({name: self.models.get(name) for name, _version, _dir in unit.models})[:16]
+
+    def secrets_dir(self, unit: Unit, versions: Mapping[str, str]) -> Path:
+        """Named by version, so that a container which is started again reads the values it was made with."""
+        return self.layout.secrets / unit.name / versions.get(unit.name, "")
+
+    def network(self, part: str) -> str:
+        """The network of a colour's own names."""
+        return f"{self.name}-{part}"
+
+    def variables(self, part: str, versions: Mapping[str, str]) -> dict[str, str]:
+        """What a compose file takes from the host: where things lie, and what has to restart whom.
+
+        A colour's file names all services, also those that run in the other one.
+
+        :param versions: unit -> the version of its secrets.
+        """
+        values = {"COLOUR": part, "NETWORK": self.network(part)} if part != BASE else {}
+        for unit in self.units:
+            if (unit.part == BASE) != (part == BASE):
+                continue
             config = self.config_dir(unit)
             if config is not None:
                 values[f"CONFIG_{unit.variable}"] = str(config)
-            values[f"SECRETS_{unit.variable}"] = digest({name: fingerprints.get(name, "") for name in unit.secrets})[
-                :16
-            ]
-            values[f"MODELS_{unit.variable}"] = digest(
-                {name: self.models.get(name) for name, _version, _dir in unit.models}
-            )[:16]
+            if part in unit.ports:
+                values[f"PORT_{unit.variable}"] = str(unit.ports[part])
+            values[f"SECRETS_{unit.variable}"] = versions.get(unit.name, "none")
+            values[f"SECRETS_DIR_{unit.variable}"] = str(self.secrets_dir(unit, versions))
+            values[f"MODELS_{unit.variable}"] = self.models_version(unit)
         return values
 
     def hash(self, fingerprints: Mapping[str, str]) -> str:
@@ -136,6 +186,11 @@ class Desired:
                 "secrets": dict(fingerprints),
             }
         )
+
+
+def compose_file(part: str) -> str:
+    """The rendered file that a part's containers come from."""
+    return BASE_COMPOSE if part == BASE else SERVICES_COMPOSE
 
 
 def sha256(content: bytes) -> str:
@@ -168,6 +223,8 @@ def parse_desired(stack: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) 
                 for model in stack.get("models") or []
             },
             secrets=parse_secrets(stack.get("secrets") or {}),
+            domain=str(stack.get("domain") or ""),
+            https_port=int((stack.get("edge") or {}).get("https_port") or 443),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DrydockError(
@@ -175,7 +232,7 @@ def parse_desired(stack: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) 
             f"The stack model cannot be read: {type(error).__name__} {error}. `stack` has to be what the filter "
             "drydock.serving.stack_model returns.",
         ) from error
-    missing = [f"{part}/{COMPOSE}" for part in desired.parts if f"{part}/{COMPOSE}" not in desired.files]
+    missing = [name for name in sorted({compose_file(part) for part in desired.parts}) if name not in desired.files]
     if missing:
         raise DrydockError(
             "invalid_stack", f"The rendered files lack {', '.join(missing)}, which the stack's containers need."
@@ -196,26 +253,31 @@ def _files(files: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
 
 def _units(stack: Mapping[str, Any], name: str) -> tuple[Unit, ...]:
     found = [_unit(unit, key, BASE, name) for key, unit in sorted((stack.get("components") or {}).items())]
-    found += [_unit(unit, key, COLOUR, name) for key, unit in sorted((stack.get("services") or {}).items())]
+    found += [_unit(unit, key, BLUE, name) for key, unit in sorted((stack.get("services") or {}).items())]
     return tuple(found)
 
 
 def _unit(raw: Mapping[str, Any], key: str, part: str, stack: str) -> Unit:
     uid, _colon, gid = str(raw["user"]).partition(":")
-    health = raw.get("health") or {}
+    health, drain = raw.get("health") or {}, raw.get("drain") or {}
     return Unit(
         name=key,
         part=part,
-        project=f"{stack}-{part}",
+        stack=stack,
         image=str(raw["image"]),
         uid=int(uid),
         gid=int(gid or uid),
-        host_port=raw.get("host_port"),
+        port=raw.get("port"),
+        ports={colour: int(port) for colour, port in (raw.get("host_ports") or {}).items()},
+        published=bool(raw.get("publish")),
         data=Path(raw["data"]) if raw.get("data") else None,
         secrets=tuple(sorted(raw.get("secrets") or [])),
         models=tuple(
             (str(item["name"]), str(item["version"]), str(item["source"])) for item in raw.get("models") or []
         ),
+        routes=tuple(raw.get("routes") or ()),
+        drain=Drain(timeout=float(drain.get("timeout", 30.0)), command=tuple(drain.get("command") or ())),
+        grace=float(raw.get("stop_grace_period") or 30.0),
         health=Health(
             path=health.get("path"),
             **{

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -23,6 +23,7 @@ FORMAT = "\t".join(
         '{{.Label "com.docker.compose.project"}}',
         '{{.Label "com.docker.compose.service"}}',
         '{{.Label "com.docker.compose.config-hash"}}',
+        "{{.Networks}}",
     ]
 )
 PULL_ATTEMPTS = 3
@@ -83,10 +84,21 @@ class Live:
     project: str
     service: str
     config_hash: str
+    networks: tuple[str, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        """Or about to be again; not one that was stopped or has ended for good."""
+        return self.state in {"running", "restarting", "paused"}
 
     @property
     def unhealthy(self) -> bool:
         return "(unhealthy)" in self.status
+
+
+def _live(row: Sequence[str]) -> Live:
+    name, state, status, project, service, config_hash, attached = row
+    return Live(name, state, status, project, service, config_hash, networks=tuple(attached.split(",")))
 
 
 class Engine:
@@ -106,7 +118,7 @@ class Engine:
         if not done.ok:
             return UNREACHABLE, []
         rows = [line.split("\t") for line in done.out.splitlines() if line.strip()]
-        return OK, [Live(*row) for row in rows if len(row) == 6]
+        return OK, [_live(row) for row in rows if len(row) == 7]
 
     def foreign(self, stack: str, projects: Iterable[str]) -> list[str]:
         """Containers in these Compose projects that are not the stack's. Compose would replace or remove them."""
@@ -158,8 +170,55 @@ class Engine:
                 raise error
             self._sleep(PULL_DELAY * attempt)
 
-    def ensure_network(self, name: str) -> bool:
-        """Make the stack's network; true when it was not there.
+    def process(self, container: str) -> int:
+        """The host's number of a container's first process; 0 when it does not run."""
+        done = self._runner.run(["docker", "inspect", "--type", "container", "--format", "{{.State.Pid}}", container])
+        return int(done.out.strip() or 0) if done.ok else 0
+
+    def execute(self, container: str, command: Iterable[str], *, timeout: float) -> Completed:
+        """Run a command in a container."""
+        return self._runner.run(["docker", "exec", container, *command], timeout=timeout)
+
+    def stop(self, containers: Iterable[str], *, timeout: float) -> None:
+        """Stop containers by their own signal and grace period, all at once. They are kept.
+
+        :raises DrydockError: ``up_failed``.
+        """
+        self._each("stop", containers, timeout)
+
+    def remove(self, containers: Iterable[str], *, timeout: float = 60.0) -> None:
+        """Remove containers, also running ones. Data lies outside of them.
+
+        :raises DrydockError: ``up_failed``.
+        """
+        self._each("rm", containers, timeout, "--force")
+
+    def _each(self, verb: str, containers: Iterable[str], timeout: float, *options: str) -> None:
+        names = sorted(containers)
+        if not names:
+            return
+        done = self._runner.run(["docker", verb, *options, *names], timeout=timeout)
+        errors = [line for line in done.err.splitlines() if line.strip() and "no such container" not in line.lower()]
+        if not done.ok and errors:
+            raise DrydockError("up_failed", f"`docker {verb}` of {', '.join(names)} failed: {' '.join(errors[-3:])}")
+
+    def connect(self, network: str, container: str, *, alias: str) -> None:
+        """Have a container reached by a name in a network; one that is in it already stays as it is.
+
+        :raises DrydockError: ``up_failed``.
+        """
+        done = self._runner.run(["docker", "network", "connect", "--alias", alias, network, container])
+        if not done.ok and "already exists in network" not in done.err:
+            raise DrydockError(
+                "up_failed", f"The container {container} could not be put into the network {network}: {done.tail()}"
+            )
+
+    def disconnect(self, network: str, container: str) -> None:
+        """Take a container out of a network. One that is not in it, or gone, is no trouble."""
+        self._runner.run(["docker", "network", "disconnect", network, container])
+
+    def ensure_network(self, name: str, stack: str) -> bool:
+        """Make a network of the stack; true when it was not there.
 
         :raises DrydockError: ``network_foreign`` when a network of this name is not the stack's.
         """
@@ -167,16 +226,16 @@ class Engine:
             ["docker", "network", "inspect", "--format", f'{{{{index .Labels "{STACK_LABEL}"}}}}', name]
         )
         if done.ok:
-            if done.out.strip() != name:
+            if done.out.strip() != stack:
                 raise DrydockError(
                     "network_foreign",
                     f"A Docker network named {name} exists and does not belong to this stack (it lacks the label "
-                    f"{STACK_LABEL}={name}). Rename the stack, or remove that network with `docker network rm {name}` "
+                    f"{STACK_LABEL}={stack}). Rename the stack, or remove that network with `docker network rm {name}` "
                     "when nothing uses it.",
                     network=name,
                 )
             return False
-        made = self._runner.run(["docker", "network", "create", "--label", f"{STACK_LABEL}={name}", name])
+        made = self._runner.run(["docker", "network", "create", "--label", f"{STACK_LABEL}={stack}", name])
         if not made.ok:
             raise DrydockError("up_failed", f"The Docker network {name} could not be created: {made.tail()}")
         return True

@@ -39,6 +39,11 @@ class Layout:
         return self.root / "failures"
 
     @property
+    def upstreams(self) -> Path:
+        """What the edge includes: where each service is reached."""
+        return self.root / "edge" / "upstreams.conf"
+
+    @property
     def state(self) -> Path:
         return self.root / "state"
 
@@ -71,6 +76,7 @@ class Layout:
             (self.releases, 0o750),
             (self.config, 0o711),
             (self.data, 0o711),
+            (self.upstreams.parent, 0o755),
             (self.failures, 0o700),
             (self.state, 0o700),
         ):

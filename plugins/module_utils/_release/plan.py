@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
-from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, Unit
+from ansible_collections.drydock.serving.plugins.module_utils._release.colours import place, stay, unit_hash
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, COLOURS, Desired, Unit
+from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired, entry, retired_from
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import upstreams_text
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Journal,
     Record,
+    all_records,
     current_record,
     read_journal,
+    secret_dirs,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
+    STORE,
     SecretsPlan,
     plan_secrets,
     read_or_make_key,
@@ -37,7 +43,7 @@ DATA_MODE = 0o700
 class Change:
     """One difference between the host and what is wanted. ``before`` and ``after`` are texts for a diff."""
 
-    topic: str  # file, config, image, model, secret, data, container, journal, engine
+    topic: str  # file, config, image, model, secret, data, container, edge, journal, engine
     name: str
     before: str
     after: str
@@ -49,7 +55,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a run is going to do."""
+    """Everything a run is going to do.
+
+    ``desired`` has a colour for each service. ``moved`` come up beside what serves; ``replaced`` where they are, which
+    components always do; ``mended`` are as before and brought back. ``blocking`` and ``strays`` are containers that no
+    release needs, where something has to come up and elsewhere; ``retired`` serve until the switch and not after it.
+    """
 
     kind: str
     desired: Desired
@@ -61,6 +72,13 @@ class Plan:
     journal: Journal | None
     pulls: tuple[str, ...] = ()
     restarts: tuple[Unit, ...] = ()
+    moved: tuple[Unit, ...] = ()
+    replaced: tuple[Unit, ...] = ()
+    mended: tuple[Unit, ...] = ()
+    blocking: tuple[Retired, ...] = ()
+    strays: tuple[Retired, ...] = ()
+    retired: tuple[Retired, ...] = ()
+    upstreams: bytes = b""
 
     @property
     def changed(self) -> bool:
@@ -85,19 +103,41 @@ def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may
     layout = desired.layout
     current = current_record(layout)
     journal = read_journal(layout)
+    records = all_records(layout)
     key = read_or_make_key(layout.fingerprint_key, create=may_write and layout.state.is_dir())
-    secrets = plan_secrets(layout.secrets, desired.secrets, given, key=key)
+    secrets = plan_secrets(
+        layout.secrets,
+        desired.secrets,
+        given,
+        key=key,
+        serving=secret_dirs(current) if current else {},
+        kept=[folder for record in records for folder in secret_dirs(record).values()],
+    )
     _refuse_lost(secrets, current)
     status, live = engine.containers(desired.name)
     wanted_hash = desired.hash(secrets.fingerprints)
 
     content = _files(desired) + _images(desired, current) + _models(desired, current) + _keys(secrets, current)
-    state = _secret_files(secrets) + _config(desired) + _data(desired)
-    drifted = _containers(desired, current, live) if status == engines.OK and current else []
-    leftovers = _leftovers(journal, status)
-    new = current is None or current.hash != wanted_hash or bool(content)
-    changes = content + state + drifted + leftovers
-    kind = RELEASE if new else REPAIR if changes else NONE
+    if current is None or current.hash != wanted_hash or content:
+        kind = RELEASE
+        desired = place(desired, current, secrets.versions, [item.name for item in live if item.running])
+    else:
+        kind = REPAIR
+        desired = stay(desired, current)
+    around = _around(desired, current, live, secrets.versions, records)
+    upstreams = upstreams_text(desired.upstream_ports)
+    drifted = _containers(stay(desired, current), current, live) if status == engines.OK and current else []
+    changes = [
+        *content,
+        *_secret_files(secrets),
+        *_config(desired),
+        *_data(desired),
+        *drifted,
+        *_strays(around.strays, live),
+        *_edge(layout.upstreams, upstreams),
+        *_leftovers(journal, status),
+    ]
+    kind = kind if kind == RELEASE or changes else NONE
     return Plan(
         kind=kind,
         desired=desired,
@@ -109,7 +149,59 @@ def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may
         journal=journal,
         pulls=_pulls(desired, engine) if kind != NONE and status == engines.OK else (),
         restarts=_restarts(desired, secrets, live) if kind == REPAIR else (),
+        moved=around.moved,
+        replaced=around.replaced,
+        mended=tuple(unit for unit in around.stays if _broken(unit, current, live)),
+        blocking=around.blocking,
+        strays=around.strays,
+        retired=around.retired,
+        upstreams=upstreams,
     )
+
+
+@dataclass(frozen=True)
+class _Around:
+    """Units by what happens to them, and containers that are not the release's."""
+
+    moved: tuple[Unit, ...]
+    replaced: tuple[Unit, ...]
+    stays: tuple[Unit, ...]
+    blocking: tuple[Retired, ...]
+    strays: tuple[Retired, ...]
+    retired: tuple[Retired, ...]
+
+
+def _around(
+    desired: Desired,
+    current: Record | None,
+    live: list[Live],
+    versions: Mapping[str, str],
+    records: list[Record],
+) -> _Around:
+    recorded = current.containers if current else {}
+    serving = {item["name"]: item for item in recorded.values()}
+    fresh = [unit for unit in desired.units if unit.container not in serving]
+    held = [unit for unit in desired.units if unit.container in serving]
+    moved = tuple(unit for unit in fresh if unit.part != BASE)
+    changed = [unit for unit in held if recorded[unit.name].get("hash") != unit_hash(desired, unit, versions)]
+    replaced = (*(unit for unit in fresh if unit.part == BASE), *changed)
+    known = {item["name"]: retired_from(item) for record in reversed(records) for item in record.containers.values()}
+    known = {**{unit.container: retired_from(entry(unit)) for unit in _anywhere(desired)}, **known}
+    wanted, coming = {unit.container for unit in desired.units}, {unit.container for unit in moved}
+    unneeded = [item.name for item in live if item.name not in serving]
+    return _Around(
+        moved=moved,
+        replaced=replaced,
+        stays=tuple(unit for unit in held if unit not in changed),
+        blocking=tuple(known.get(name, Retired(name)) for name in unneeded if name in coming),
+        strays=tuple(known.get(name, Retired(name)) for name in unneeded if name not in wanted),
+        retired=tuple(retired_from(item) for name, item in serving.items() if name not in wanted),
+    )
+
+
+def _anywhere(desired: Desired) -> list[Unit]:
+    """Each service in both colours: what a run that died may have left of it."""
+    return [replace(unit, part=colour) for unit in desired.units if unit.part != BASE for colour in COLOURS]
 
 
 def _refuse_lost(secrets: SecretsPlan, current: Record | None) -> None:
@@ -240,11 +332,11 @@ def _data(desired: Desired) -> list[Change]:
 
 def _containers(desired: Desired, current: Record, live: list[Live]) -> list[Change]:
     """Containers that are not as the current release left them."""
-    by_place = {(item.project, item.service): item for item in live}
+    by_name = {item.name: item for item in live}
     found = []
     for unit in desired.units:
         recorded = current.containers.get(unit.name)
-        before = _container_state(by_place.get((unit.project, unit.name)), recorded)
+        before = _container_state(unit, by_name.get(unit.container), recorded)
         if recorded is not None and before is not None:
             found.append(
                 Change(
@@ -258,14 +350,45 @@ def _containers(desired: Desired, current: Record, live: list[Live]) -> list[Cha
     return found
 
 
-def _container_state(live: Live | None, recorded: Mapping[str, str] | None) -> str | None:
+def _broken(unit: Unit, current: Record | None, live: list[Live]) -> bool:
+    by_name = {item.name: item for item in live}
+    recorded = current.containers.get(unit.name) if current else None
+    return _container_state(unit, by_name.get(unit.container), recorded) is not None
+
+
+def _container_state(unit: Unit, live: Live | None, recorded: Mapping[str, Any] | None) -> str | None:
     if live is None:
         return "absent"
     if live.state != "running":
         return live.state
     if recorded and live.config_hash != recorded.get("config_hash"):
         return "running with other settings than released"
+    if unit.part != BASE and unit.stack not in live.networks:
+        return "running, not in the stack's network"
     return "running, unhealthy" if live.unhealthy else None
+
+
+def _strays(strays: tuple[Retired, ...], live: list[Live]) -> list[Change]:
+    """Containers of no release that run. Stopped ones are the evidence of a failed one and go with the next release."""
+    running = {item.name for item in live if item.running}
+    return [
+        Change(
+            "container",
+            f"container {item.name}",
+            "running\n",
+            "absent\n",
+            f"{item.name}: runs and is not part of the release",
+        )
+        for item in strays
+        if item.name in running
+    ]
+
+
+def _edge(path: Path, wanted: bytes) -> list[Change]:
+    before = _read(path)
+    if before == wanted:
+        return []
+    return [Change("edge", str(path), _text(before), _text(wanted), f"lead the edge to the services by {path}")]
 
 
 def _leftovers(journal: Journal | None, status: str) -> list[Change]:
@@ -289,7 +412,8 @@ def _pulls(desired: Desired, engine: Engine) -> tuple[str, ...]:
 def _restarts(desired: Desired, secrets: SecretsPlan, live: list[Live]) -> tuple[Unit, ...]:
     """Units that a repair has to restart: unhealthy ones, and those whose secret was edited under their feet."""
     unhealthy = {(item.project, item.service) for item in live if item.unhealthy}
-    edited = {item.path.parent.name for item in secrets.writes if item.reason == "content"}
+    copies = [item.path for item in secrets.writes if item.reason == "content" and item.path.parent.name != STORE]
+    edited = {path.parent.parent.name for path in copies}
     return tuple(unit for unit in desired.units if (unit.project, unit.name) in unhealthy or unit.name in edited)
 
 

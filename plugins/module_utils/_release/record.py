@@ -29,7 +29,8 @@ class Record:
     images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # unit -> {reference, id, digests}
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)  # dest -> sha256
-    containers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # unit -> {part, name, config_hash}
+    # unit -> {part: base, blue or green; name, url, config_hash, hash, host_port, secrets: directory, drain}
+    containers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     config: Mapping[str, str] = field(default_factory=dict)  # unit -> configuration directory
     rest: Mapping[str, Any] = field(default_factory=dict)
 
@@ -73,6 +74,16 @@ def read_record(folder: Path) -> Record | None:
         return None
 
 
+def secret_dirs(record: Record) -> dict[str, str]:
+    """Unit -> the directory that it reads its secrets from."""
+    return {name: str(item["secrets"]) for name, item in record.containers.items() if item.get("secrets")}
+
+
+def upstream_ports(record: Record) -> dict[str, int]:
+    """Service -> the loopback port that the edge reaches it by."""
+    return {name: int(item["host_port"]) for name, item in record.containers.items() if item.get("host_port")}
+
+
 def current_record(layout: Layout) -> Record | None:
     """The record of the release that serves now; None before the first one.
 
@@ -98,6 +109,11 @@ def all_records(layout: Layout) -> list[Record]:
     folders = [item for item in layout.releases.iterdir() if item.is_dir() and not item.name.endswith(STAGING)]
     found = [record for record in map(read_record, folders) if record is not None]
     return sorted(found, key=lambda record: record.identity, reverse=True)
+
+
+def secret_folders(layout: Layout) -> list[str]:
+    """Directories of secrets that a release on the host names."""
+    return [folder for record in all_records(layout) for folder in secret_dirs(record).values()]
 
 
 @dataclass(frozen=True)

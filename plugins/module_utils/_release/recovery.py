@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a run does about one that died before it: finish what was proven, tidy away the rest.
 
-Containers are not touched here. After this the host's files are those of one recorded release; the plan that is made
-next sees containers that differ from it and brings them to the wanted one.
+Containers are not touched here. After this the host's files are those of one recorded release, and the edge leads to
+it; the plan that is made next sees containers that differ from it and brings them to the wanted one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import replace_symlink
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, upstreams_text
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.prune import remove_unrecorded
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
@@ -19,13 +20,17 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     current_record,
     read_journal,
     read_record,
+    upstream_ports,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import PROVEN
+from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import PROVEN, SWITCHING
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import forget_undo, restore_secrets
 
 
-def recover(layout: Layout) -> list[str]:
-    """Settle an unfinished release; what was done, in words. Call it while holding the lease."""
+def recover(layout: Layout, edge: Edge) -> list[str]:
+    """Settle an unfinished release; what was done, in words. Call it while holding the lease.
+
+    :raises DrydockError: ``edge_invalid``, ``edge_failed``; the journal stays, and all containers run on.
+    """
     journal = read_journal(layout)
     if journal is None:
         return []
@@ -35,8 +40,10 @@ def recover(layout: Layout) -> list[str]:
         forget_undo(layout.secrets)
         clear_journal(layout)
         return [f"finished the release {journal.release}, interrupted at {journal.step}"]
-    restored = restore_secrets(layout.secrets)
     current = current_record(layout)
+    if journal.step in SWITCHING and current is not None:
+        edge.lead(upstreams_text(upstream_ports(current)))
+    restored = restore_secrets(layout.secrets)
     if journal.release and (current is None or current.identity != journal.release):
         shutil.rmtree(folder, ignore_errors=True)
     remove_unrecorded(layout)

@@ -6,37 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Clock
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import Plan, make_plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
-from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import (
-    HARMLESS,
     Options,
     Transaction,
-    host_error,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
-
-
-@dataclass(frozen=True)
-class Host:
-    """Everything outside: programs, time, polling. Tests hand in their own."""
-
-    runner: Runner
-    engine: Engine
-    waiter: Waiter
-    now: Callable[[], str]
-    clock: Clock
-    on_step: Callable[[str], None] | None = None
+from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import HARMLESS, host_error
 
 
 def empty_result() -> dict[str, Any]:
@@ -52,6 +36,8 @@ def empty_result() -> dict[str, Any]:
         "health": [],
         "durations": {},
         "pruned": [],
+        "moved": {},
+        "cut": [],
         "diff": [],
     }
 
@@ -95,7 +81,7 @@ def _run(
     desired.layout.make()
     owner = {"actor": options.actor, "since": options.started, "doing": f"release {options.identity}"}
     with lease(desired.layout, owner):
-        settled = recover(desired.layout)
+        settled = recover(desired.layout, host.edge(desired.layout))
         plan = make_plan(desired, given, host.engine, may_write=True)
         _tell(result, plan)
         result["actions"] = settled + result["actions"]
@@ -116,16 +102,7 @@ def _refuse_foreign(desired: Desired, engine: Engine) -> None:
 
 
 def _execute(plan: Plan, options: Options, host: Host, result: dict[str, Any]) -> None:
-    transaction = Transaction(
-        plan,
-        options,
-        runner=host.runner,
-        engine=host.engine,
-        waiter=host.waiter,
-        now=host.now,
-        clock=host.clock,
-        on_step=host.on_step,
-    )
+    transaction = Transaction(plan, options, host)
     try:
         outcome = transaction.run()
     except DrydockError as error:
@@ -137,6 +114,8 @@ def _execute(plan: Plan, options: Options, host: Host, result: dict[str, Any]) -
         health=outcome.health,
         durations=outcome.durations,
         pruned=outcome.pruned,
+        moved=outcome.moved,
+        cut=outcome.cut,
     )
 
 

@@ -3,19 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A release as a transaction: a list of steps, a journal that says which one is under way, and a way back.
 
-Until ``secrets`` nothing that serves is touched; from there until ``healthy`` a failure brings the previous release
-back; from ``record`` on the release is proven, and the next run finishes what was interrupted.
+Until ``secrets`` nothing that serves is touched. From there until ``commit`` a failure leads back to the release that
+served; its containers serve all the while. From ``commit`` on the release is proven, and the next run finishes what was
+interrupted. ``docs/releases.md`` has the table of steps.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import (
     fsync_dir,
@@ -26,15 +26,24 @@ from ansible_collections.drydock.serving.plugins.module_utils._atomic import (
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import load_requests
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
-from ansible_collections.drydock.serving.plugins.module_utils._release import room
+from ansible_collections.drydock.serving.plugins.module_utils._release import networks, room
+from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm
+from ansible_collections.drydock.serving.plugins.module_utils._release.colours import unit_hash
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import (
     VARIABLES,
     Compose,
     variables_text,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, PARTS, Unit, sha256
-from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
-from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor, collect, last_words
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import (
+    BASE,
+    COLOURS,
+    Unit,
+    sha256,
+)
+from ansible_collections.drydock.serving.plugins.module_utils._release.drain import entry
+from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Live
+from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor
+from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import (
     DATA_MODE,
     RELEASE,
@@ -47,14 +56,18 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     Journal,
     Record,
     clear_journal,
+    secret_folders,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
-from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
+from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import (
+    UP_EXTRA,
+    Situation,
+    WayBack,
+    host_error,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
     forget_undo,
-    remove_stale,
+    remove_unused,
     replaced_values,
-    restore_secrets,
     write_secrets,
 )
 
@@ -67,17 +80,32 @@ RELEASE_STEPS = (
     "secrets",
     "data",
     "base",
-    "services",
+    "up",
     "healthy",
+    "replace",
+    "join",
     "record",
     "switch",
+    "confirm",
+    "commit",
+    "drain",
+    "stop",
     "prune",
 )
-REPAIR_STEPS = ("images", "secrets", "data", "base", "services", "healthy", "confirm", "prune")
-HARMLESS = frozenset({"room", "stage", "check", "images", "place"})
-PROVEN = frozenset({"switch", "prune"})
-LAST_WORDS = 4  # lines of each unhealthy container's log in the message
-UP_EXTRA = 120.0  # seconds that Compose may take on top of stopping containers
+REPAIR_STEPS = (
+    "images",
+    "secrets",
+    "data",
+    "base",
+    "up",
+    "healthy",
+    "join",
+    "switch",
+    "settle",
+    "drain",
+    "stop",
+    "prune",
+)
 
 
 @dataclass(frozen=True)
@@ -97,41 +125,32 @@ class Options:
 
 @dataclass
 class Outcome:
-    """What a run has done."""
+    """What a run has done. ``cut`` are containers that had requests left when their time to drain was over."""
 
     identity: str | None
     durations: dict[str, float] = field(default_factory=dict)
     health: list[dict[str, Any]] = field(default_factory=list)
     pruned: list[str] = field(default_factory=list)
+    moved: dict[str, str] = field(default_factory=dict)
+    cut: list[str] = field(default_factory=list)
 
 
 class Transaction:
     """One run of a plan that is not empty."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        options: Options,
-        *,
-        runner: Runner,
-        engine: Engine,
-        waiter: Waiter,
-        now: Callable[[], str],
-        clock: Callable[[], float],
-        on_step: Callable[[str], None] | None = None,
-    ) -> None:
+    def __init__(self, plan: Plan, options: Options, host: Host) -> None:
         self._plan = plan
         self._desired = plan.desired
         self._layout = plan.desired.layout
         self._options = options
-        self._runner = runner
-        self._engine = engine
-        self._waiter = waiter
-        self._now = now
-        self._clock = clock
-        self._on_step = on_step
+        self._host = host
+        self._engine = host.engine
+        self._edge = host.edge(plan.desired.layout)
+        self._drainer = host.drainer(self._edge)
         self._redactor = Redactor(plan.secrets.values.values())
         self._report: Report | None = None
+        self._led = False  # nginx goes by what this run has written
+        self._lent: tuple[networks.Link, ...] = ()
         releasing = plan.kind == RELEASE
         self.steps = RELEASE_STEPS if releasing else REPAIR_STEPS
         self._previous = plan.current.identity if plan.current else None
@@ -161,11 +180,31 @@ class Transaction:
 
     def _take(self, step: str) -> None:
         Journal(release=self._identity, step=step, previous=self._previous, hash=self._plan.hash).write(self._layout)
-        if self._on_step is not None:
-            self._on_step(step)
-        started = self._clock()
+        if self._host.on_step is not None:
+            self._host.on_step(step)
+        started = self._host.clock()
         getattr(self, f"_step_{step}")()
-        self.outcome.durations[step] = round(self._clock() - started, 2)
+        self.outcome.durations[step] = round(self._host.clock() - started, 2)
+
+    def _failed(self, step: str, error: DrydockError | None) -> DrydockError:
+        way = WayBack(
+            self._plan,
+            Situation(
+                identity=self._identity,
+                attempt=self._options.identity,
+                folder=self._folder,
+                staging=self._staging,
+                actor=self._options.actor,
+                reason=self._options.reason,
+                wait_timeout=self._options.wait_timeout,
+                lent=self._lent,
+                report=self._report,
+            ),
+            self._host,
+            edge=self._edge,
+            redactor=self._redactor,
+        )
+        return way.take(step, error or DrydockError("bug", "An unexpected error, see the traceback."))
 
     # -- steps, in order ---------------------------------------------------------------------------------------------
 
@@ -180,7 +219,7 @@ class Transaction:
         for dest, content in self._desired.files.items():
             _write(self._staging / dest, content, mode=0o640)
         for part in self._desired.parts:
-            values = self._desired.variables(part, self._plan.secrets.fingerprints)
+            values = self._desired.variables(part, self._plan.secrets.versions)
             _write(self._staging / part / VARIABLES, variables_text(values), mode=0o640)
 
     def _step_check(self) -> None:
@@ -218,84 +257,137 @@ class Transaction:
             if folder is not None:
                 for name, content in self._desired.config_files(unit).items():
                     _write(folder / name, content, mode=0o644, folder_mode=0o755)
-        self._engine.ensure_network(self._desired.name)
+        for network in networks.all_networks(self._desired):
+            self._engine.ensure_network(network, self._desired.name)
 
     def _step_base(self) -> None:
-        self._up(BASE)
-        self._wait(tuple(unit for unit in self._desired.units if unit.part == BASE))
+        self._up((unit for unit in self._coming() if unit.part == BASE), (BASE,))
+        self._wait(self._desired.of(BASE))
 
-    def _step_services(self) -> None:
-        for part in self._desired.parts:
-            if part != BASE:
-                self._up(part)
-        for part, folder in self._recorded_parts():
-            if part not in self._desired.parts:
-                self._compose(part, folder).down(timeout=UP_EXTRA)
+    def _step_up(self) -> None:
+        """The new ones beside the old. Where they come up, nothing may be left of an earlier run."""
+        self._drainer.drain(self._plan.blocking)
+        self._drainer.stop(self._plan.blocking)
+        self._lent = networks.lent(self._desired, self._plan.moved, self._live())
+        networks.connect(self._engine, self._lent)
+        held = {unit.name for unit in self._plan.replaced}
+        self._up((unit for unit in self._coming() if unit.part != BASE and unit.name not in held), COLOURS)
 
     def _step_healthy(self) -> None:
-        self._wait(self._desired.units)
+        held = {unit.name for unit in self._plan.replaced if unit.part != BASE}
+        self._wait(tuple(unit for unit in self._desired.units if unit.name not in held))
         self.outcome.health = self._report.as_list() if self._report else []
 
+    def _step_replace(self) -> None:
+        """Services whose ports of the host only one container can have: the old one ends before the new one begins."""
+        held = tuple(unit for unit in self._plan.replaced if unit.part != BASE)
+        if held:
+            self._up(held, COLOURS)
+            self._wait(self._desired.units)
+            self.outcome.health = self._report.as_list() if self._report else []
+
+    def _step_join(self) -> None:
+        networks.connect(self._engine, networks.joins(self._desired, self._live()))
+
+    def _step_record(self) -> None:
+        write_json(self._folder / RECORD, self._record().as_dict(), mode=0o640)
+
+    def _step_switch(self) -> None:
+        if self._edge.read() != self._plan.upstreams:
+            self._led = self._edge.lead(self._plan.upstreams)
+
     def _step_confirm(self) -> None:
+        """Not before its answers come from where they have to is a release proven."""
+        changed = {unit.name for unit in (*self._plan.moved, *self._plan.replaced)}
+        wanted = {
+            unit.name: (*_asked(unit), unit.host_port)
+            for unit in self._desired.units
+            if self._led and unit.name in changed and unit.routes and unit.host_port
+        }
+        if wanted:
+            client = self._host.client(self._desired.domain, self._desired.https_port)
+            confirm(
+                {name: (path, port, exact) for name, (path, exact, port) in wanted.items()},
+                client,
+                clock=self._host.clock,
+                sleep=self._host.sleep,
+            )
+
+    def _step_settle(self) -> None:
         """Another version of Compose hashes the same file otherwise; what it has just made is what was released."""
         record = self._plan.current
         hashes = self._config_hashes()
         if record is None or not hashes:
             return
         containers = {
-            name: {**item, "config_hash": hashes.get(name, item.get("config_hash", ""))}
+            name: {**item, "config_hash": hashes.get(item["name"], item.get("config_hash", ""))}
             for name, item in record.containers.items()
         }
         if containers != record.containers:
             write_json(self._folder / RECORD, replace(record, containers=containers).as_dict(), mode=0o640)
 
-    def _step_record(self) -> None:
-        write_json(self._folder / RECORD, self._record().as_dict(), mode=0o640)
-
-    def _step_switch(self) -> None:
+    def _step_commit(self) -> None:
         replace_symlink(self._layout.current, f"releases/{self._identity}")
         forget_undo(self._layout.secrets)
+        self.outcome.moved = {unit.name: unit.part for unit in self._plan.moved}
+
+    def _step_drain(self) -> None:
+        running = {item.name for item in self._live() if item.running}
+        gone = (*self._plan.retired, *self._plan.strays)
+        self.outcome.cut = self._drainer.drain(item for item in gone if item.name in running)
+
+    def _step_stop(self) -> None:
+        live = self._live()
+        there = {item.name for item in live}
+        if self._plan.kind != RELEASE:  # what a failed release has left for a look stays until the next one
+            there = {item.name for item in live if item.running}
+        gone = (*self._plan.retired, *self._plan.strays)
+        self._drainer.stop(item for item in gone if item.name in there)
+        networks.disconnect(self._engine, networks.superfluous(self._desired, live))
 
     def _step_prune(self) -> None:
         forget_undo(self._layout.secrets)
-        remove_stale(self._plan.secrets)
         self.outcome.pruned = prune(self._layout, keep=self._options.keep)
+        remove_unused(self._layout.secrets, secret_folders(self._layout))
 
     # -- parts of steps ----------------------------------------------------------------------------------------------
 
-    def _compose(self, part: str, folder: Path) -> Compose:
-        return Compose(self._runner, project=self._desired.project(part), folder=folder / part)
+    def _compose(self, part: str, release: Path) -> Compose:
+        return Compose(self._host.runner, stack=self._desired.name, part=part, release=release)
 
-    def _recorded_parts(self) -> list[tuple[str, Path]]:
-        """The parts of the release that served before, with the folder of each release."""
-        record = self._plan.current
-        used = {item["part"] for item in record.containers.values()} if record else set()
-        return [(part, self._layout.release(record.identity)) for part in PARTS if record and part in used]
+    def _live(self) -> list[Live]:
+        return self._engine.containers(self._desired.name)[1]
 
-    def _up(self, part: str) -> None:
-        if part not in self._desired.parts:
-            return
-        compose = self._compose(part, self._folder)
-        compose.up(timeout=self._options.wait_timeout + UP_EXTRA)
-        again = [unit.name for unit in self._plan.restarts if unit.part == part]
-        if again:
-            compose.restart(again, timeout=self._options.wait_timeout + UP_EXTRA)
+    def _coming(self) -> tuple[Unit, ...]:
+        """What has to be brought up. In a repair nothing is replaced by something else."""
+        if self._plan.kind == RELEASE:
+            return (*self._plan.moved, *self._plan.replaced, *self._plan.mended)
+        return self._plan.mended
+
+    def _up(self, units: Iterable[Unit], parts: Iterable[str]) -> None:
+        limit = self._options.wait_timeout + UP_EXTRA
+        coming = tuple(units)
+        for part in parts:
+            names = sorted(unit.name for unit in coming if unit.part == part)
+            if names:
+                self._compose(part, self._folder).up(names, timeout=limit)
+            again = sorted(unit.name for unit in self._plan.restarts if unit.part == part)
+            if again:
+                self._compose(part, self._folder).restart(again, timeout=limit)
 
     def _wait(self, units: tuple[Unit, ...]) -> None:
         if not units:
             return
-        self._report = self._waiter.wait(units, limit=self._options.wait_timeout)
+        self._report = self._host.waiter.wait(units, limit=self._options.wait_timeout)
         if not self._report.ok:
             raise self._report.error()
 
     def _config_hashes(self) -> dict[str, str]:
-        _status, live = self._engine.containers(self._desired.name)
-        found = {(item.project, item.service): item.config_hash for item in live}
-        places = {unit.name: (unit.project, unit.name) for unit in self._desired.units}
-        return {name: found[place] for name, place in places.items() if place in found}
+        return {item.name: item.config_hash for item in self._live()}
 
     def _record(self) -> Record:
         hashes = self._config_hashes()
+        versions = self._plan.secrets.versions
         resolved = self._engine.images(self._desired.images.values())
         folders = {unit.name: self._desired.config_dir(unit) for unit in self._desired.units}
         return Record(
@@ -307,10 +399,13 @@ class Transaction:
             files={dest: sha256(content) for dest, content in self._desired.files.items()},
             containers={
                 unit.name: {
+                    **entry(unit),
                     "part": unit.part,
-                    "name": unit.container,
                     "url": unit.url or "",
-                    "config_hash": hashes.get(unit.name, ""),
+                    "host_port": unit.host_port,
+                    "config_hash": hashes.get(unit.container, ""),
+                    "hash": unit_hash(self._desired, unit, versions),
+                    "secrets": str(self._desired.secrets_dir(unit, versions)) if unit.secrets else "",
                 }
                 for unit in self._desired.units
             },
@@ -318,7 +413,7 @@ class Transaction:
             rest={
                 "stack": self._desired.name,
                 "previous": self._previous,
-                "finished": self._now(),
+                "finished": self._host.now(),
                 "actor": self._options.actor,
                 "reason": self._options.reason,
                 "revision": self._options.revision,
@@ -328,110 +423,15 @@ class Transaction:
             },
         )
 
-    # -- the way back ------------------------------------------------------------------------------------------------
 
-    def _failed(self, step: str, error: DrydockError | None) -> DrydockError:
-        """Undo, keep the evidence, and say what happened to what served before."""
-        error = error or DrydockError("bug", "An unexpected error, see the traceback.")
-        details: dict[str, Any] = {**self._redactor.data(error.details), "step": step}
-        if step in HARMLESS:
-            if self._plan.kind == RELEASE:
-                shutil.rmtree(self._staging, ignore_errors=True)
-                shutil.rmtree(self._folder, ignore_errors=True)
-            clear_journal(self._layout)
-            return DrydockError(error.kind, self._redactor.known(error.message), **details)
-        if step in PROVEN:  # the release serves and is recorded; the journal stays for the next run to finish
-            message = f"{error.message} The release {self._identity} serves; the next run finishes what is left to do."
-            return DrydockError(error.kind, self._redactor.text(message), **details)
-        evidence = self._layout.failures / self._options.identity
-        words, kept = self._look(evidence, step, error)
-        back = self._go_back(evidence)
-        clear_journal(self._layout)
-        where = f"This happened at the step `{step}` of the release {self._options.identity}."
-        message = "\n".join([error.message, *words, f"{where} {back}", kept])
-        return DrydockError(
-            error.kind, self._redactor.text(message), **details, evidence=str(evidence), previous=self._previous
-        )
-
-    def _look(self, evidence: Path, step: str, error: DrydockError) -> tuple[list[str], str]:
-        """The last words and where evidence lies. Going back must not depend on a disk or an engine that has failed."""
-        try:
-            self._keep_evidence(evidence, step, error)
-            return self._last_words(), f"Evidence on the host: {evidence}"
-        except (OSError, DrydockError, ValueError) as another:
-            return [], f"Evidence on the host: {evidence}, not complete: {another}"
-
-    def _keep_evidence(self, folder: Path, step: str, error: DrydockError) -> None:
-        failure: Mapping[str, Any] = {
-            "release": self._options.identity,
-            "step": step,
-            "kind": error.kind,
-            "message": error.message,
-            "details": error.details,
-            "at": self._now(),
-            "actor": self._options.actor,
-            "reason": self._options.reason,
-            "health": self._report.as_list() if self._report else [],
-        }
-        collect(
-            folder,
-            desired=self._desired,
-            release=self._folder,
-            engine=self._engine,
-            composes={part: self._compose(part, self._folder) for part in self._desired.parts},
-            redactor=self._redactor,
-            failure=failure,
-        )
-
-    def _last_words(self) -> list[str]:
-        """What the containers that are not healthy logged last; often that is the cause."""
-        culprits = self._report.culprits() if self._report else []
-        bad = {state.target.name.partition(" ")[0] for state in culprits}
-        said = []
-        for unit in (unit for unit in self._desired.units if unit.name in bad):
-            compose = self._compose(unit.part, self._folder)
-            said += last_words(compose, unit.name, self._redactor, lines=LAST_WORDS).splitlines()
-        return ["The last lines of their logs:", *(f"  {line}" for line in said)] if said else []
-
-    def _go_back(self, evidence: Path) -> str:
-        if self._plan.kind != RELEASE:
-            forget_undo(self._layout.secrets)  # the values are those of the release; what they replaced was damage
-            return "The release itself was not changed; its containers stay as they are."
-        restore_secrets(self._layout.secrets)
-        previous = self._plan.current
-        said = self._bring_back(previous) if previous else self._stop_all()
-        if self._folder.is_dir():
-            try:
-                evidence.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._folder.rename(evidence / "release")
-            except OSError:  # a full disk; without its record the next run does not take it for a release
-                shutil.rmtree(self._folder, ignore_errors=True)
-        return said
-
-    def _bring_back(self, previous: Record) -> str:
-        folder = self._layout.release(previous.identity)
-        parts = {container["part"] for container in previous.containers.values()}
-        try:
-            for part in (BASE, *sorted(parts - {BASE})):
-                if part in parts:
-                    self._compose(part, folder).up(timeout=self._options.wait_timeout + UP_EXTRA)
-            for part in self._desired.parts:
-                if part not in parts:
-                    self._compose(part, self._folder).stop(timeout=UP_EXTRA)
-            report = self._waiter.wait_recorded(previous.containers, limit=self._options.wait_timeout)
-        except DrydockError as error:
-            return f"The previous release {previous.identity} could NOT be brought back: {error.message}"
-        if not report.ok:
-            return f"The previous release {previous.identity} was brought back, but: {report.message()}"
-        return f"The previous release {previous.identity} was brought back and serves."
-
-    def _stop_all(self) -> str:
-        try:
-            for part in reversed(self._desired.parts):
-                self._compose(part, self._folder).stop(timeout=UP_EXTRA)
-        except DrydockError as error:
-            return f"There is no earlier release to go back to; the containers could NOT be stopped: {error.message}"
-        return "There is no earlier release to go back to; the containers were stopped and kept."
+def _asked(unit: Unit) -> tuple[str, bool]:
+    """The path that tells through the edge who answers: the health path where a route leads there, else a route."""
+    health = unit.health.path
+    for route in unit.routes:
+        prefix = route.rstrip("/")
+        if health is not None and (health == prefix or health.startswith(f"{prefix}/")):
+            return health, True
+    return unit.routes[0], False
 
 
 def _write(path: Path, content: bytes, *, mode: int, folder_mode: int = 0o750) -> None:
@@ -447,16 +447,3 @@ def _own_directory(folder: Path, unit: Unit) -> None:
     folder.mkdir(mode=DATA_MODE, exist_ok=True)
     os.chown(folder, unit.uid, unit.gid)
     folder.chmod(DATA_MODE)
-
-
-def host_error(error: OSError, step: str) -> DrydockError:
-    if error.errno == errno.ENOSPC:
-        return DrydockError(
-            "no_space",
-            f"The host's disk became full: {error.filename or ''} could not be written. Make room, then run again.",
-        )
-    return DrydockError(
-        "host_failed",
-        f"The host refused a file operation in the step {step}: {error}. Check the rights and the health of the file "
-        "system.",
-    )

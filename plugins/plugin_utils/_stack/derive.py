@@ -14,17 +14,18 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components 
 
 SCHEMA = 1
 MODEL_STORE = "/var/lib/drydock/models"
-HOST_PORTS = range(18000, 19000)  # below the ports that Linux gives to outgoing connections
+# below the ports that Linux gives to outgoing connections
+HOST_PORTS = {"blue": range(18000, 18500), "green": range(18500, 19000)}
 
 
-def assign_host_ports(stack: Mapping[str, Any]) -> dict[str, int]:
-    """Loopback ports for services that have a port and chose none.
+def assign_host_ports(stack: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Loopback ports, one for each colour, for services that have a port and chose none.
 
-    A port follows from its service's name, so that adding or removing a service moves no other one: the edge goes on
+    They follow from the service's name, so that adding or removing a service moves no other one: the edge goes on
     reaching what it reached, also while a release is under way or given up.
     """
     services, firewall, edge = stack["services"], stack["firewall"], stack["edge"]
-    taken = {service["host_port"] for service in services.values()}
+    taken = {port for service in services.values() for port in (service["host_ports"] or {}).values()}
     taken |= {
         firewall["ssh_port"],
         edge["http_port"],
@@ -32,12 +33,14 @@ def assign_host_ports(stack: Mapping[str, Any]) -> dict[str, int]:
         *(item["port"] for item in firewall["allow"]),
     }
     taken |= {item["port"] for service in services.values() for item in service["publish"]}
-    assigned = {}
+    assigned: dict[str, dict[str, int]] = {}
     for name, service in sorted(services.items()):
-        if service["port"] is not None and service["host_port"] is None:
-            start = zlib.crc32(name.encode()) % len(HOST_PORTS)
-            assigned[name] = next(port for port in (*HOST_PORTS[start:], *HOST_PORTS[:start]) if port not in taken)
-            taken.add(assigned[name])
+        if service["port"] is not None and service["host_ports"] is None:
+            assigned[name] = {}
+            for colour, ports in HOST_PORTS.items():
+                start = zlib.crc32(name.encode()) % len(ports)
+                assigned[name][colour] = next(port for port in (*ports[start:], *ports[:start]) if port not in taken)
+                taken.add(assigned[name][colour])
     return assigned
 
 
@@ -45,7 +48,7 @@ def derive(
     stack: Mapping[str, Any],
     models: Sequence[Mapping[str, Any]],
     known: Mapping[str, Component],
-    assigned: Mapping[str, int],
+    assigned: Mapping[str, Mapping[str, int]],
 ) -> dict[str, Any]:
     """See ``docs/stack.md`` for what each key means."""
     root = f"/opt/{stack['name']}"
@@ -70,10 +73,12 @@ def derive(
     }
 
 
-def _service(item: Mapping[str, Any], versions: Mapping[str, str], assigned: int | None) -> dict[str, Any]:
+def _service(
+    item: Mapping[str, Any], versions: Mapping[str, str], assigned: Mapping[str, int] | None
+) -> dict[str, Any]:
     return {
         **item,
-        "host_port": item["host_port"] if assigned is None else assigned,
+        "host_ports": item["host_ports"] if assigned is None else dict(assigned),
         "routes": sorted(item["routes"]),
         "publish": [{**entry, "target": entry["target"] or entry["port"]} for entry in item["publish"]],
         "secrets": sorted(item["secrets"]),
@@ -129,11 +134,7 @@ def _secrets(
 
 
 def _edge(stack: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Any]:
-    routes = [
-        {"path": route, "service": name, "upstreams": [f"127.0.0.1:{service['host_port']}"]}
-        for name, service in services.items()
-        for route in service["routes"]
-    ]
+    routes = [{"path": route, "service": name} for name, service in services.items() for route in service["routes"]]
     return {"domain": stack["domain"], **stack["edge"], "routes": sorted(routes, key=lambda route: route["path"])}
 
 

@@ -27,7 +27,7 @@ def check_services(stack: Stack, problems: Problems) -> None:
                 "has the name of a component; both would answer to it in the stack's network. Rename the service.",
             )
         if service["port"] is None and not problems.reported(f"{where}.port"):
-            for reason in (key for key in ("routes", "host_port") if service[key]):
+            for reason in (key for key in ("routes", "host_ports") if service[key]):
                 problems.add(
                     f"{where}.port", f"is required because {reason} is set: it is the container's port behind it."
                 )
@@ -131,7 +131,7 @@ def check_routes(stack: Stack, problems: Problems) -> None:
             owners.setdefault(route, name)
 
 
-def check_ports(stack: Stack, assigned: Mapping[str, int], problems: Problems) -> None:
+def check_ports(stack: Stack, assigned: Mapping[str, Mapping[str, int]], problems: Problems) -> None:
     """One port of the host has one owner: SSH, the edge, loopback ports, published and allowed ports."""
     owners: dict[tuple[int, str], str] = {}
     for port, protocol, path in _claims(stack, assigned):
@@ -143,14 +143,15 @@ def check_ports(stack: Stack, assigned: Mapping[str, int], problems: Problems) -
             )
 
 
-def _claims(stack: Stack, assigned: Mapping[str, int]) -> Iterator[tuple[int, str, str]]:
+def _claims(stack: Stack, assigned: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[int, str, str]]:
     yield stack["firewall"]["ssh_port"], "tcp", "stack.firewall.ssh_port"
     if any(service["routes"] for service in stack["services"].values()):
         yield stack["edge"]["http_port"], "tcp", "stack.edge.http_port"
         yield stack["edge"]["https_port"], "tcp", "stack.edge.https_port"
     for name, service in stack["services"].items():
-        if service["host_port"] is not None:
-            yield service["host_port"], "tcp", f"stack.services.{name}.host_port"
+        for colour, port in (service["host_ports"] or {}).items():
+            if port is not None:
+                yield port, "tcp", f"stack.services.{name}.host_ports.{colour}"
     for name, service in stack["services"].items():
         for number, item in enumerate(service["publish"]):
             if item["port"] is not None:
@@ -158,8 +159,9 @@ def _claims(stack: Stack, assigned: Mapping[str, int]) -> Iterator[tuple[int, st
     for number, item in enumerate(stack["firewall"]["allow"]):
         if item["port"] is not None:
             yield item["port"], item["protocol"], f"stack.firewall.allow[{number}].port"
-    for name, port in assigned.items():
-        yield port, "tcp", f"stack.services.{name}.host_port (assigned)"
+    for name, ports in assigned.items():
+        for colour, port in ports.items():
+            yield port, "tcp", f"stack.services.{name}.host_ports.{colour} (assigned)"
 
 
 def check_publish(stack: Stack, problems: Problems) -> None:

@@ -15,6 +15,7 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._stack.fields impo
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.problems import Problems, listed, suggestion
 
 ENVIRONMENTS = ("production", "staging", "lab")
+COLOURS = ("blue", "green")  # as on the host: module_utils/_release/desired.py
 NAME = r"[a-z][a-z0-9-]{0,30}"
 NAME_WORDS = "a small letter, then small letters, digits and '-', at most 31 in all"
 SECRET = r"[a-z][a-z0-9_]{0,63}"  # noqa: S105 - the pattern of a name
@@ -30,6 +31,7 @@ name = scalar(coerce.matching(NAME, NAME_WORDS))
 secret_name = scalar(coerce.matching(SECRET, SECRET_WORDS))
 image = scalar(coerce.matching(IMAGE, "an image such as registry.example.org/team/app@sha256:<64 hex digits>"))
 port = scalar(coerce.to_port)
+host_port = scalar(coerce.within(coerce.to_int, 1024, 65535))
 sources = fields.list_of(scalar(coerce.to_source), unique=True, empty=False)
 cpus = scalar(coerce.within(coerce.to_float, 0.01, 1024))
 memory = scalar(coerce.at_least(coerce.to_bytes, DOCKER_MINIMUM, "6m, the least Docker accepts"))
@@ -121,6 +123,14 @@ publish = fields.record(
     }
 )
 
+drain = fields.record(
+    {
+        "timeout": Field(seconds_or_none, 30),
+        "signal": Field(scalar(coerce.matching(r"SIG[A-Z0-9]{2,10}", "a signal such as SIGQUIT")), "SIGTERM"),
+        "command": Field(fields.command),
+    }
+)
+
 service = fields.record(
     {
         "image": Field(image, required=True),
@@ -128,7 +138,7 @@ service = fields.record(
         "user": Field(scalar(to_user), "10001:10001"),
         "port": Field(port),
         "routes": Field(fields.list_of(scalar(to_route)), []),
-        "host_port": Field(scalar(coerce.within(coerce.to_int, 1024, 65535))),
+        "host_ports": Field(fields.record({colour: Field(host_port, required=True) for colour in COLOURS})),
         "publish": Field(fields.list_of(publish), []),
         "environment": Field(environment, {}),
         "secrets": Field(fields.list_of(secret_name, unique=True), []),
@@ -139,6 +149,7 @@ service = fields.record(
         "read_only": Field(scalar(coerce.to_bool), True),
         "tmpfs": Field(fields.list_of(scalar(to_absolute), unique=True), ["/tmp"]),  # noqa: S108 - in the container
         "stop_grace_period": Field(seconds, 30),
+        "drain": Field(drain, filled=True),
     }
 )
 

@@ -45,7 +45,7 @@ def rendered(value: str) -> str:
         "environment": {"VALUE": value},
         "secrets": [],
         "models": [],
-        "host_port": None,
+        "host_ports": None,
         "publish": [],
         "depends_on": [],
         "resources": {"cpus": 1.0, "memory": 1},
@@ -54,7 +54,7 @@ def rendered(value: str) -> str:
     model = {"name": "demo", "services": {"api": service}, "components": {}, "paths": {"secrets": "/etc/demo/secrets"}}
     templar = Templar(loader=DataLoader(), variables={"stack_model": model})
     templar = templar.copy_with_new_env(searchpath=[str(TEMPLATES)], available_variables={"stack_model": model})
-    text = (TEMPLATES / "blue" / "compose.yaml.j2").read_text(encoding="utf-8")
+    text = (TEMPLATES / "services" / "compose.yaml.j2").read_text(encoding="utf-8")
     return str(templar.template(trust_as_template(text), escape_backslashes=False))
 
 

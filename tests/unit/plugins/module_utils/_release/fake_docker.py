@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,8 @@ class Container:
     health: str = ""
     restarts: int = 0
     stack: str = "demo"  # the label; empty: a container of somebody else
+    networks: set[str] = field(default_factory=set)
+    connections: int = 0  # established to its port
 
 
 class FakeDocker:
@@ -46,7 +49,8 @@ class FakeDocker:
         self.health_says = ""
         self.busy_ports = False
         self.invalid = False
-        self.network_label: str | None = None
+        self.networks: dict[str, str] = {}  # name -> label
+        self.nginx: Nginx | None = None
         self.containers: dict[tuple[str, str], Container] = {}
         self.calls: list[tuple[str, ...]] = []
         self.die_at: int | None = None
@@ -55,6 +59,8 @@ class FakeDocker:
         self.calls.append(tuple(argv))
         if self.die_at is not None and len(self.calls) > self.die_at:
             raise KilledError
+        if argv[0] in {"nginx", "systemctl"}:
+            return self.nginx.run(argv) if self.nginx else Completed(tuple(argv), 127)
         if not self.installed:
             return Completed(tuple(argv), 127)
         if not self.answering:
@@ -74,7 +80,17 @@ class FakeDocker:
             rows = ["\t".join([f"{place[0]}-{place[1]}-1", place[0], item.stack]) for place, item in self._sorted()]
             return 0, "\n".join(rows), ""
         rows = [
-            "\t".join([f"{project}-{name}-1", item.state, self._status(item), project, name, item.hash])
+            "\t".join(
+                [
+                    f"{project}-{name}-1",
+                    item.state,
+                    self._status(item),
+                    project,
+                    name,
+                    item.hash,
+                    ",".join(sorted(item.networks)),
+                ]
+            )
             for (project, name), item in self._sorted()
             if f"label=drydock.stack={item.stack}" in rest
         ]
@@ -96,6 +112,8 @@ class FakeDocker:
                 if item.health:
                     state["Health"] = {"Status": item.health, "Log": [{"Output": self.health_says}]}
                 environment = [f"{key}={value}" for key, value in item.environment.items()]
+                if "--format" in rest:
+                    return 0, "0\n", ""
                 found = {"Id": item.hash, "RestartCount": item.restarts, "State": state, "Config": {"Env": environment}}
                 return 0, json.dumps([found]), ""
         return 1, "[]", "no such container"
@@ -114,8 +132,40 @@ class FakeDocker:
 
     def _network(self, rest: list[str]) -> tuple[int, str, str]:
         if rest[0] == "inspect":
-            return (1, "", "not found") if self.network_label is None else (0, self.network_label + "\n", "")
-        self.network_label = rest[-1]
+            label = self.networks.get(rest[-1])
+            return (1, "", "not found") if label is None else (0, label + "\n", "")
+        if rest[0] == "create":
+            self.networks[rest[-1]] = rest[rest.index("--label") + 1].partition("=")[2]
+            return 0, "", ""
+        item = self._named(rest[-1])
+        if item is None:
+            return 1, "", f"Error response from daemon: No such container: {rest[-1]}"
+        if rest[0] == "connect":
+            if rest[-2] in item.networks:
+                return 1, "", f"endpoint with name {rest[-1]} already exists in network {rest[-2]}"
+            item.networks.add(rest[-2])
+        else:
+            item.networks.discard(rest[-2])
+        return 0, "", ""
+
+    def _named(self, container: str) -> Container | None:
+        found = [item for (project, name), item in self.containers.items() if container == f"{project}-{name}-1"]
+        return found[0] if found else None
+
+    def _stop(self, rest: list[str]) -> tuple[int, str, str]:
+        for container in rest:
+            item = self._named(container)
+            if item is None:
+                return 1, "", f"Error response from daemon: No such container: {container}"
+            item.state = "exited"
+        return 0, "", ""
+
+    def _rm(self, rest: list[str]) -> tuple[int, str, str]:
+        gone = set(rest[1:])
+        self.containers = {key: item for key, item in self.containers.items() if f"{key[0]}-{key[1]}-1" not in gone}
+        return 0, "", ""
+
+    def _exec(self, _rest: list[str]) -> tuple[int, str, str]:
         return 0, "", ""
 
     def _compose(self, rest: list[str]) -> tuple[int, str, str]:
@@ -126,12 +176,8 @@ class FakeDocker:
         if command[0] == "config":
             return (1, "", "services.api.x is not allowed") if self.invalid else (0, "", "")
         if command[0] == "up":
-            return self._up(project, Path(options["--file"]), Path(options["--env-file"]))
-        if command[0] == "stop":
-            for key, item in self.containers.items():
-                item.state = "exited" if key[0] == project else item.state
-        if command[0] == "down":
-            self.containers = {key: item for key, item in self.containers.items() if key[0] != project}
+            names = command[command.index("--no-deps") + 1 :]
+            return self._up(project, Path(options["--file"]), Path(options["--env-file"]), names)
         if command[0] == "restart":
             for name in command[1:]:
                 self.containers[(project, name)].health = "healthy"
@@ -139,15 +185,15 @@ class FakeDocker:
             return 0, f"{command[-1]} says password=hunter2 and canary-value\n", ""
         return 0, "", ""
 
-    def _up(self, project: str, file: Path, variables: Path) -> tuple[int, str, str]:
+    def _up(self, project: str, file: Path, variables: Path, names: list[str]) -> tuple[int, str, str]:
         text = file.read_text()
         for line in variables.read_text().splitlines():
             key, _equals, value = line.partition("=")
             text = text.replace("${" + key + ":?}", value)
+        assert ":?}" not in text, f"a variable of {file} has no value"
         services: dict[str, Any] = yaml.safe_load(text)["services"]
-        for orphan in [item for item in self.containers if item[0] == project and item[1] not in services]:
-            del self.containers[orphan]
-        for name, service in services.items():
+        for name in names:
+            service = services[name]
             if service["image"] not in self.images:
                 return 1, "", f"Error response from daemon: No such image: {service['image']}"
             self._start(project, name, service)
@@ -162,7 +208,45 @@ class FakeDocker:
         if item is None or item.hash != wanted:
             health = "unhealthy" if service["image"] in self.sick else "healthy"
             item = Container(
-                image=service["image"], hash=wanted, environment={"PASSWORD": "canary-value"}, health=health
+                image=service["image"],
+                hash=wanted,
+                environment={"PASSWORD": "canary-value"},
+                health=health,
+                networks=set(service["networks"]),
             )
             self.containers[(project, name)] = item
         item.state = "running"
+
+
+class Nginx:
+    """The host's nginx: what it has loaded, and who answers through it."""
+
+    def __init__(self, upstreams: Path, docker: FakeDocker) -> None:
+        self.upstreams = upstreams
+        self.docker = docker
+        self.included = True
+        self.broken = False
+        self.refuses_reload = False
+        self.deaf = False  # a reload that changes nothing
+        self.loaded = ""
+        self.reloads = 0
+
+    def run(self, argv: Sequence[str]) -> Completed:
+        if argv[0] == "nginx":
+            if self.broken:
+                return Completed(tuple(argv), 1, err="nginx: [emerg] unknown directive")
+            told = f"# configuration file {self.upstreams}:\n" if self.included else ""
+            return Completed(tuple(argv), 0, out=told)
+        if argv[1] == "reload":
+            if self.refuses_reload:
+                return Completed(tuple(argv), 1, err="Job for nginx.service failed")
+            self.reloads += 1
+            self.loaded = self.loaded if self.deaf else self.upstreams.read_text()
+        return Completed(tuple(argv), 0)
+
+    def ask(self, _path: str) -> tuple[int, str]:
+        """Whoever the loaded upstream of api leads to."""
+        port = re.search(r"upstream drydock_api \{[^}]*server (127\.0\.0\.1:\d+)", self.loaded)
+        if port is None:
+            return 503, ""
+        return 200, port.group(1)

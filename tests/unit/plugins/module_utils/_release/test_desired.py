@@ -16,11 +16,17 @@ from tests.unit.plugins.module_utils._release.world import World
 
 def test_a_unit_s_variables_change_with_its_own_secrets_and_models_only(world: World) -> None:
     desired = world.desired(world.stack)
-    one = desired.variables("blue", {"db_password": "f1"})
-    two = desired.variables("blue", {"db_password": "f2", "unrelated": "x"})
-    assert one["SECRETS_API"] != two["SECRETS_API"]
-    assert one["MODELS_API"] == two["MODELS_API"]
-    assert set(one) == {"SECRETS_API", "MODELS_API"}
+    one = desired.variables("blue", {"api": "v1", "db": "v1"})
+    two = desired.variables("blue", {"api": "v1", "db": "v2"})
+    assert one == two
+    assert one != desired.variables("blue", {"api": "v2", "db": "v1"})
+    assert set(one) == {"COLOUR", "NETWORK", "PORT_API", "SECRETS_API", "SECRETS_DIR_API", "MODELS_API"}
+
+
+def test_a_colour_has_its_own_port_and_network(world: World) -> None:
+    desired = world.desired(world.stack)
+    blue, green = desired.variables("blue", {}), desired.variables("green", {})
+    assert {key for key in blue if blue[key] != green[key]} == {"COLOUR", "NETWORK", "PORT_API"}
 
 
 def test_configuration_lies_in_a_directory_named_by_its_content(world: World) -> None:
@@ -34,7 +40,7 @@ def test_configuration_lies_in_a_directory_named_by_its_content(world: World) ->
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ([], "lack base/compose.yaml, blue/compose.yaml"),
+        ([], "lack base/compose.yaml, services/compose.yaml"),
         ([{"dest": "/etc/passwd", "content": ""}], "not a path inside the release directory"),
         ([{"dest": "base/../../x", "content": ""}], "not a path inside the release directory"),
     ],
@@ -56,7 +62,9 @@ def test_a_start_may_take_its_start_period_and_all_its_retries() -> None:
 
 
 def test_a_service_is_asked_on_the_loopback_only_where_it_has_a_path_and_a_port(world: World) -> None:
-    (unit,) = world.desired(world.with_api(host_port=18000, health={"path": "/ready"})).of("blue")
+    (unit,) = world.desired(world.with_api(host_ports={"blue": 18000, "green": 18500}, health={"path": "/ready"})).of(
+        "blue"
+    )
     assert unit.url == "http://127.0.0.1:18000/ready"
-    (unit,) = world.desired(world.with_api(health={"path": "/ready"})).of("blue")
+    (unit,) = world.desired(world.with_api(host_ports=None, health={"path": "/ready"})).of("blue")
     assert unit.url is None

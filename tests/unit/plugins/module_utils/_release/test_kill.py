@@ -16,7 +16,14 @@ def consistent(world: World) -> None:
     """What runs is what is recorded as current, and nothing lies about."""
     record = world.current
     for name, unit in record.containers.items():
-        assert world.docker.containers[(f"demo-{unit['part']}", name)].hash == unit["config_hash"]
+        container = world.docker.containers[(f"demo-{unit['part']}", name)]
+        assert container.hash == unit["config_hash"]
+        assert unit["part"] == "base" or "demo" in container.networks
+    assert world.running() == {unit["name"] for unit in record.containers.values()}
+    assert world.secret_file("api").is_file()
+    if world.docker.nginx is not None:
+        assert world.docker.nginx.loaded == (world.root / "edge" / "upstreams.conf").read_text()
+        assert world.docker.nginx.ask("/") == (200, f"127.0.0.1:{record.containers['api']['host_port']}")
     assert world.leftovers() == []
     assert not (world.root / "state" / "lease.json").exists()
 
@@ -43,12 +50,12 @@ def test_a_run_killed_at_a_step_is_finished_or_undone_by_the_next_one(world: Wor
     if then == "the new stack again":
         world.release(new)
         assert world.serving() == {"db": "db:1", "api": "api:2"}
-        assert (world.secrets / "api" / "db_password").read_text() == "new"
+        assert world.secret("api") == "new"
     else:
         world.given = {"db_password": "old"}
         world.release()
         assert world.serving() == {"db": "db:1", "api": "api:1"}
-        assert (world.secrets / "api" / "db_password").read_text() == "old"
+        assert world.secret("api") == "old"
     consistent(world)
     assert not world.release(new if then.startswith("the new") else world.stack)["changed"]
 

@@ -66,7 +66,7 @@ def test_check_mode_shows_the_files_images_and_models_that_would_change(world: W
     assert diff["demo: images"]["before"] == "api: api:1\ndb: db:1\n"
     assert diff["demo: images"]["after"] == "api: api:2\ndb: db:1\n"
     assert diff["demo: models"]["after"].startswith("ocr: 4.1")
-    assert "api:2" in diff[str(world.root / "current" / "blue" / "compose.yaml")]["after"]
+    assert "api:2" in diff[str(world.root / "current" / "services" / "compose.yaml")]["after"]
     assert world.result["actions"][0] == "pull the image api:2"
     assert world.serving()["api"] == "api:1"
 
@@ -96,8 +96,9 @@ def test_a_changed_secret_restarts_who_reads_it_and_is_not_told(world: World) ->
     result = world.release()
     assert result["kind"] == "release"
     assert "secret db_password: another value" in result["actions"]
-    assert world.docker.containers[("demo-blue", "api")] is not before[("demo-blue", "api")]
-    assert (world.secrets / "api" / "db_password").read_text() == "canary-value"
+    assert ("demo-blue", "api") not in world.docker.containers
+    assert world.docker.containers[("demo-base", "db")] is not before[("demo-base", "db")]
+    assert world.secret("api") == "canary-value"
     assert "canary-value" not in json.dumps(result)
     assert not any("canary-value" in word for call in world.docker.calls for word in call)
     assert "canary-value" not in (world.root / "current" / "release.json").read_text()
@@ -105,10 +106,9 @@ def test_a_changed_secret_restarts_who_reads_it_and_is_not_told(world: World) ->
 
 def test_a_model_with_other_bytes_under_the_same_version_is_a_release(world: World) -> None:
     world.release()
-    api = world.docker.containers[("demo-blue", "api")]
     world.stack["models"][0]["files"][0]["checksum"] = "sha256:bb"
     assert world.release()["kind"] == "release"
-    assert world.docker.containers[("demo-blue", "api")] is not api
+    assert world.running() == {"demo-base-db-1", "demo-green-api-1"}
 
 
 @pytest.mark.parametrize("damage", ["stopped", "missing", "unhealthy", "changed"])
@@ -136,14 +136,14 @@ def test_a_container_that_is_not_as_released_is_found_in_check_mode_and_brought_
 
 def test_a_release_directory_that_was_edited_by_hand_is_replaced_by_a_new_release(world: World) -> None:
     world.release()
-    (world.root / "current" / "blue" / "compose.yaml").write_text("{}")
+    (world.root / "current" / "services" / "compose.yaml").write_text("{}")
     assert world.release()["kind"] == "release"
     assert not world.release()["changed"]
 
 
 def test_a_secret_file_with_other_rights_is_put_right_without_a_new_release(world: World) -> None:
     world.release()
-    path = world.secrets / "api" / "db_password"
+    path = world.secret_file("api")
     path.chmod(0o644)
     assert world.release()["kind"] == "repair"
     assert stat.S_IMODE(path.stat().st_mode) == 0o400
@@ -205,7 +205,7 @@ def test_a_release_that_is_not_healthy_goes_back_and_keeps_evidence_without_secr
     error = world.failing(world.with_api(image="api:2"))
     assert error.kind == "unhealthy"
     assert words in error.message
-    assert "The previous release r001 was brought back and serves." in error.message
+    assert "The previous release r001 was not touched and serves." in error.message
     assert world.result["changed"]
     assert world.docker.containers[("demo-blue", "api")].hash == before
     assert world.current.identity == "r001"
@@ -224,7 +224,7 @@ def test_a_failed_release_puts_the_old_secret_back(world: World) -> None:
     world.given = {"db_password": "the new one"}
     world.docker.sick = {"api:2"}
     world.failing(world.with_api(image="api:2"))
-    assert (world.secrets / "api" / "db_password").read_text() == "the old one"
+    assert world.secret("api") == "the old one"
 
 
 def test_a_first_release_that_fails_is_stopped_and_kept_for_a_look(world: World) -> None:
@@ -233,11 +233,11 @@ def test_a_first_release_that_fails_is_stopped_and_kept_for_a_look(world: World)
     assert "no earlier release" in error.message
     assert world.serving() == {}
     assert len(world.docker.containers) == 2
-    password = (world.secrets / "db" / "db_password").read_text()
+    password = (world.secrets / ".store" / "db_password").read_text()
     world.docker.sick = set()
     world.docker.containers.clear()
     world.release()
-    assert (world.secrets / "db" / "db_password").read_text() == password
+    assert (world.secrets / ".store" / "db_password").read_text() == password
 
 
 def test_a_taken_port_is_named_and_the_old_release_comes_back(world: World) -> None:
@@ -268,10 +268,10 @@ def test_a_full_disk_is_told_before_anything_is_touched(world: World) -> None:
 
 
 def test_a_foreign_network_of_the_stack_s_name_is_not_used(world: World) -> None:
-    world.docker.network_label = "someone-else"
+    world.docker.networks["demo"] = "someone-else"
     error = world.failing()
     assert error.kind == "network_foreign"
-    assert world.docker.network_label == "someone-else"
+    assert world.docker.networks == {"demo": "someone-else"}
 
 
 @pytest.mark.parametrize(("attribute", "kind"), [("installed", "engine_missing"), ("answering", "engine_unreachable")])

@@ -44,7 +44,7 @@ def test_a_disk_that_is_too_full_for_evidence_does_not_stop_the_way_back(
     monkeypatch.setattr(evidence, "_write", full)
     error = world.failing(world.with_api(image="api:2"))
     assert error.kind == "unhealthy"
-    assert "was brought back and serves" in error.message
+    assert "was not touched and serves" in error.message
     assert world.serving()["api"] == "api:1"
     assert world.leftovers() == []
 
@@ -132,7 +132,7 @@ def test_what_serves_without_a_readable_record_is_not_given_up_for_a_new_release
 def test_a_failed_repair_leaves_no_secret_for_a_later_way_back(world: World) -> None:
     world.given = {"db_password": "the good one"}
     world.release()
-    path = world.secrets / "api" / "db_password"
+    path = world.secret_file("api")
     path.chmod(0o600)
     path.write_text("edited")
     world.docker.crashing = {"api:1"}
@@ -157,7 +157,7 @@ def test_a_repair_that_cannot_pull_leaves_the_current_release_where_it_is(world:
     world.docker.images.discard("api:1")
     assert world.failing().kind == "image_missing"
     assert world.current.identity == "r001"
-    assert (world.root / "current" / "blue" / "compose.yaml").is_file()
+    assert (world.root / "current" / "services" / "compose.yaml").is_file()
 
 
 def test_containers_that_compose_hashes_otherwise_than_recorded_are_repaired_once(world: World) -> None:

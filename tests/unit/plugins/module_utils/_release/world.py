@@ -15,16 +15,21 @@ from typing import Any, Callable
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, parse_desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, current_record
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import Host, empty_result, run
+from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 
 from tests.unit.plugins.module_utils._health.fakes import FakeClock, InlinePool
-from tests.unit.plugins.module_utils._release.fake_docker import FakeDocker
+from tests.unit.plugins.module_utils._release.fake_docker import FakeDocker, Nginx
 
 USER = f"{os.getuid()}:{os.getgid()}"
 ME = {"uid": os.getuid(), "gid": os.getgid()}
+
+
+def _nobody(_path: str) -> tuple[int, str]:
+    raise AssertionError("there is no edge to ask")
 
 
 class World:
@@ -59,6 +64,9 @@ class World:
                 "api": {
                     "image": "api:1",
                     "user": USER,
+                    "port": 8000,
+                    "host_ports": {"blue": 18001, "green": 18501},
+                    "routes": ["/"],
                     "secrets": ["db_password"],
                     "models": [{"name": "ocr", "version": "4.0", "source": str(self.place / "models" / "ocr" / "4.0")}],
                     "health": {"command": ["true"], "start_period": 5, "retries": 2, "interval": 1, "timeout": 1},
@@ -78,18 +86,27 @@ class World:
 
     def desired(self, stack: Mapping[str, Any]) -> Desired:
         files = [{"dest": "base/config/db/db.conf", "content": str(stack.get("db_config", "x = 1"))}]
-        for part, units in (("base", stack["components"]), ("blue", stack["services"])):
-            services = {}
+        for part, units in (("base", stack["components"]), ("services", stack["services"])):
+            lines = ["services:"]
             for name, unit in units.items():
-                services[name] = {
+                service = {
                     "image": unit["image"],
                     "environment": unit.get("environment", {}),
                     "labels": [f"${{SECRETS_{name.upper()}:?}}", f"${{MODELS_{name.upper()}:?}}"],
+                    "networks": ["demo-blue", "demo-green"] if part == "base" else ["${NETWORK:?}"],
                 }
                 if name == "db":
-                    services[name]["volumes"] = ["${CONFIG_DB:?}"]
-            files.append({"dest": f"{part}/compose.yaml", "content": json.dumps({"services": services})})
+                    service["volumes"] = ["${CONFIG_DB:?}"]
+                if unit.get("host_ports"):
+                    service["ports"] = [f"${{PORT_{name.upper()}:?}}"]
+                lines += [f"  {name}:", *(f"    {key}: {json.dumps(value)}" for key, value in service.items())]
+            files.append(
+                {"dest": f"{part}/compose.yaml", "content": "\n".join(lines) if len(lines) > 1 else "services: {}"}
+            )
         return parse_desired(stack, files)
+
+    def _sleep(self, seconds: float) -> None:
+        self.clock.now += seconds
 
     def host(self, on_step: Callable[[str], None] | None = None) -> Host:
         engine = Engine(self.docker, sleep=lambda _seconds: None)
@@ -100,6 +117,9 @@ class World:
             waiter=waiter,
             now=lambda: "2026-11-21T04:15:00Z",
             clock=self.clock,
+            sleep=self._sleep,
+            client=lambda _domain, _port: self.docker.nginx.ask if self.docker.nginx else _nobody,
+            proc=self.place / "proc",
             on_step=on_step,
         )
 
@@ -151,13 +171,48 @@ class World:
         assert record is not None
         return record
 
+    def secret_file(self, unit: str) -> Path:
+        """Where the recorded container of a unit reads the password."""
+        return Path(self.current.containers[unit]["secrets"]) / "db_password"
+
+    def secret(self, unit: str) -> str:
+        return self.secret_file(unit).read_text()
+
+    def running(self) -> set[str]:
+        """Names of the containers that run."""
+        return {f"{p}-{name}-1" for (p, name), item in self.docker.containers.items() if item.state == "running"}
+
     def serving(self) -> dict[str, str]:
         """The images of the containers that run."""
         return {name: item.image for (_p, name), item in self.docker.containers.items() if item.state == "running"}
+
+    def colours(self) -> dict[str, str]:
+        """Service -> the colour that the current release has it in."""
+        return {name: item["part"] for name, item in self.current.containers.items() if item["part"] != "base"}
+
+    def with_edge(self) -> Nginx:
+        """nginx is there and reads what the releases write."""
+        self.docker.nginx = Nginx(self.root / "edge" / "upstreams.conf", self.docker)
+        return self.docker.nginx
+
+    def with_worker(self, **changes: Any) -> dict[str, Any]:
+        """The same stack with a second service, without a port."""
+        stack = self.with_api(depends_on=["worker"])
+        stack["services"]["worker"] = {
+            "image": "api:1",
+            "user": USER,
+            "secrets": [],
+            "health": {"command": ["true"], "start_period": 5, "retries": 2, "interval": 1, "timeout": 1},
+            **changes,
+        }
+        return stack
 
     def leftovers(self) -> list[str]:
         """What an unfinished release leaves and a finished one must not."""
         found = [path.name for path in self.root.glob("releases/*.staging")]
         found += [path.name for path in self.root.glob("releases/*") if not (path / "release.json").is_file()]
         found += [path.name for path in (self.root / "state" / "journal.json", self.secrets / ".undo") if path.exists()]
+        record = current_record(self.desired(self.stack).layout)
+        recorded = {item["name"] for item in record.containers.values()} if record else self.running()
+        found += [name for name in self.running() if name not in recorded]
         return found + [path.name for path in self.root.rglob(".drydock-*")]

@@ -25,6 +25,7 @@ def test_defaults_and_units_are_filled_in() -> None:
     assert api["read_only"] is True
     assert api["tmpfs"] == ["/tmp"]
     assert api["stop_grace_period"] == 30
+    assert api["drain"] == {"timeout": 30, "signal": "SIGTERM", "command": None}
 
 
 def test_models_are_mounted_from_the_set_of_their_version() -> None:
@@ -44,30 +45,34 @@ def test_digests_are_small_letters_and_sizes_numbers() -> None:
     assert model["files"][0]["size"] == 4745517
 
 
-def loopback_ports(**changes: Any) -> dict[str, int | None]:
+def loopback_ports(**changes: Any) -> dict[str, dict[str, int] | None]:
     model = build({path.replace("__", "."): value for path, value in changes.items()})
-    return {name: service["host_port"] for name, service in model["services"].items()}
+    return {name: service["host_ports"] for name, service in model["services"].items()}
 
 
-def test_a_loopback_port_follows_from_the_name_and_stays_when_services_come_and_go() -> None:
+def test_loopback_ports_follow_from_the_name_and_stay_when_services_come_and_go() -> None:
     alone = loopback_ports()
-    assert alone["api"] in range(18000, 19000)
+    assert alone["api"] is not None
+    assert alone["api"]["blue"] in range(18000, 18500)
+    assert alone["api"]["green"] in range(18500, 19000)
     assert alone["worker"] is None
     others = {f"stack__services__{name}": {"image": f"x@{DIGEST}", "port": 80} for name in ("alpha", "beta", "zeta")}
     together = loopback_ports(**others)
     assert together["api"] == alone["api"]
-    assert len(set(together.values())) == len(together)
+    ports = [port for pair in together.values() if pair for port in pair.values()]
+    assert len(set(ports)) == len(ports) == 8
 
 
 def test_a_loopback_port_nobody_chose_never_takes_a_declared_one() -> None:
     usual = loopback_ports()["api"]
     assert usual is not None
-    declared = {"ssh_port": usual, "allow": [{"name": "x", "port": usual + 1}]}
-    assert loopback_ports(stack__firewall=declared)["api"] == usual + 2
+    declared = {"ssh_port": usual["blue"], "allow": [{"name": "x", "port": usual["blue"] + 1}]}
+    assert loopback_ports(stack__firewall=declared)["api"] == {**usual, "blue": usual["blue"] + 2}
 
 
-def test_a_chosen_loopback_port_is_kept() -> None:
-    assert loopback_ports(stack__services__api__host_port=18001)["api"] == 18001
+def test_chosen_loopback_ports_are_kept() -> None:
+    chosen = {"blue": 20001, "green": 20002}
+    assert loopback_ports(stack__services__api__host_ports=chosen)["api"] == chosen
 
 
 def test_a_secret_knows_its_readers_by_number_and_never_its_value() -> None:
@@ -89,12 +94,11 @@ def test_a_declared_secret_has_its_length() -> None:
     assert build(changes)["secrets"]["jwt_key"]["length"] == 64
 
 
-def test_the_edge_leads_each_route_to_its_service_on_the_loopback() -> None:
+def test_the_edge_leads_each_route_to_its_service() -> None:
     changes = {"stack.services.api.routes": ["/v1//", "/docs/"]}
-    upstream = f"127.0.0.1:{loopback_ports()['api']}"
     assert build(changes)["edge"]["routes"] == [
-        {"path": "/docs", "service": "api", "upstreams": [upstream]},
-        {"path": "/v1", "service": "api", "upstreams": [upstream]},
+        {"path": "/docs", "service": "api"},
+        {"path": "/v1", "service": "api"},
     ]
 
 

@@ -60,10 +60,27 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("computed secret declared", {"stack.secrets.redis_acl": {}}, "stack.secrets.redis_acl", "is computed from"),
     (
         "one host port twice",
-        {"stack.services.b": {**SECOND, "host_port": 18500}, f"{API}.host_port": 18500},
-        "stack.services.b.host_port",
-        "is taken by stack.services.api.host_port",
+        {
+            "stack.services.b": {**SECOND, "host_ports": {"blue": 18500, "green": 18501}},
+            f"{API}.host_ports": {"blue": 18499, "green": 18500},
+        },
+        "stack.services.b.host_ports.blue",
+        "is taken by stack.services.api.host_ports.green",
     ),
+    (
+        "one host port for both colours",
+        {f"{API}.host_ports": {"blue": 18500, "green": 18500}},
+        f"{API}.host_ports.green",
+        "is taken by stack.services.api.host_ports.blue",
+    ),
+    (
+        "a host port for one colour alone",
+        {f"{API}.host_ports": {"blue": 18500}},
+        f"{API}.host_ports.green",
+        "is required",
+    ),
+    ("a host port as one number", {f"{API}.host_port": 18500}, f"{API}.host_port", "Did you mean 'host_ports'?"),
+    ("no signal", {f"{API}.drain": {"signal": "quit"}}, f"{API}.drain.signal", "such as SIGQUIT"),
     (
         "one published port twice",
         {f"{API}.publish": [{"port": 9000}], "stack.services.worker.publish": [{"port": "9000"}]},

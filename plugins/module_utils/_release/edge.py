@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""nginx in front of the services: the file that says where each one is, and the one reload that switches.
+
+The release owns this file; the role ``edge`` only includes it. Where nginx does not include it (no nginx yet, or
+another one), it is written for later, and there is nothing to reload or to confirm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ansible_collections.drydock.serving.plugins.module_utils._atomic import write_atomic
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import NOT_FOUND, Runner
+
+MODE = 0o644
+HEADER = "# Written by the releases of drydock.serving; changes made here are undone by the next run.\n"
+MASTER = Path("/run/nginx.pid")
+OLD_WORKER = b"nginx: worker process is shutting down"
+
+
+def upstreams_text(ports: Mapping[str, int]) -> bytes:
+    """One upstream for each service that has a port on the loopback.
+
+    ``max_fails=0``: with one server there is no better one to turn to.
+    """
+    found = [
+        f"upstream drydock_{name} {{\n"
+        f"    zone drydock_{name} 64k;\n"
+        f"    server 127.0.0.1:{port} max_fails=0;\n"
+        "    keepalive 32;\n"
+        "}\n"
+        for name, port in sorted(ports.items())
+    ]
+    return (HEADER + "".join(found)).encode("utf-8")
+
+
+class Edge:
+    """The upstreams of one stack in the host's nginx."""
+
+    def __init__(self, path: Path, runner: Runner, *, proc: Path = Path("/proc"), master: Path = MASTER) -> None:
+        self._path = path
+        self._runner = runner
+        self._proc = proc
+        self._master = master
+
+    def read(self) -> bytes | None:
+        """What is written there now; None when nothing is."""
+        try:
+            return self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, content: bytes) -> None:
+        self._path.parent.mkdir(mode=0o755, exist_ok=True)
+        write_atomic(self._path, content, mode=MODE)
+
+    def lead(self, content: bytes) -> bool:
+        """Have nginx go by this content; false where it does not read the file (yet).
+
+        :raises DrydockError: ``edge_invalid``, ``edge_failed``. What was there before is then written again.
+        """
+        before = self.read()
+        self.write(content)
+        try:
+            read = self.included()
+            if read:
+                self.reload()
+        except DrydockError:
+            if before is not None:
+                self.write(before)
+            raise
+        return read
+
+    def included(self) -> bool:
+        """Does the host's nginx run, and read this file?
+
+        :raises DrydockError: ``edge_invalid`` when nginx refuses its configuration.
+        """
+        done = self._runner.run(["nginx", "-T"])
+        if done.code == NOT_FOUND:
+            return False
+        if not done.ok:
+            raise DrydockError(
+                "edge_invalid",
+                f"nginx refuses its configuration: {done.tail(3)}. It goes on with the one it has loaded. Look at "
+                "`nginx -t` on the host and put it right (the tag `edge`), then run again.",
+            )
+        if f"# configuration file {self._path}:" not in done.out:
+            return False
+        return self._runner.run(["systemctl", "is-active", "--quiet", "nginx.service"]).ok
+
+    def reload(self) -> None:
+        """Have nginx take what is written: new requests by it, those under way to their end by the old.
+
+        :raises DrydockError: ``edge_failed``.
+        """
+        done = self._runner.run(["systemctl", "reload", "nginx.service"])
+        if not done.ok:
+            raise DrydockError(
+                "edge_failed",
+                f"nginx could not be reloaded: {done.tail(3)}. Look at `systemctl status nginx`, then run again.",
+            )
+
+    def old_workers(self) -> int:
+        """How many of nginx's processes still finish requests that came before the last reload."""
+        try:
+            master = self._master.read_text(encoding="ascii").strip()
+            children = (self._proc / master / "task" / master / "children").read_text(encoding="ascii").split()
+        except (OSError, ValueError):
+            return 0
+        return sum(1 for child in children if self._command(child).startswith(OLD_WORKER))
+
+    def _command(self, process: str) -> bytes:
+        try:
+            return (self._proc / process / "cmdline").read_bytes()
+        except OSError:
+            return b""

@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything outside of a release: programs, time, polling. Tests hand in their own."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Clock
+from ansible_collections.drydock.serving.plugins.module_utils._release.ask import Ask, EdgeClient
+from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Drainer
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge
+from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
+from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a run works with."""
+
+    runner: Runner
+    engine: Engine
+    waiter: Waiter
+    now: Callable[[], str]
+    clock: Clock
+    sleep: Callable[[float], None] = time.sleep
+    client: Callable[[str, int], Ask] = EdgeClient
+    proc: Path = Path("/proc")
+    on_step: Callable[[str], None] | None = None
+
+    def edge(self, layout: Layout) -> Edge:
+        return Edge(layout.upstreams, self.runner, proc=self.proc)
+
+    def drainer(self, edge: Edge) -> Drainer:
+        return Drainer(self.engine, edge.old_workers, clock=self.clock, sleep=self.sleep, proc=self.proc)

@@ -1,0 +1,229 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is done when a step fails: keep evidence, leave or bring back what served, and say which of it."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
+from ansible_collections.drydock.serving.plugins.module_utils._release import networks
+from ansible_collections.drydock.serving.plugins.module_utils._release.compose import Compose
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, upstreams_text
+from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor, collect, last_words
+from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
+from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
+    Record,
+    clear_journal,
+    secret_folders,
+    upstream_ports,
+)
+from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
+    forget_undo,
+    remove_unused,
+    restore_secrets,
+)
+
+HARMLESS = frozenset({"room", "stage", "check", "images", "place"})
+SWITCHING = frozenset({"switch", "confirm"})
+PROVEN = frozenset({"commit", "drain", "stop", "prune"})
+LAST_WORDS = 4  # lines of each unhealthy container's log in the message
+UP_EXTRA = 120.0  # seconds that Compose may take on top of stopping containers
+
+
+@dataclass(frozen=True)
+class Situation:
+    """How far the run had come."""
+
+    identity: str  # the release that was made, or repaired
+    attempt: str  # this run
+    folder: Path
+    staging: Path
+    actor: str
+    reason: str
+    wait_timeout: float
+    lent: tuple[networks.Link, ...]
+    report: Report | None
+
+
+class WayBack:
+    """The way back of one run."""
+
+    def __init__(self, plan: Plan, situation: Situation, host: Host, *, edge: Edge, redactor: Redactor) -> None:
+        self._plan = plan
+        self._desired = plan.desired
+        self._layout = plan.desired.layout
+        self._at = situation
+        self._host = host
+        self._engine = host.engine
+        self._edge = edge
+        self._redactor = redactor
+
+    def take(self, step: str, error: DrydockError) -> DrydockError:
+        """Undo, keep the evidence, and say what happened to what served before."""
+        details: dict[str, Any] = {**self._redactor.data(error.details), "step": step}
+        if step in HARMLESS:
+            if self._plan.kind == RELEASE:
+                shutil.rmtree(self._at.staging, ignore_errors=True)
+                shutil.rmtree(self._at.folder, ignore_errors=True)
+            clear_journal(self._layout)
+            return DrydockError(error.kind, self._redactor.known(error.message), **details)
+        if step in PROVEN:  # the release serves and is recorded; the journal stays for the next run to finish
+            message = (
+                f"{error.message} The release {self._at.identity} serves; the next run finishes what is left to do."
+            )
+            return DrydockError(error.kind, self._redactor.text(message), **details)
+        evidence = self._layout.failures / self._at.attempt
+        words, kept = self._look(evidence, step, error)
+        back = self._go_back(step, evidence)
+        where = f"This happened at the step `{step}` of the release {self._at.attempt}."
+        message = "\n".join([error.message, *words, f"{where} {back}", kept])
+        previous = self._plan.current.identity if self._plan.current else None
+        return DrydockError(
+            error.kind, self._redactor.text(message), **details, evidence=str(evidence), previous=previous
+        )
+
+    # -- evidence ----------------------------------------------------------------------------------------------------
+
+    def _look(self, evidence: Path, step: str, error: DrydockError) -> tuple[list[str], str]:
+        """The last words and where evidence lies. Going back must not depend on a disk or an engine that has failed."""
+        try:
+            self._keep_evidence(evidence, step, error)
+            return self._last_words(), f"Evidence on the host: {evidence}"
+        except (OSError, DrydockError, ValueError) as another:
+            return [], f"Evidence on the host: {evidence}, not complete: {another}"
+
+    def _keep_evidence(self, folder: Path, step: str, error: DrydockError) -> None:
+        failure: Mapping[str, Any] = {
+            "release": self._at.attempt,
+            "step": step,
+            "kind": error.kind,
+            "message": error.message,
+            "details": error.details,
+            "at": self._host.now(),
+            "actor": self._at.actor,
+            "reason": self._at.reason,
+            "health": self._at.report.as_list() if self._at.report else [],
+        }
+        collect(
+            folder,
+            desired=self._desired,
+            release=self._at.folder,
+            engine=self._engine,
+            composes={part: self._compose(part, self._at.folder) for part in self._desired.parts},
+            redactor=self._redactor,
+            failure=failure,
+        )
+
+    def _last_words(self) -> list[str]:
+        """What the containers that are not healthy logged last; often that is the cause."""
+        culprits = self._at.report.culprits() if self._at.report else []
+        bad = {state.target.name.partition(" ")[0] for state in culprits}
+        said = []
+        for unit in (unit for unit in self._desired.units if unit.name in bad):
+            compose = self._compose(unit.part, self._at.folder)
+            said += last_words(compose, unit.name, self._redactor, lines=LAST_WORDS).splitlines()
+        return ["The last lines of their logs:", *(f"  {line}" for line in said)] if said else []
+
+    # -- back --------------------------------------------------------------------------------------------------------
+
+    def _go_back(self, step: str, evidence: Path) -> str:
+        if self._plan.kind != RELEASE:
+            forget_undo(self._layout.secrets)  # the values are those of the release; what they replaced was damage
+            clear_journal(self._layout)
+            return "The release itself was not changed; its containers stay as they are."
+        previous = self._plan.current
+        if step in SWITCHING and previous is not None:
+            try:
+                self._edge.lead(upstreams_text(upstream_ports(previous)))
+            except DrydockError as error:  # both run on, whatever nginx goes by; the journal stays for the next run
+                return (
+                    f"The edge could NOT be led back to the release {previous.identity}: {error.message} The "
+                    "containers of both releases were left running; the next run undoes this one."
+                )
+        restore_secrets(self._layout.secrets)
+        networks.disconnect(self._engine, self._at.lent)
+        said = self._bring_back(previous) if previous else self._stop_all()
+        self._put_away(evidence)
+        clear_journal(self._layout)
+        return said
+
+    def _bring_back(self, previous: Record) -> str:
+        """What served was left alone, but for what had to be replaced where it is."""
+        try:
+            self._stop_moved()
+            touched = [unit.name for unit in (*self._plan.replaced, *self._plan.mended)]
+            again = self._restore(previous, [name for name in touched if name in previous.containers])
+            report = self._host.waiter.wait_recorded(previous.containers, limit=self._at.wait_timeout)
+        except DrydockError as error:
+            return f"The previous release {previous.identity} could NOT be brought back: {error.message}"
+        if not report.ok:
+            return f"The previous release {previous.identity} was brought back, but: {report.message()}"
+        if again:
+            return f"The previous release {previous.identity} was brought back and serves."
+        return f"The previous release {previous.identity} was not touched and serves."
+
+    def _stop_moved(self) -> None:
+        there = {item.name: item for item in self._engine.containers(self._desired.name)[1]}
+        moved = [unit for unit in self._plan.moved if unit.container in there]
+        grace = max((unit.grace for unit in moved), default=0.0)
+        self._engine.stop([unit.container for unit in moved], timeout=grace + UP_EXTRA)
+
+    def _restore(self, previous: Record, names: list[str]) -> bool:
+        """Bring containers back as the previous release had them, and under their names."""
+        folder = self._layout.release(previous.identity)
+        for part in PARTS:
+            wanted = [name for name in names if previous.containers[name]["part"] == part]
+            if wanted:
+                self._compose(part, folder).up(wanted, timeout=self._at.wait_timeout + UP_EXTRA)
+        attached = {item.name: item.networks for item in self._engine.containers(self._desired.name)[1]}
+        for name in names:
+            item = previous.containers[name]
+            if item["part"] != PARTS[0] and self._desired.name not in attached.get(item["name"], ()):
+                self._engine.connect(self._desired.name, item["name"], alias=name)
+        return bool(names)
+
+    def _stop_all(self) -> str:
+        try:
+            live = self._engine.containers(self._desired.name)[1]
+            grace = max((unit.grace for unit in self._desired.units), default=0.0)
+            wanted = {unit.container for unit in self._desired.units}
+            self._engine.stop([item.name for item in live if item.name in wanted], timeout=grace + UP_EXTRA)
+        except DrydockError as error:
+            return f"There is no earlier release to go back to; the containers could NOT be stopped: {error.message}"
+        return "There is no earlier release to go back to; the containers were stopped and kept."
+
+    def _put_away(self, evidence: Path) -> None:
+        """The release's directory goes to the evidence; the values of its secrets go for good."""
+        if self._at.folder.is_dir():
+            try:
+                evidence.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._at.folder.rename(evidence / "release")
+            except OSError:  # a full disk; without its record the next run does not take it for a release
+                shutil.rmtree(self._at.folder, ignore_errors=True)
+        remove_unused(self._layout.secrets, secret_folders(self._layout))
+
+    def _compose(self, part: str, release: Path) -> Compose:
+        return Compose(self._host.runner, stack=self._desired.name, part=part, release=release)
+
+
+def host_error(error: OSError, step: str) -> DrydockError:
+    if error.errno == errno.ENOSPC:
+        return DrydockError(
+            "no_space",
+            f"The host's disk became full: {error.filename or ''} could not be written. Make room, then run again.",
+        )
+    return DrydockError(
+        "host_failed",
+        f"The host refused a file operation in the step {step}: {error}. Check the rights and the health of the file "
+        "system.",
+    )
