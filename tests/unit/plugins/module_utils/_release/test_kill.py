@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import RELEASE_STEPS
+from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import RELEASE_STEPS, REPAIR_STEPS
 
 from tests.unit.plugins.module_utils._release.fake_docker import KilledError
 from tests.unit.plugins.module_utils._release.world import World
@@ -40,6 +40,7 @@ def die_at_step(world: World, step: str, stack: dict[str, object]) -> None:
 @pytest.mark.parametrize("step", RELEASE_STEPS)
 @pytest.mark.parametrize("then", ["the new stack again", "the old stack"])
 def test_a_run_killed_at_a_step_is_finished_or_undone_by_the_next_one(world: World, step: str, then: str) -> None:
+    world.with_edge()
     world.given = {"db_password": "old"}
     world.release()
     new = world.with_api(image="api:2")
@@ -61,6 +62,46 @@ def test_a_run_killed_at_a_step_is_finished_or_undone_by_the_next_one(world: Wor
 
 
 @pytest.mark.parametrize("step", RELEASE_STEPS)
+def test_whatever_step_a_run_dies_at_somebody_who_is_healthy_answers_through_the_edge(world: World, step: str) -> None:
+    nginx = world.with_edge()
+    world.release()
+    die_at_step(world, step, world.with_api(image="api:2"))
+    _status, upstream = nginx.ask("/")
+    colour = {"127.0.0.1:18001": "blue", "127.0.0.1:18501": "green"}[upstream]
+    assert world.docker.containers[(f"demo-{colour}", "api")].state == "running"
+    assert world.docker.containers[(f"demo-{colour}", "api")].health == "healthy"
+
+
+@pytest.mark.parametrize("step", RELEASE_STEPS)
+def test_services_of_two_colours_are_brought_together_again_after_a_kill(world: World, step: str) -> None:
+    world.with_edge()
+    world.release(world.with_worker())
+    new = world.with_worker()
+    new["services"]["api"]["environment"] = {"N": "1"}
+    die_at_step(world, step, new)
+    world.release(new)
+    consistent(world)
+    assert world.colours() == {"api": "green", "worker": "blue"}
+    newest = world.with_worker(environment={"N": "2"}, publish=[{"port": 9000}])
+    die_at_step(world, step, newest)
+    world.release(newest)
+    consistent(world)
+    assert not world.release(newest)["changed"]
+
+
+@pytest.mark.parametrize("step", REPAIR_STEPS)
+def test_a_repair_killed_at_a_step_is_completed_by_the_next_run(world: World, step: str) -> None:
+    world.with_edge()
+    world.release()
+    world.docker.containers[("demo-blue", "api")].state = "exited"
+    (world.root / "edge" / "upstreams.conf").write_text("")
+    die_at_step(world, step, world.stack)
+    world.release()
+    consistent(world)
+    assert not world.release()["changed"]
+
+
+@pytest.mark.parametrize("step", RELEASE_STEPS)
 def test_a_first_release_killed_at_a_step_is_completed_by_the_next_run(world: World, step: str) -> None:
     die_at_step(world, step, world.stack)
     world.release()
@@ -74,6 +115,7 @@ def test_a_run_killed_at_any_call_of_the_engine_is_undone_by_a_run_of_the_old_st
     killed = 0
     while True:
         world = World(tmp_path_factory.mktemp("kill"))
+        world.with_edge()
         world.release()
         new = world.with_api(image="api:2")
         world.docker.die_at = len(world.docker.calls) + killed
@@ -96,6 +138,7 @@ def test_a_run_killed_while_it_goes_back_is_brought_back_by_the_next_one(
     killed = 0
     while True:
         world = World(tmp_path_factory.mktemp("back"))
+        world.with_edge()
         world.docker.sick = {"api:2"}
         world.release()
         seen = len(world.docker.calls)

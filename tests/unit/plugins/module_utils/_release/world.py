@@ -182,6 +182,10 @@ class World:
         """Names of the containers that run."""
         return {f"{p}-{name}-1" for (p, name), item in self.docker.containers.items() if item.state == "running"}
 
+    def named(self) -> set[str]:
+        """Containers that are reached under their service's name by what serves."""
+        return {f"{p}-{name}-1" for (p, name), item in self.docker.containers.items() if "demo" in item.networks}
+
     def serving(self) -> dict[str, str]:
         """The images of the containers that run."""
         return {name: item.image for (_p, name), item in self.docker.containers.items() if item.state == "running"}
