@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Unit
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, Unit
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 
 INTERVAL = 0.2
@@ -32,8 +32,8 @@ class Retired:
 
 
 def entry(unit: Unit) -> dict[str, Any]:
-    """What a record says about the end of a unit's container."""
-    drain = {"port": unit.port, "timeout": unit.drain.timeout, "command": list(unit.drain.command), "grace": unit.grace}
+    """What a record says about the end of a unit's container. A component's clients hold on to it; it is not waited for."""
+    drain = {"port": unit.port if unit.part != BASE else None, "timeout": unit.drain.timeout, "command": list(unit.drain.command), "grace": unit.grace}
     return {"name": unit.container, "drain": drain}
 
 
