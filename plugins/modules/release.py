@@ -13,10 +13,11 @@ author:
 description:
   - Brings a host from the release it serves to the wanted one, or leaves it as it was.
   - Stages the rendered files beside the current release, has Docker Compose check them, pulls images that are missing,
-    writes secrets as files, starts the components and then the services, waits until all are healthy, records the
-    release and makes it current.
-  - When a step fails after containers were touched, the previous release is brought back and the evidence is kept on
-    the host. The failure names its directory.
+    writes secrets as files, starts the components and then, beside those that serve, the services that changed. When
+    all are healthy, nginx is led to them and asked; then the release is current, and the old containers are drained and
+    removed. See C(docs/releases.md).
+  - When a step fails, what served goes on serving, and the evidence is kept on the host. The failure names its
+    directory.
   - A run that was killed is finished or undone by the next one. Two runs at once are refused.
   - An unchanged stack is left alone. A container that is stopped, missing, unhealthy or different is brought back.
 options:
@@ -26,9 +27,11 @@ options:
     required: true
   files:
     description:
-      - The files of the release. V(base/compose.yaml) runs the components and V(blue/compose.yaml) the services.
-      - Files below V(base/config/NAME/) and V(blue/config/NAME/) are a container's configuration. They are put into a
-        directory named by their content, which the compose file takes from the variable E(CONFIG_NAME).
+      - The files of the release. V(base/compose.yaml) runs the components and V(services/compose.yaml) the services,
+        in either colour.
+      - Files below V(base/config/NAME/) and V(services/config/NAME/) are a container's configuration. They are put into
+        a directory named by their content, which the compose file takes from the variable E(CONFIG_NAME). Others are
+        E(SECRETS_DIR_NAME), E(SECRETS_NAME), E(MODELS_NAME) and, for services, E(PORT_NAME), E(COLOUR) and E(NETWORK).
     type: list
     elements: dict
     required: true
@@ -116,7 +119,7 @@ EXAMPLES = r"""
     secrets: "{{ stack_secrets }}"
     files:
       - dest: base/compose.yaml
-      - dest: blue/compose.yaml
+      - dest: services/compose.yaml
     reason: new recognition model
 """
 
@@ -156,6 +159,16 @@ durations:
   description: Seconds by step.
   returned: always
   type: dict
+moved:
+  description: Services that came up in another colour, or for the first time, with their colour.
+  returned: always
+  type: dict
+  sample: {api: green}
+cut:
+  description: Old containers that still had requests when their time to drain was over.
+  returned: always
+  type: list
+  elements: str
 pruned:
   description: Old releases that were removed.
   returned: always
@@ -163,11 +176,11 @@ pruned:
   elements: str
 failure:
   description:
-    - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing), V(engine_missing),
-      V(engine_unreachable), V(host_failed), V(image_missing), V(invalid_stack), V(locked), V(missing_library),
-      V(models_missing), V(network_foreign), V(no_space), V(port_taken), V(project_foreign), V(pull_failed),
-      V(registry_denied), V(registry_unreachable), V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out),
-      V(unhealthy), V(up_failed).
+    - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing), V(edge_failed),
+      V(edge_invalid), V(edge_unconfirmed), V(engine_missing), V(engine_unreachable), V(host_failed), V(image_missing),
+      V(invalid_stack), V(locked), V(missing_library), V(models_missing), V(network_foreign), V(no_space),
+      V(port_taken), V(project_foreign), V(pull_failed), V(registry_denied), V(registry_unreachable),
+      V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out), V(unhealthy), V(up_failed).
     - With RV(ignore:step), and with RV(ignore:evidence) where containers had been touched.
   returned: failure
   type: dict

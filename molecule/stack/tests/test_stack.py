@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,55 @@ SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 ROOT = "/opt/ocr"
 SECRETS = "/etc/ocr/secrets"
 CANARY = "canary-Vq8wT2mZ"
-PORT = 18359  # follows from the name "api"
-READY = f"http://127.0.0.1:{PORT}/health/ready"
+PORTS = {"blue": 18359, "green": 18859}  # follow from the name "api"
+DOMAIN = "ocr.drydock.test"
+# until it is told to stop: requests through nginx, some over connections that are kept, each answer looked at
+LOAD = """
+import http.client, json, os, socket, ssl, threading, time
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+good, bad, retired = [], [], (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
+def client(keep):
+    link = None
+    while not os.path.exists('/run/load.stop'):
+        used = link is not None
+        try:
+            if link is None:
+                raw = socket.create_connection(('127.0.0.1', 443), timeout=60)
+                link = http.client.HTTPConnection('DOMAIN')
+                link.sock = context.wrap_socket(raw, server_hostname='DOMAIN')
+            link.request('GET', '/health/ready', headers={'Host': 'DOMAIN'})
+            answer = link.getresponse()
+            body = json.loads(answer.read())
+            (good if answer.status == 200 and body else bad).append(answer.getheader('X-Drydock-Upstream'))
+        except retired as error:  # nginx ended an idle connection: any client asks again
+            link = None
+            used or bad.append(repr(error))
+        except Exception as error:
+            link = None
+            bad.append(repr(error))
+        if link is not None and not keep:
+            link.close()
+            link = None
+        time.sleep(0.02)
+threads = [threading.Thread(target=client, args=(keep,)) for keep in (True, True, False)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+json.dump({'good': len(good), 'bad': bad, 'seen': sorted(set(good))}, open('/run/load.json', 'w'))
+""".replace("DOMAIN", DOMAIN)
+# kills the module's own process, by its note, as soon as its journal tells of a step
+KILL = """
+import json, os, signal, sys, time
+end = time.time() + 150
+while time.time() < end:
+    try:
+        if json.load(open('ROOT/state/journal.json'))['step'] == 'STEP':
+            os.kill(json.load(open('ROOT/state/lease.json'))['pid'], signal.SIGKILL)
+            sys.exit(0)
+    except (OSError, ValueError):
+        pass
+sys.exit('the run never came to STEP')
+"""
 CHANGED = re.compile(r"^\S+\s*: ok=\d+\s+changed=(\d+)\s", re.MULTILINE)
 
 
@@ -68,9 +115,20 @@ def api(**settings: Any) -> dict[str, Any]:
     return {"services": {"api": settings}}
 
 
+def colour(host: Host, service: str) -> str:
+    """The colour that the recorded release has a service in."""
+    return str(current(host)["containers"][service]["part"])
+
+
+def container(host: Host, service: str) -> str:
+    """The name of a service's container."""
+    return f"ocr-{colour(host, service)}-{service}-1"
+
+
 def ready(host: Host) -> bool:
     """Does the service say, on the host, that it can infer?"""
-    code = f"import json, urllib.request as u; print(json.load(u.urlopen('{READY}', timeout=10)))"
+    url = f"http://127.0.0.1:{PORTS[colour(host, 'api')]}/health/ready"
+    code = f"import json, urllib.request as u; print(json.load(u.urlopen('{url}', timeout=10)))"
     return bool(host.run(f'python3 -c "{code}"').rc == 0)
 
 
@@ -87,7 +145,7 @@ def identities(host: Host) -> dict[str, tuple[str, str]]:
 
 
 def secret_values(host: Host) -> list[str]:
-    values = host.check_output(f"find {SECRETS} -type f -exec cat {{}} + | tr -s '\\n' ' '").split()
+    values = host.check_output(f"find {SECRETS} -type f -exec cat {{}} ';' -exec echo ';'").split()
     passwords = [host.file(f"{SECRETS}/.store/{name}").content_string for name in stored(host)]
     return [value for value in {*values, *passwords} if len(value) > 20]
 
@@ -104,12 +162,12 @@ def test_the_service_infers_and_is_reachable_on_the_loopback_only(host: Host, ad
     assert ready(host)
     with socket.socket() as outside:
         outside.settimeout(3)
-        assert outside.connect_ex((address, PORT)) != 0
+        assert outside.connect_ex((address, PORTS[colour(host, "api")])) != 0
 
 
 def test_every_container_runs_without_root_and_within_limits(host: Host) -> None:
     found = containers(host)
-    assert set(found) == {"ocr-base-postgres-1", "ocr-base-redis-1", "ocr-blue-api-1", "ocr-blue-worker-1"}
+    assert set(found) == {"ocr-base-postgres-1", "ocr-base-redis-1", container(host, "api"), container(host, "worker")}
     for name, item in found.items():
         config = item["HostConfig"]
         assert item["Config"]["User"].split(":")[0] not in {"", "0", "root"}, name
@@ -133,6 +191,7 @@ def test_no_inspection_log_or_record_holds_a_secret(host: Host) -> None:
 
 def test_secrets_were_generated_and_only_their_reader_can_read_them(host: Host) -> None:
     lines = host.check_output(f"find {SECRETS} -type f -printf '%P %m %U:%G %s\\n' | sort").splitlines()
+    lines = [re.sub(r"/[0-9a-f]{16}/", "/", line) for line in lines]  # the version
     assert [line.rsplit(" ", 1)[0] for line in lines] == [
         ".store/postgres_password 400 0:0",
         ".store/redis_password 400 0:0",
@@ -157,19 +216,20 @@ def test_the_record_says_what_serves(host: Host) -> None:
 
 @pytest.mark.usefixtures("put_right")
 def test_a_stopped_container_is_found_by_a_check_and_started_by_a_run(host: Host) -> None:
-    host.check_output("docker stop --time 1 ocr-blue-worker-1")
+    worker = container(host, "worker")
+    host.check_output(f"docker stop --time 1 {worker}")
     code, changed, output = converge("--check", "--diff")
     assert (code, changed) == (0, 1)
-    assert "container ocr-blue-worker-1" in output
-    assert not host.run("docker ps --format '{{.Names}}' | grep -x ocr-blue-worker-1").succeeded
+    assert f"container {worker}" in output
+    assert not host.run(f"docker ps --format '{{{{.Names}}}}' | grep -x {worker}").succeeded
     code, changed, output = converge()
     assert (code, changed) == (0, 1), output[-3000:]
-    assert containers(host)["ocr-blue-worker-1"]["State"]["Health"]["Status"] == "healthy"
+    assert containers(host)[worker]["State"]["Health"]["Status"] == "healthy"
 
 
 def test_an_image_that_the_registry_does_not_have_leaves_the_old_release_serving(host: Host) -> None:
     before = identities(host)
-    image = re.sub(r"@.*", "@sha256:" + "0" * 64, containers(host)["ocr-blue-api-1"]["Config"]["Image"])
+    image = re.sub(r"@.*", "@sha256:" + "0" * 64, containers(host)[container(host, "api")]["Config"]["Image"])
     code, changed, output = converge(change=api(image=image))
     assert code != 0
     assert changed == 0
@@ -183,23 +243,26 @@ def test_an_image_that_the_registry_does_not_have_leaves_the_old_release_serving
 @pytest.mark.usefixtures("put_right")
 def test_a_release_that_does_not_start_goes_back_and_leaves_evidence_without_secrets(host: Host) -> None:
     serving = current(host)["id"]
+    before = identities(host)
     values = secret_values(host)
     code, _changed, output = converge(change=api(environment={"MODEL_DIR": "/models/nothing"}))
     assert code != 0
     assert "crash loop" in output
-    assert f"The previous release {serving} was brought back and serves." in output
+    assert f"The previous release {serving} was not touched and serves." in " ".join(output.split())
+    assert {key: value for key, value in identities(host).items() if key in before} == before
     assert current(host)["id"] == serving
     assert ready(host)
     evidence = re.search(rf"{ROOT}/failures/[\w-]+", output)
     assert evidence is not None
     files = host.check_output(f"ls {evidence.group()}").split()
-    assert {"failure.json", "api.log", "inspect.json", "blue-ps.txt", "release"} <= set(files)
+    assert {"failure.json", "api.log", "inspect.json", "release"} <= set(files)
     assert "/models/nothing" in host.file(f"{evidence.group()}/api.log").content_string
     kept = host.check_output(f"find {evidence.group()} -type f -exec cat {{}} +")
     assert not any(value in text for value in values for text in (kept, output))
 
 
 def test_another_value_for_a_secret_restarts_its_readers_and_is_never_told(host: Host, tmp_path: Path) -> None:
+    old = {service: container(host, service) for service in ("api", "worker")}
     before = identities(host)
     given = tmp_path / "secrets.json"
     given.write_text(json.dumps({"stack_secrets": {"redis_password": CANARY}}))
@@ -207,11 +270,12 @@ def test_another_value_for_a_secret_restarts_its_readers_and_is_never_told(host:
     assert (code, changed) == (0, 1), output[-3000:]
     assert CANARY not in output
     after = identities(host)
-    assert {name for name in after if after[name] != before[name]} == {
+    assert {item for item in after if after[item] != before.get(item)} == {
         "ocr-base-redis-1",
-        "ocr-blue-api-1",
-        "ocr-blue-worker-1",
+        container(host, "api"),
+        container(host, "worker"),
     }
+    assert not set(old.values()) & set(after)
     assert ready(host)
     assert CANARY not in json.dumps(containers(host))
     code, changed, output = converge()  # without a value the host keeps the one it has
@@ -219,25 +283,45 @@ def test_another_value_for_a_secret_restarts_its_readers_and_is_never_told(host:
 
 
 @pytest.mark.usefixtures("put_right")
-@pytest.mark.parametrize("step", ["healthy"])
+def test_no_request_fails_while_a_release_is_made_or_given_up(host: Host) -> None:
+    old = PORTS[colour(host, "api")]
+    host.check_output("rm -f /run/load.stop /run/load.json")
+    host.check_output(f"systemd-run --unit=load-{old} python3 -c {shlex.quote(LOAD)}")
+    try:
+        failed, _changed, output = converge(change=api(environment={"MODEL_DIR": "/models/nothing"}))
+        code, changed, output = converge(change=api(environment={"UNDER": "load"}))
+        assert (code, changed) == (0, 1), output[-3000:]
+    finally:
+        host.check_output("touch /run/load.stop")
+        host.check_output("timeout 90 sh -c 'until test -s /run/load.json; do sleep 0.2; done'")
+    assert failed != 0
+    told = json.loads(host.file("/run/load.json").content_string)
+    assert told["bad"] == []
+    assert told["good"] > 100
+    new = PORTS[colour(host, "api")]
+    assert new != old
+    assert told["seen"] == sorted(f"127.0.0.1:{port}" for port in (old, new))
+
+
+@pytest.mark.usefixtures("put_right")
+@pytest.mark.parametrize("step", ["healthy", "switch", "confirm", "drain"])
 def test_a_module_that_is_killed_is_cleaned_up_after_by_the_next_run(host: Host, step: str) -> None:
     serving = current(host)["id"]
     change = api(environment={"KILLED_AT": step})
+    killer = shlex.quote(KILL.replace("STEP", step).replace("ROOT", ROOT))
     with subprocess.Popen(
         command(change=change), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=SCENARIO.parents[1]
     ) as running:
-        deadline = time.monotonic() + 60
-        while f'"{step}"' not in host.run(f"cat {ROOT}/state/journal.json").stdout:
-            assert time.monotonic() < deadline, f"the run never came to {step}"
-        # the module's own process, by its note, not by a name that others may have
-        host.check_output(
-            f"kill -9 $(python3 -c \"import json; print(json.load(open('{ROOT}/state/lease.json'))['pid'])\")"
-        )
+        host.check_output(f"python3 -c {killer}")
         assert running.wait(timeout=120) != 0
-    assert current(host)["id"] == serving
+    assert (current(host)["id"] == serving) is (step != "drain")  # from there on the new one is proven
+    assert ready(host)
     code, changed, output = converge()
     assert (code, changed) == (0, 1), output[-3000:]
-    assert "KILLED_AT" not in json.dumps(containers(host)["ocr-blue-api-1"]["Config"]["Env"])
+    assert "KILLED_AT" not in json.dumps(containers(host)[container(host, "api")]["Config"]["Env"])
+    assert set(containers(host)) == {
+        f"ocr-{item['part']}-{unit}-1" for unit, item in current(host)["containers"].items()
+    }
     assert not host.file(f"{ROOT}/state/journal.json").exists
     assert host.check_output(f"ls {ROOT}/releases | grep -c . || true") == str(
         len(host.check_output(f"ls {ROOT}/releases/*/release.json").split())

@@ -32,8 +32,14 @@ class Retired:
 
 
 def entry(unit: Unit) -> dict[str, Any]:
-    """What a record says about the end of a unit's container. A component's clients hold on to it; it is not waited for."""
-    drain = {"port": unit.port if unit.part != BASE else None, "timeout": unit.drain.timeout, "command": list(unit.drain.command), "grace": unit.grace}
+    """What a record says about the end of a unit's container. Clients of a component are not waited for: they hold on."""
+    port = unit.port if unit.part != BASE else None
+    drain = {
+        "port": port,
+        "timeout": unit.drain.timeout,
+        "command": list(unit.drain.command),
+        "grace": unit.grace,
+    }
     return {"name": unit.container, "drain": drain}
 
 

@@ -261,8 +261,10 @@ class Transaction:
             self._engine.ensure_network(network, self._desired.name)
 
     def _step_base(self) -> None:
-        self._up((unit for unit in self._coming() if unit.part == BASE), (BASE,))
-        self._wait(self._desired.of(BASE))
+        coming = tuple(unit for unit in self._coming() if unit.part == BASE)
+        self._up(coming, (BASE,))
+        if coming:  # services need them; those that were left alone are looked at together with the services
+            self._wait(self._desired.of(BASE))
 
     def _step_up(self) -> None:
         """The new ones beside the old. Where they come up, nothing may be left of an earlier run."""

@@ -42,7 +42,8 @@ def test_the_old_one_serves_until_the_new_one_is_healthy_and_has_been_switched_t
         assert (blue is not None and blue.state == "running") or step == "prune"
 
     result = world.release(world.with_api(image="api:2"), on_step=look)
-    assert [step for step in RELEASE_STEPS if BLUE in loaded[step]] == list(RELEASE_STEPS[: RELEASE_STEPS.index("confirm")])
+    until = RELEASE_STEPS.index("confirm")
+    assert [step for step in RELEASE_STEPS if BLUE in loaded[step]] == list(RELEASE_STEPS[:until])
     assert GREEN in nginx.loaded
     assert world.running() == {"demo-base-db-1", "demo-green-api-1"}
     assert result["moved"] == {"api": "green"}
