@@ -32,7 +32,7 @@ class Retired:
 
 
 def entry(unit: Unit) -> dict[str, Any]:
-    """What a record says about the end of a unit's container. Clients of a component are not waited for: they hold on."""
+    """What a record says about a unit's end. Clients of a component are not waited for: they hold on to it."""
     port = unit.port if unit.part != BASE else None
     drain = {
         "port": port,
