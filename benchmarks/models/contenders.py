@@ -15,7 +15,7 @@ from typing import Any
 
 from data import ModelFile
 from servers import Server
-from workbench import GIB, MIB, CannotRunError, Ended, Process, remove, run
+from workbench import CannotRunError, Ended, Process, remove, run
 
 SYNC = "ansible_collections.drydock.serving.plugins.modules.model_sync"
 GET_URL = "ansible.modules.get_url"
