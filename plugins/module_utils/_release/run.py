@@ -15,6 +15,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release import en
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.log import DeploymentLog
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import Plan, make_plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
@@ -95,13 +96,24 @@ def _run(
     desired.layout.make()
     owner = {"actor": options.actor, "since": options.started, "doing": f"release {options.identity}"}
     with lease(desired.layout, owner):
+        log = DeploymentLog(
+            desired.name,
+            desired.layout,
+            options,
+            now=host.now,
+            clock=host.clock,
+            warn=lambda text: result.setdefault("warnings", []).append(text),
+        )
         settled = recover(desired.layout)
+        if settled:
+            log.recovered(settled)
         plan = make_plan(desired, given, host.engine, may_write=True)
         _tell(result, plan)
         result["actions"] = settled + result["actions"]
         result["changed"] = bool(settled) or plan.changed
         if plan.changed:
-            _execute(plan, options, host, result)
+            with log.attempt(plan):
+                _execute(plan, options, host, result)
 
 
 def _refuse_foreign(desired: Desired, engine: Engine) -> None:
