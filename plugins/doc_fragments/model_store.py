@@ -193,6 +193,10 @@ options:
         description: Seconds that this host waits at most for others, in all. Serving ends so long after its sync, too.
         type: float
         default: 3600
+      patience:
+        description: Seconds after which a host that gets no further, although it answers, is not waited for any longer.
+        type: float
+        default: 400
   connections:
     description: Requests at once, over all files; several for one big file. From 1 to 64.
     type: int
