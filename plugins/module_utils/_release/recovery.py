@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import replace_symlink
+from ansible_collections.drydock.serving.plugins.module_utils._release import registry_auth
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.prune import remove_unrecorded
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
@@ -26,6 +27,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._secrets import fo
 
 def recover(layout: Layout) -> list[str]:
     """Settle an unfinished release; what was done, in words. Call it while holding the lease."""
+    registry_auth.forget(layout.registry_auth)
     journal = read_journal(layout)
     if journal is None:
         return []

@@ -14,7 +14,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.poll impor
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
-from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import DeploymentLog
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import Plan, make_plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
@@ -53,6 +53,8 @@ def empty_result() -> dict[str, Any]:
         "health": [],
         "durations": {},
         "pruned": [],
+        "pruned_images": [],
+        "lease_taken_over": None,
         "diff": [],
     }
 
@@ -94,8 +96,8 @@ def _run(
     _require_engine(plan)
     _refuse_foreign(desired, host.engine)
     desired.layout.make()
-    owner = {"actor": options.actor, "since": options.started, "doing": f"release {options.identity}"}
-    with lease(desired.layout, owner):
+    with lease(desired.layout, _owner(options)) as held:
+        result["lease_taken_over"] = held.taken_over
         log = DeploymentLog(
             desired.name,
             desired.layout,
@@ -113,7 +115,17 @@ def _run(
         result["changed"] = bool(settled) or plan.changed
         if plan.changed:
             with log.attempt(plan):
-                _execute(plan, options, host, result)
+                _execute(plan, options, host, held, result)
+
+
+def _owner(options: Options) -> dict[str, str]:
+    return {
+        "actor": options.actor,
+        "host": options.controller,
+        "since": options.started,
+        "reason": options.reason,
+        "doing": f"release {options.identity}",
+    }
 
 
 def _refuse_foreign(desired: Desired, engine: Engine) -> None:
@@ -127,7 +139,12 @@ def _refuse_foreign(desired: Desired, engine: Engine) -> None:
         )
 
 
-def _execute(plan: Plan, options: Options, host: Host, result: dict[str, Any]) -> None:
+def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict[str, Any]) -> None:
+    def on_step(step: str) -> None:
+        held.doing(f"release {options.identity}, step {step}")
+        if host.on_step is not None:
+            host.on_step(step)
+
     transaction = Transaction(
         plan,
         options,
@@ -136,7 +153,7 @@ def _execute(plan: Plan, options: Options, host: Host, result: dict[str, Any]) -
         waiter=host.waiter,
         now=host.now,
         clock=host.clock,
-        on_step=host.on_step,
+        on_step=on_step,
     )
     try:
         outcome = transaction.run()
@@ -149,6 +166,7 @@ def _execute(plan: Plan, options: Options, host: Host, result: dict[str, Any]) -
         health=outcome.health,
         durations=outcome.durations,
         pruned=outcome.pruned,
+        pruned_images=outcome.pruned_images,
     )
 
 

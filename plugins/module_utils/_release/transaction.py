@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
@@ -35,19 +35,21 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.compose i
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, PARTS, Unit, sha256
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor, collect, last_words
+from ansible_collections.drydock.serving.plugins.module_utils._release.images import Images
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import (
     DATA_MODE,
     RELEASE,
     Plan,
     model_dirs_missing,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.prune import prune
+from ansible_collections.drydock.serving.plugins.module_utils._release.prune import prune, prune_images
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     RECORD,
     Journal,
     Record,
     clear_journal,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import Logins, hidden
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
@@ -91,8 +93,10 @@ class Options:
     keep: int = 5
     reserve: int = 512 * 1024 * 1024
     actor: str = "unknown"
+    controller: str = "unknown"
     reason: str = ""
     revision: str = ""
+    registries: Logins = field(default_factory=dict)
 
 
 @dataclass
@@ -103,6 +107,7 @@ class Outcome:
     durations: dict[str, float] = field(default_factory=dict)
     health: list[dict[str, Any]] = field(default_factory=list)
     pruned: list[str] = field(default_factory=list)
+    pruned_images: list[str] = field(default_factory=list)
 
 
 class Transaction:
@@ -130,7 +135,8 @@ class Transaction:
         self._now = now
         self._clock = clock
         self._on_step = on_step
-        self._redactor = Redactor(plan.secrets.values.values())
+        self._images = Images(engine, self._layout, options.registries)
+        self._redactor = self._redacting()
         self._report: Report | None = None
         releasing = plan.kind == RELEASE
         self.steps = RELEASE_STEPS if releasing else REPAIR_STEPS
@@ -171,8 +177,7 @@ class Transaction:
 
     def _step_room(self) -> None:
         room.require(self._layout.root, self._options.reserve, what="the stack's directory")
-        if self._plan.pulls:
-            room.require(Path(self._engine.data_root()), self._options.reserve, what="the engine's images")
+        self._foresee_images()
 
     def _step_stage(self) -> None:
         shutil.rmtree(self._staging, ignore_errors=True)
@@ -190,8 +195,9 @@ class Transaction:
             self._compose(part, self._staging).check()
 
     def _step_images(self) -> None:
-        for reference in self._plan.pulls:
-            self._engine.pull(reference, timeout=self._options.pull_timeout)
+        if self._plan.kind != RELEASE:  # a repair that pulls nothing needs no room
+            self._foresee_images()
+        self._images.bring(self._plan.pulls, self._desired.images.values(), timeout=self._options.pull_timeout)
 
     def _step_place(self) -> None:
         missing = model_dirs_missing(self._desired)
@@ -208,7 +214,7 @@ class Transaction:
     def _step_secrets(self) -> None:
         write_secrets(self._layout.secrets, self._plan.secrets)
         replaced = replaced_values(self._layout.secrets)  # what served before is as secret as what comes
-        self._redactor = Redactor([*self._plan.secrets.values.values(), *replaced])
+        self._redactor = self._redacting(replaced)
 
     def _step_data(self) -> None:
         for unit in self._desired.units:
@@ -260,8 +266,16 @@ class Transaction:
         forget_undo(self._layout.secrets)
         remove_stale(self._plan.secrets)
         self.outcome.pruned = prune(self._layout, keep=self._options.keep)
+        self.outcome.pruned_images = prune_images(self._layout, self._engine)
 
     # -- parts of steps ----------------------------------------------------------------------------------------------
+
+    def _foresee_images(self) -> None:
+        if self._plan.pulls:
+            self._images.foresee(self._plan.pulls, reserve=self._options.reserve)
+
+    def _redacting(self, more: Iterable[str] = ()) -> Redactor:
+        return Redactor([*self._plan.secrets.values.values(), *hidden(self._options.registries), *more])
 
     def _compose(self, part: str, folder: Path) -> Compose:
         return Compose(self._runner, project=self._desired.project(part), folder=folder / part)
