@@ -151,7 +151,12 @@ def test_a_line_is_one_synced_write_that_only_its_group_may_read(
     written: list[bytes] = []
     synced: list[int] = []
     really = os.write
-    monkeypatch.setattr(os, "write", lambda fd, data: written.append(data) or really(fd, data))
+
+    def write(descriptor: int, data: bytes) -> int:
+        written.append(data)
+        return really(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
     monkeypatch.setattr(os, "fsync", synced.append)
     path = tmp_path / "log"
     log.append(path, {"outcome": "released", "reason": "line\nbreak"})
