@@ -87,7 +87,7 @@ options:
   reserve:
     description:
       - Bytes that have to be free on the host's disks before a release begins.
-      - Where the registry tells how large the images to pull are, three times their new layers have to be free besides.
+      - Where the registry tells how large the images to pull are, four times their new layers have to be free besides.
     type: int
     default: 536870912
   reason:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import registry_of
+from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import on_loopback, registry_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import NOT_FOUND, Completed, Runner
 
 STACK_LABEL = "drydock.stack"
@@ -167,7 +167,8 @@ class Engine:
         :param config: a directory with the logins to use, instead of the host's own.
         :raises DrydockError: ``timed_out``.
         """
-        done = self._runner.run([*_docker(config), "manifest", "inspect", reference], timeout=LOOK_TIMEOUT)
+        plain = ["--insecure"] if on_loopback(registry_of(reference)) else []  # elsewhere no login goes without TLS
+        done = self._runner.run([*_docker(config), "manifest", "inspect", *plain, reference], timeout=LOOK_TIMEOUT)
         try:
             raw = json.loads(done.out) if done.ok else None
         except ValueError:

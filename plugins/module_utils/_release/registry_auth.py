@@ -58,6 +58,12 @@ def registry_of(reference: str) -> str:
     return canonical(first) if named else HUB
 
 
+def on_loopback(registry: str) -> bool:
+    """Is it on the host itself? There the engine does without TLS."""
+    name = registry.rpartition(":")[0] if registry.rpartition(":")[2].isdigit() else registry
+    return name in {"localhost", "[::1]"} or re.fullmatch(r"127(\.[0-9]{1,3}){3}", name) is not None
+
+
 def parse_registries(raw: Mapping[str, Any]) -> dict[str, Login]:
     """Read ``registries``: name -> username and password. No value is ever repeated in what is said.
 

@@ -16,6 +16,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import (
     Login,
     lent,
+    on_loopback,
     parse_registries,
     registry_of,
 )
@@ -55,6 +56,21 @@ def everywhere(world: World) -> str:
 )
 def test_a_reference_names_its_registry(reference: str, registry: str) -> None:
     assert registry_of(reference) == registry
+
+
+@pytest.mark.parametrize(
+    ("registry", "expected"),
+    [
+        ("127.0.0.1:5000", True),
+        ("localhost", True),
+        ("[::1]:5000", True),
+        ("127.0.0.1.example.org", False),
+        ("registry.example.org:127", False),
+        ("localhost.example.org:5000", False),
+    ],
+)
+def test_only_a_registry_on_the_host_itself_may_go_without_tls(registry: str, expected: bool) -> None:
+    assert on_loopback(registry) is expected
 
 
 @pytest.mark.parametrize(
