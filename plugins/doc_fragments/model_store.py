@@ -216,6 +216,8 @@ options:
   minimum_rate:
     description:
       - Bytes per second, averaged over O(stall_timeout), below which a connection counts as stalled. 0 switches it off.
+      - Each connection has to reach it by itself, so a link of less than 8 kB a second needs fewer O(connections) or a
+        smaller number here.
     type: int
     default: 1024
   total_timeout:
