@@ -21,8 +21,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.layout im
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import Logins, lent, registry_of
 
 SCHEMA = 1
-# What a layer takes on disk, as a multiple of its size in the registry: unpacked 2.5 to 3.2 in the lab's images, and the
-# download lies beside it meanwhile.
+# What a layer takes on disk, as a multiple of its size in the registry: unpacked 2.5 to 3.2 in the lab's images, and
+# the download lies beside it meanwhile.
 UNPACKED = 4
 ALSO_RUN = {"linux/amd64": frozenset({"linux/386"})}  # what an engine runs besides its own kind
 
