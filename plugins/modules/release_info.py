@@ -155,7 +155,7 @@ unfinished:
   type: dict
 lease:
   description:
-    - Who works on the stack, with C(actor), C(since) and C(doing) among others.
+    - Who works on the stack, with C(actor), C(since) and C(doing) among others, and the C(state) of that run.
     - C(live) is false where that run has died and left its note.
   returned: always
   type: dict
@@ -191,7 +191,7 @@ problems:
     - C(kind) and C(message) of everything that is wrong.
     - The kind is one of V(attempt_failed), V(certificate_ends), V(certificate_expired), V(certificate_unreadable),
       V(container), V(engine_missing), V(engine_unreachable), V(host_failed), V(no_space), V(not_permitted),
-      V(not_released), V(state_unreadable), V(timed_out), V(unfinished).
+      V(not_released), V(state_unreadable), V(stuck), V(timed_out), V(unfinished).
   returned: always
   type: list
   elements: dict

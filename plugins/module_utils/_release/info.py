@@ -31,6 +31,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.certifica
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Record,
     current_record,
@@ -259,13 +260,10 @@ def _unfinished(layout: Layout) -> dict[str, Any] | None:
 
 def _lease(layout: Layout) -> dict[str, Any] | None:
     """Who holds the stack, and whether that is still so. A dead owner leaves its note; the kernel takes its lock."""
-    try:
-        raw = json.loads(layout.lease.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    note = holder(layout)
+    if note is None:
         return None
-    except (OSError, ValueError):
-        raw = {}
-    return {"actor": None, "since": None, "doing": None, **_mapping(raw), "live": _locked(layout.lock)}
+    return {"actor": None, "since": None, "doing": None, **note, "live": _locked(layout.lock)}
 
 
 def _locked(path: Path) -> bool:

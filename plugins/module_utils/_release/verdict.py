@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import STUCK
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import FAILED
 
 MIB = 1024 * 1024
@@ -28,7 +29,14 @@ def judge(told: Mapping[str, Any], *, reserve: int, certificate_days: int) -> It
 
 
 def _release(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    under_way = (told["lease"] or {}).get("live")
+    lease = told["lease"] or {}
+    under_way = lease.get("live")
+    if under_way and lease.get("state") == STUCK:
+        yield (
+            "stuck",
+            f"The run of {lease['actor']} since {lease['since']}, process {lease.get('pid')}, holds the stack and "
+            f"gives no sign of life: {lease['doing']}. A run of the tag `stack` is refused and says what to look at.",
+        )
     if told["unfinished"] is not None and not under_way:
         journal = told["unfinished"]
         yield (

@@ -20,6 +20,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.info import Look, empty_result, layout_of, tell
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import log_path
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Journal
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed
@@ -365,7 +366,20 @@ def test_the_note_of_a_run_that_died_is_told_as_such(world: World, docker: Docke
     result = told(world, docker)
     assert (result["lease"]["actor"], result["lease"]["live"]) == ("alice@laptop", False)
     layout(world).lease.write_text("[")
-    assert told(world, docker)["lease"] == {"actor": None, "since": None, "doing": None, "live": False}
+    damaged = told(world, docker)
+    assert (damaged["lease"]["actor"], damaged["lease"]["live"], damaged["ok"]) == (None, False, True)
+
+
+@pytest.mark.parametrize(("clocks", "expected"), [(Clocks(), []), (Clocks(steady=lambda: 0.0), ["stuck"])])
+def test_a_run_at_work_that_gives_no_sign_of_life_is_a_problem(
+    world: World, docker: Docker, clocks: Clocks, expected: list[str]
+) -> None:
+    world.release()
+    with lease(layout(world), {"actor": "alice@laptop", "since": "04:29", "doing": "release r002"}, clocks):
+        result = told(world, docker)
+    assert kinds(result) == expected
+    assert result["lease"]["live"] is True
+    assert all("alice@laptop" in item["message"] for item in result["problems"])
 
 
 def test_without_a_note_the_lock_is_not_touched(world: World, docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
