@@ -143,10 +143,11 @@ def _taken(layout: Layout, clocks: Clocks) -> DrydockError:
     note = _judged(_read(layout.lease) or {}, clocks)
     told = {key: note.get(key) or "unknown" for key in ("actor", "host", "since", "pid", "doing", "heartbeat")}
     told["reason"] = f", reason: {note['reason']}" if note.get("reason") else ""
+    told["step"] = f" (since {note['doing_since']})" if note.get("doing_since") else ""
     told["ago"] = "" if note["silent"] is None else f" ({note['silent']:g} s ago)"
     who = (
         "Another run is working on this stack: {actor} from {host}, since {since}{reason}, process {pid} on the host, "
-        "doing: {doing}. Its last sign of life: {heartbeat}{ago}. "
+        "doing: {doing}{step}. Its last sign of life: {heartbeat}{ago}. "
     ).format(**told)
     processes = _holding(layout.lock)
     return DrydockError(

@@ -108,6 +108,7 @@ def test_a_living_holder_is_told_with_who_since_when_why_doing_what_and_when_las
     layout: Layout, times: Times
 ) -> None:
     with lease(layout, OWNER, times.clocks()) as held:
+        times.wall += 60
         held.doing("release r001, step images")
         times.steady += 3
         error = refused(layout, times)
@@ -115,8 +116,8 @@ def test_a_living_holder_is_told_with_who_since_when_why_doing_what_and_when_las
         "alice@laptop from laptop",
         "since 2026-11-21T04:00:00Z",
         "reason: new model",
-        "doing: release r001, step images",
-        "last sign of life: 2027-01-15T08:00:00Z (3 s ago)",
+        "doing: release r001, step images (since 2027-01-15T08:01:00Z)",
+        "last sign of life: 2027-01-15T08:01:00Z (3 s ago)",
         "Wait for it to end",
     ):
         assert words in error.message
