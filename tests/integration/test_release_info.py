@@ -10,7 +10,9 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +51,8 @@ class Site:
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         }
 
-    def stack(self, name: str) -> Path:
-        """A stack that serves."""
+    def stack(self, name: str, *, url: str = "") -> Path:
+        """A stack that serves. ``url``: where its service says that it is ready."""
         root = self.place / name
         folder = root / "releases" / IDENTITY
         folder.mkdir(parents=True)
@@ -66,7 +68,7 @@ class Site:
             "images": {"api": {"reference": "r.example.org/ocr@sha256:aa", "id": "sha256:bb", "digests": []}},
             "models": {"ocr": {"version": "4.0", "digest": "cc"}},
             "files": {},
-            "containers": {"api": {"part": "blue", "name": "ocr-blue-api-1", "url": "", "config_hash": "abc"}},
+            "containers": {"api": {"part": "blue", "name": "ocr-blue-api-1", "url": url, "config_hash": "abc"}},
             "config": {},
         }
         (folder / "release.json").write_text(json.dumps(record))
@@ -147,6 +149,36 @@ def test_a_stack_that_serves_is_told_by_the_module_as_a_process(site: Site) -> N
     assert [disk["what"] for disk in told["disks"]] == ["stack", "images"]
     checked = site.info(site.place / "a", _ansible_check_mode=True)
     assert {**checked, "disks": []} == {**told, "disks": []}
+
+
+class Service(BaseHTTPRequestHandler):
+    """Is ready at one path."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/ready" else 503)
+        self.end_headers()
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Not on the tests' output."""
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_service_that_runs_and_is_not_ready_is_a_problem(site: Site, service: str) -> None:
+    assert site.info(site.stack("ready", url=f"{service}/ready"))["ok"]
+    loading = site.info(site.stack("loading", url=f"{service}/loading"))
+    assert [item["kind"] for item in loading["problems"]] == ["container"]
+    assert loading["containers"][0]["health"] == "unhealthy"
+    for number, nowhere in enumerate(["http://127.0.0.1:9/ready", "http://[", "nonsense"]):
+        assert site.info(site.stack(f"nowhere{number}", url=nowhere))["containers"][0]["health"] == "unhealthy"
 
 
 def test_a_bare_host_and_every_kind_of_damage_end_without_a_failure(site: Site) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
@@ -32,6 +32,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder
+from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Record,
     current_record,
@@ -50,6 +51,7 @@ class Look:
     """What is looked at, and through what.
 
     :param certificate: the edge's certificate; None for the one nginx is told to show.
+    :param ready: whether the path at this address says that a service is ready.
     :param failures: how many of the newest are told.
     :param attempts: how many of the newest in the log of deployments are told.
     """
@@ -61,6 +63,7 @@ class Look:
     now: datetime
     certificate: Path | None = None
     nginx: Path = NGINX
+    ready: Callable[[str], bool] = is_ready
     failures: int = 5
     attempts: int = 5
 
@@ -300,18 +303,12 @@ def _failure(folder: Path) -> dict[str, Any]:
 
 def _containers(look: Look, record: Record | None, live: Sequence[Live]) -> list[dict[str, Any]]:
     """The containers that are there and those that should be. ``recorded``: the current release is made of it."""
-    recorded = (
-        {
-            (str(item.get("part")), name): str(item.get("name"))
-            for name, item in ((name, _mapping(item)) for name, item in _mapping(record.containers).items())
-        }
-        if record
-        else {}
-    )
+    items = _mapping(record.containers).items() if record else ()
+    recorded = {(str(_mapping(item).get("part")), name): _mapping(item) for name, item in items}
     inspected = _inspected(look.runner, [item.name for item in live])
-    found = [_container(look.stack, item, inspected.get(item.name, {}), recorded) for item in live]
+    found = [_container(look, item, inspected.get(item.name, {}), recorded) for item in live]
     there = {(item["part"], item["service"]) for item in found}
-    found += [_absent(part, name, recorded[(part, name)]) for part, name in recorded if (part, name) not in there]
+    found += [_absent(part, name, item) for (part, name), item in recorded.items() if (part, name) not in there]
     return sorted(found, key=lambda item: (item["part"], item["service"], item["name"]))
 
 
@@ -328,28 +325,32 @@ def _inspected(runner: Runner, names: Sequence[str]) -> dict[str, Mapping[str, A
 
 
 def _container(
-    stack: str, live: Live, inspection: Mapping[str, Any], recorded: Mapping[tuple[str, str], str]
+    look: Look, live: Live, inspection: Mapping[str, Any], recorded: Mapping[tuple[str, str], Mapping[str, Any]]
 ) -> dict[str, Any]:
-    part = live.project[len(stack) + 1 :] if live.project.startswith(f"{stack}-") else live.project
+    part = live.project[len(look.stack) + 1 :] if live.project.startswith(f"{look.stack}-") else live.project
     state = _mapping(inspection.get("State"))
-    health = _mapping(state.get("Health")).get("Status")
+    item = recorded.get((part, live.service))
+    health = _mapping(state.get("Health")).get("Status") or None
+    url = item.get("url") if item is not None and live.state == "running" else None
+    if url and health in {None, "none", "healthy"}:
+        health = "healthy" if look.ready(str(url)) else "unhealthy"
     return {
         "name": live.name,
         "service": live.service,
         "part": part,
         "state": live.state,
-        "health": None if health in {None, "", "none"} else health,
+        "health": None if health == "none" else health,
         "restarts": inspection.get("RestartCount"),
         "exit_code": state.get("ExitCode") if live.state in {"exited", "dead"} else None,
         "oom_killed": bool(state.get("OOMKilled")),
         "started": state.get("StartedAt"),
-        "recorded": (part, live.service) in recorded,
+        "recorded": item is not None,
     }
 
 
-def _absent(part: str, service: str, name: str) -> dict[str, Any]:
+def _absent(part: str, service: str, item: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "name": name,
+        "name": str(item.get("name")),
         "service": service,
         "part": part,
         "state": "absent",

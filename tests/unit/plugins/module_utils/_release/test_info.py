@@ -194,6 +194,50 @@ def test_a_container_that_starts_or_has_no_health_check_is_no_problem(
     assert result["containers"][1]["health"] == (health or None)
 
 
+def with_url(world: World, url: str) -> None:
+    path = world.root / "current" / "release.json"
+    record = json.loads(path.read_text())
+    record["containers"]["api"]["url"] = url
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("health", "ready", "expected"),
+    [
+        ("", True, "healthy"),
+        ("", False, "unhealthy"),
+        ("healthy", False, "unhealthy"),
+        ("starting", False, "starting"),
+        ("unhealthy", True, "unhealthy"),
+    ],
+)
+def test_a_service_with_a_health_path_is_healthy_only_where_that_answers(
+    world: World, docker: Docker, health: str, ready: bool, expected: str
+) -> None:
+    world.release()
+    with_url(world, "http://127.0.0.1:18000/ready")
+    world.docker.containers[("demo-blue", "api")].health = health
+    assert told(world, docker, ready=lambda _url: ready)["containers"][1]["health"] == expected
+
+
+def test_only_the_paths_of_containers_that_run_and_are_of_this_release_are_asked(world: World, docker: Docker) -> None:
+    world.release()
+    with_url(world, "http://127.0.0.1:18000/ready")
+    api = world.docker.containers[("demo-blue", "api")]
+    world.docker.containers[("demo-green", "api")] = type(api)(image="api:0", hash="x")
+    asked: list[str] = []
+
+    def ready(url: str) -> bool:
+        asked.append(url)
+        return True
+
+    told(world, docker, ready=ready)
+    assert asked == ["http://127.0.0.1:18000/ready"]
+    api.state = "exited"
+    told(world, docker, ready=ready)
+    assert len(asked) == 1
+
+
 def test_containers_of_another_colour_are_told_and_are_no_problem(world: World, docker: Docker) -> None:
     world.release()
     old = world.docker.containers[("demo-blue", "api")]
