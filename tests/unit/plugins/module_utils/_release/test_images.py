@@ -242,6 +242,16 @@ def test_an_image_that_a_release_of_a_stack_beside_this_one_needs_stays(world: W
     assert world.result["pruned_images"] == []
 
 
+def test_another_name_of_an_image_that_a_kept_release_needs_stays(world: World) -> None:
+    releases(world, "api:2", "api:3")
+    current = world.root / "releases" / world.current.identity / "release.json"
+    record = json.loads(current.read_text())
+    record["images"]["api"]["id"] = "sha256:api:2"
+    current.write_text(json.dumps(record))
+    releases(world, "api:4")
+    assert world.result["pruned_images"] == []
+
+
 def test_where_a_release_does_not_tell_what_it_needs_no_image_goes(world: World) -> None:
     releases(world, "api:2", "api:3")
     (world.root / "releases" / "r001" / "release.json").write_text("{")

@@ -28,6 +28,9 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.lease imp
     holder,
     lease,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import RELEASE_STEPS
+
+from tests.unit.plugins.module_utils._release.world import World
 
 OWNER = {
     "actor": "alice@laptop",
@@ -248,6 +251,27 @@ def test_a_program_that_outlives_its_dead_run_is_named(layout: Layout) -> None:
     assert failure.value.details["state"] == "orphaned"
     assert "That run has died" in failure.value.message
     assert f"(process {child})" in failure.value.message
+
+
+def test_a_release_says_at_each_step_what_it_does_and_from_where(world: World) -> None:
+    told: list[dict[str, Any]] = []
+    world.release(
+        on_step=lambda _step: told.append(json.loads((world.root / "state" / "lease.json").read_text())),
+        controller="laptop",
+        reason="new model",
+    )
+    assert [entry["doing"] for entry in told] == [f"release r001, step {step}" for step in RELEASE_STEPS]
+    assert {(entry["actor"], entry["host"], entry["reason"]) for entry in told} == {("op@ctl", "laptop", "new model")}
+    assert world.result["lease_taken_over"] is None
+
+
+def test_a_release_that_takes_over_a_dead_run_s_lease_says_whose(world: World) -> None:
+    world.release()
+    (world.root / "state" / "lease.json").write_text(json.dumps({**OTHER, "pid": 1, "process": "x"}))
+    result = world.release(world.with_api(image="api:2"))
+    assert result["lease_taken_over"]["actor"] == "bob@ci"
+    assert result["lease_taken_over"]["host"] == "ci"
+    assert world.leftovers() == []
 
 
 def comm(process: int) -> str:
