@@ -47,10 +47,11 @@ def whole(transport: WebTransport, url: str) -> bytes:
     return data
 
 
-def stalled(transport: WebTransport, url: str) -> None:
+def stalled(transport: WebTransport, url: str, *, kinds: tuple[str, ...] = ("stalled",)) -> None:
     with pytest.raises(SourceError) as caught:
         transport.open(parse_source(url), offset=0)
-    assert (caught.value.kind, caught.value.retryable) == ("stalled", True)
+    assert caught.value.kind in kinds
+    assert caught.value.retryable
 
 
 @pytest.mark.parametrize("fault", ["drips-headers", "continues-for-ever"])
@@ -113,7 +114,8 @@ def test_a_head_that_does_not_end_is_given_up_through_a_proxy_and_when_the_proxy
         monkeypatch.setenv("no_proxy", "")
         transport = web(path)
         if drips:
-            stalled(transport, origin.url("good", scheme="https"))
+            kinds = ("stalled", "unreachable")  # the second with urllib3 before 2, which names the proxy
+            stalled(transport, origin.url("good", scheme="https"), kinds=kinds)
             return
         assert whole(transport, origin.url("good", scheme="https")) == CONTENT
         stalled(transport, origin.url("always/drips-headers", scheme="https"))
