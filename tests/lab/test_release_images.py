@@ -46,6 +46,7 @@ auth: {htpasswd: {realm: test, path: /etc/test/htpasswd}}
 http: {addr: ":5000"}
 """
 LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 SINGLE = "application/vnd.docker.distribution.manifest.v2+json"
 MIB = 1024 * 1024
 
@@ -93,7 +94,7 @@ class Registry:
         answer = self._get(repository, f"manifests/{tag}")
         return answer.headers["Docker-Content-Digest"], len(answer.content)
 
-    def push_list(self, name: str, **references: str) -> str:
+    def push_list(self, name: str, *, kind: str = LIST, **references: str) -> str:
         """One name for the images of several architectures."""
         entries = []
         for architecture, reference in references.items():
@@ -101,8 +102,8 @@ class Registry:
             platform = {"os": "linux", "architecture": architecture}
             entries.append({"mediaType": SINGLE, "digest": digest, "size": size, "platform": platform})
         repository, _colon, tag = name.partition(":")
-        body = json.dumps({"schemaVersion": 2, "mediaType": LIST, "manifests": entries}).encode()
-        self._put(self._url(repository, f"manifests/{tag}"), body, LIST)
+        body = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": entries}).encode()
+        self._put(self._url(repository, f"manifests/{tag}"), body, kind)
         return f"{self.name}/{name}"
 
     def _url(self, repository: str, rest: str) -> str:
@@ -247,8 +248,11 @@ def test_an_image_for_another_architecture_is_pulled_refused_and_removed(place: 
     assert place.engine.images([image]) == {}
 
 
-def test_a_list_without_this_architecture_is_refused_before_the_first_byte(place: Place, registry: Registry) -> None:
-    image = registry.push_list("foreign:1", s390x=registry.push("foreign:s390x", architecture="s390x"))
+@pytest.mark.parametrize("kind", [LIST, INDEX])
+def test_a_list_without_this_architecture_is_refused_before_the_first_byte(
+    place: Place, registry: Registry, kind: str
+) -> None:
+    image = registry.push_list("foreign:1", kind=kind, s390x=registry.push("foreign:s390x", architecture="s390x"))
     error = place.refused(image)
     assert error.kind == "image_architecture"
     assert error.details["found"] == {image: "linux/s390x"}
