@@ -18,7 +18,6 @@ from .conftest import HOST, Playbook, Run
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
-CONTAINER = "ocr-blue-worker-1"
 LOG = "/opt/ocr/state/deployments.jsonl"
 
 
@@ -38,9 +37,11 @@ def well(deployed: Run, playbook: Playbook, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def stopped(deployed: Run, host: Any) -> Iterator[str]:
-    host.check_output(f"docker stop {CONTAINER}")
-    yield CONTAINER
-    host.check_output(f"docker start {CONTAINER}")
+    labels = "--filter label=drydock.stack=ocr --filter label=com.docker.compose.service=worker"
+    name = str(host.check_output(f"docker ps {labels} --format '{{{{.Names}}}}'"))
+    host.check_output(f"docker stop {name}")
+    yield name
+    host.check_output(f"docker start {name}")
 
 
 def test_a_deployed_host_is_well_and_one_line(well: tuple[Run, dict[str, Any]]) -> None:
