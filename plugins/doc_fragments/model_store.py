@@ -210,7 +210,7 @@ options:
     type: float
     default: 30
   stall_timeout:
-    description: Seconds to wait for the next byte of an answer.
+    description: Seconds to wait for the next byte of an answer, and for all of its headers together.
     type: float
     default: 60
   minimum_rate:
