@@ -182,7 +182,7 @@ def test_every_failing_target_is_told_with_its_own_reason(plain: int) -> None:
     assert "slow: " in message
     assert "no answer within 0.5 s" in message
     assert "moved: HTTP 302 instead of 200" in message
-    assert "drip: the first attempt did not end" in message
+    assert "drip: HTTP 200, but the body was not complete after 0.5 s" in message
     assert "fine" not in message
 
 
