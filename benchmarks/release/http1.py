@@ -72,11 +72,12 @@ class Connection:
         self.used = 0
         self.open = True
         self.kept = False
+        self._owed = False  # an answer, or the rest of one
 
     @property
     def usable(self) -> bool:
-        """Whether the other end has not closed it, as far as one knows."""
-        return self.open and not self.reader.at_eof() and self.reader.exception() is None
+        """Whether the last answer was read to its end, and the other end has not closed it, as far as one knows."""
+        return self.open and not self._owed and not self.reader.at_eof() and self.reader.exception() is None
 
     async def ask(
         self, method: str, target: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None
@@ -87,6 +88,7 @@ class Connection:
         if method != "GET":
             lines.append(f"Content-Length: {len(body)}")
         self.used += 1
+        self._owed = True
         try:
             self.writer.write("\r\n".join([*lines, "", ""]).encode() + body)
             await self.writer.drain()
@@ -110,10 +112,12 @@ class Connection:
         if size > BODY_LIMIT:
             raise Failed("protocol", f"an answer of {size} bytes")
         try:
-            return await self.reader.readexactly(size)
+            content = await self.reader.readexactly(size)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             self.open = False
             raise failure_of(error, within=True) from error
+        self._owed = False
+        return content
 
     async def pieces(self, head: Head) -> AsyncIterator[bytes]:
         """The body piece by piece; ends only with the end that the server marked."""
@@ -126,6 +130,7 @@ class Connection:
                     raise Failed("protocol", f"a piece of {size} bytes")
                 piece = (await self.reader.readexactly(size + 2))[:-2]
                 if size == 0:
+                    self._owed = False
                     return
                 yield piece
         except (asyncio.IncompleteReadError, ConnectionError) as error:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
@@ -110,6 +111,29 @@ def test_a_wrong_body_is_counted_though_the_status_is_200(value: Any) -> None:
 def test_a_502_is_counted_by_its_status() -> None:
     error = failed(posted, http(502, b"bad gateway"))
     assert (error.kind, error.detail) == ("status 502", "bad gateway")
+
+
+@pytest.mark.parametrize(
+    ("said", "usable"),
+    [
+        (http(200, echo_answer()), True),
+        (http(502, b"bad gateway"), True),  # a wrong answer, and a whole one
+        (http(200, echo_answer(), short_by=1), False),
+        (http(200, echo_answer()).replace(b"X\r\n", b"X\r\nConnection: close\r\n"), False),
+        (b"", False),
+    ],
+)
+def test_a_connection_is_used_again_only_after_a_whole_answer(said: bytes, usable: bool) -> None:
+    async def run() -> bool:
+        reader = asyncio.StreamReader()
+        reader.feed_data(said)
+        connection = Connection(reader, Sent(), name="echo.test")
+        with contextlib.suppress(Failed, TimeoutError):
+            async with asyncio.timeout(0):
+                await posted(connection)
+        return connection.usable
+
+    assert asyncio.run(run()) is usable
 
 
 def test_a_body_that_ends_early_is_cut() -> None:
