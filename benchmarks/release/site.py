@@ -105,6 +105,11 @@ class Collection:
         self._want(to)
         return self._play(str(ROLLBACK)) if ROLLBACK.exists() else self._play("site.yml", "--tags", "stack")
 
+    def edge(self, wanted: Wanted) -> Done:
+        """``site.yml --tags edge``: only nginx's configuration."""
+        self._want(wanted)
+        return self._play("site.yml", "--tags", "edge")
+
     def _want(self, wanted: Wanted) -> None:
         value = stack(wanted, **self._images, certificate=self._certificate.certificate, key=self._certificate.key)
         place = self._folder / "group_vars" / "all" / "stack.json"

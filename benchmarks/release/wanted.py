@@ -23,10 +23,11 @@ ROUND = ("deploy", "deploy", "fails", "back", "deploy")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A release: the label its answers carry, and how it is to misbehave."""
+    """A release: the label its answers carry, how it is to misbehave, and what the edge lets through."""
 
     label: str
     faults: str = ""
+    client_max_body: str = "20m"
 
     def image(self, image: str) -> str:
         """The image it is made of."""
@@ -92,7 +93,10 @@ def stack(wanted: Wanted, *, image: str, redis: str, certificate: Path, key: Pat
             },
         },
         "components": {"redis": {"image": redis}},
-        "edge": {"tls": {"mode": "files", "certificate": str(certificate), "key": str(key)}},
+        "edge": {
+            "client_max_body": wanted.client_max_body,
+            "tls": {"mode": "files", "certificate": str(certificate), "key": str(key)},
+        },
     }
 
 
