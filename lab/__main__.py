@@ -25,6 +25,7 @@ from lab.hub import Hub, load, serving
 from lab.images import DEFAULT_RELEASE, RELEASES
 from lab.inventory import DEMO_DOMAIN, connection, inventory, read_facts
 from lab.progress import say
+from lab.service_images import ensure_image
 from lab.services import SERVICES, ensure_service, find, stop_service
 from lab.up import down, up
 
@@ -70,7 +71,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--setup-seconds", type=float, default=0.0, help="what making the environment took, for the table")
     add("inventory", verb_inventory, "print the lab as an Ansible inventory")
     add("ca", verb_ca, "print the path of the lab's certificate authority")
-    add("images", verb_images, "print the deployed images' references by digest")
+    sub = add(
+        "images", verb_images, "print images' references by digest: the deployed ones, or those named, built if need be"
+    )
+    sub.add_argument("names", nargs="*", metavar="name")
     for service in SERVICES.values():
         sub = add(service.name, verb_service, f"stop or start the lab's {service.name}, to see what its absence does")
         sub.add_argument("action", choices=["start", "stop"])
@@ -159,9 +163,13 @@ def verb_ca(checkout: Checkout, _options: argparse.Namespace) -> int:
     return 0
 
 
-def verb_images(checkout: Checkout, _options: argparse.Namespace) -> int:
+def verb_images(checkout: Checkout, options: argparse.Namespace) -> int:
     """Print the images."""
-    print(json.dumps(read_facts(checkout)["lab_images"], indent=2))
+    found = read_facts(checkout)["lab_images"]
+    if options.names:
+        docker = ensure_engine(checkout)
+        found = {name: ensure_image(checkout, docker, name) for name in options.names}
+    print(json.dumps(found, indent=2))
     return 0
 
 

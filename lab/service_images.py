@@ -32,12 +32,16 @@ IGNORE = shutil.ignore_patterns("__pycache__", "*.pyc", "tests")
 
 @dataclass(frozen=True)
 class Definition:
-    """What one service image is made of."""
+    """What one service image is made of.
+
+    :param on_demand: built when somebody asks for it, not with the lab.
+    """
 
     name: str
     folder: Path
     copies: Mapping[str, Path] = field(default_factory=dict)
     python: Mapping[str, Path] = field(default_factory=dict)
+    on_demand: bool = False
 
     @classmethod
     def load(cls, checkout: Checkout, name: str) -> Definition:
@@ -52,6 +56,7 @@ class Definition:
             folder=folder,
             copies={key: checkout.root / path for key, path in wanted.get("copy", {}).items()},
             python={key: checkout.root / path for key, path in wanted.get("python", {}).items()},
+            on_demand=bool(wanted.get("on_demand")),
         )
 
     def digest(self, base: str) -> str:
@@ -60,8 +65,9 @@ class Definition:
 
 
 def names(checkout: Checkout) -> list[str]:
-    """Every image that is deployed: each definition that is not one of the lab's own machines."""
-    return sorted(path.parent.name for path in checkout.images_dir.glob("*/Dockerfile") if path.parent.name not in OWN)
+    """Every image that is made with the lab: each definition that is neither one of its own machines nor on demand."""
+    found = {path.parent.name for path in checkout.images_dir.glob("*/Dockerfile")} - OWN
+    return sorted(name for name in found if not Definition.load(checkout, name).on_demand)
 
 
 def prepare_packages(checkout: Checkout, definition: Definition) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from data import ModelFile
 from servers import Server
-from workbench import GIB, MIB, CannotRunError, Ended, Process, remove, run
+from workbench import CannotRunError, Ended, Process, remove, run
 
 SYNC = "ansible_collections.drydock.serving.plugins.modules.model_sync"
 GET_URL = "ansible.modules.get_url"
@@ -27,15 +27,6 @@ def fresh(folder: Path) -> Path:
     folder.mkdir(parents=True)
     os.sync()
     return folder
-
-
-def touch_memory(folder: Path) -> None:
-    """Write 2 GiB and throw them away: who first uses a virtual machine's memory pays, and that is to be nobody."""
-    block = os.urandom(MIB)
-    with (fresh(folder) / "first").open("wb", buffering=0) as handle:
-        for _number in range(2 * GIB // MIB):
-            handle.write(block)
-    remove(folder)
 
 
 def models(server: Server, sets: Mapping[str, Sequence[ModelFile]]) -> list[dict[str, Any]]:
@@ -137,14 +128,9 @@ def curl(server: Server, file: ModelFile, folder: Path) -> Ended:
 
 
 def cold(folder: Path, contender: Callable[[Path], Ended]) -> Callable[[], float]:
-    """A contender to be measured from nothing: seconds of its process, in an empty directory each time.
-
-    The memory it will use was used just before: a virtual machine whose host takes idle memory back would else make
-    whoever comes next pay for it.
-    """
+    """A contender to be measured from nothing: seconds of its process, in an empty directory each time."""
 
     def measure() -> float:
-        touch_memory(folder)
         seconds = contender(fresh(folder)).seconds
         remove(folder)
         return seconds

@@ -39,6 +39,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         except DrydockError as error:
             return {**empty_result(), **error.as_result(), "failed": True}
         arguments["actor"] = arguments.get("actor") or _actor()
+        arguments["controller"] = arguments.get("controller") or socket.gethostname()
         result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=variables)
         if not self._task.diff:
             result.pop("diff", None)

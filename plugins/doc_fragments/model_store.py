@@ -193,6 +193,10 @@ options:
         description: Seconds that this host waits at most for others, in all. Serving ends so long after its sync, too.
         type: float
         default: 3600
+      patience:
+        description: Seconds after which a host that gets no further, although it answers, is not waited for any longer.
+        type: float
+        default: 400
   connections:
     description: Requests at once, over all files; several for one big file. From 1 to 64.
     type: int
@@ -206,12 +210,14 @@ options:
     type: float
     default: 30
   stall_timeout:
-    description: Seconds to wait for the next byte of an answer.
+    description: Seconds to wait for the next byte of an answer, and for all of its headers together.
     type: float
     default: 60
   minimum_rate:
     description:
       - Bytes per second, averaged over O(stall_timeout), below which a connection counts as stalled. 0 switches it off.
+      - Each connection has to reach it by itself, so a link of less than 8 kB a second needs fewer O(connections) or a
+        smaller number here.
     type: int
     default: 1024
   total_timeout:

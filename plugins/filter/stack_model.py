@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.trusted import fingerprint
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.capacity import Host
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.coerce import to_bytes, to_float
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components import load_components
@@ -34,12 +37,18 @@ def _names(given: Any) -> list[str]:
 
 
 def stack_model(
-    stack: Any, models: Any = None, lock: Any = None, secrets: Any = (), host: Any = None
+    stack: Any, models: Any = None, lock: Any = None, secrets: Any = (), host: Any = None, *, base: Any = None
 ) -> dict[str, Any]:
     """The stack model, or one AnsibleFilterError with every violation."""
     try:
         return build_model(
-            stack, models=models, lock=lock, secrets=_names(secrets), host=_host(host), components=load_components()
+            stack,
+            models=models,
+            lock=lock,
+            secrets=_names(secrets),
+            host=_host(host),
+            trusted=partial(fingerprint, base=Path(str(base))) if base else None,
+            components=load_components(),
         )
     except StackError as error:
         raise AnsibleFilterError(str(error)) from error

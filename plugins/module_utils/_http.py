@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import http.cookiejar
-import importlib
 import ipaddress
 import socket
 import threading
@@ -22,6 +21,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._http_adapter import bounded_adapter
 from ansible_collections.drydock.serving.plugins.module_utils._http_failures import (
     caused_by,
     cutter,
@@ -58,10 +58,6 @@ __all__ = [
 
 USER_AGENT = "drydock.serving"
 MAX_REDIRECTS = 10
-# Bytes of a connection that may wait in the kernel: 50 MB/s at 40 ms. Together with what the journal does not tell yet,
-# eight connections lose less than one range of a file.
-WAITING = 1536 * 1024
-_SO_RCVBUFFORCE = 33  # Linux 2.6.14, <asm-generic/socket.h>; not in Python's socket module
 # The body of a redirect is a sentence for people; what is longer is not read.
 _COURTESY = 8192
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -172,7 +168,7 @@ class WebTransport:
         session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         # requests prepares the next request also when it is not to follow, and reads all of the body for that
         session.get_redirect_target = lambda _response: None
-        bounded = _bounded_adapter(requests)
+        bounded = bounded_adapter(requests)
         session.mount("http://", bounded)
         session.mount("https://", bounded)
         return session
@@ -228,7 +224,10 @@ class WebTransport:
 
 
 def _leave_kept(response: Any, source: Source) -> None:
-    """Take the few bytes that come with a redirect, so that its connection serves for the next range too."""
+    """Take the few bytes that come with a redirect, so that its connection serves for the next range too.
+
+    What does not come at once is not waited for.
+    """
     length = response.headers.get("Content-Length", "")
     if length.isascii() and length.isdigit() and int(length[:9]) <= _COURTESY:
         read = reader(response, source)
@@ -240,27 +239,6 @@ def _leave_kept(response: Any, source: Source) -> None:
 def _no_netrc(request: Any) -> Any:
     """Keeps requests from adding credentials out of a .netrc file."""
     return request
-
-
-def _bounded_adapter(requests: Any) -> Any:
-    """Keeps little in the kernel for each connection: what waits there is lost when this process is killed.
-
-    Without the right to set it (or a limit of the system that is high enough) the kernel decides.
-    """
-    options = importlib.import_module("urllib3.connection").HTTPConnection.default_socket_options
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        for option in (socket.SO_RCVBUF, _SO_RCVBUFFORCE):
-            with contextlib.suppress(OSError):
-                probe.setsockopt(socket.SOL_SOCKET, option, WAITING)
-                if probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= 2 * WAITING:  # Linux doubles it
-                    options = [*options, (socket.SOL_SOCKET, option, WAITING)]
-                    break
-
-    class Bounded(requests.adapters.HTTPAdapter):  # type: ignore[misc]  # known at run time only
-        def init_poolmanager(self, *arguments: Any, **pool: Any) -> None:
-            super().init_poolmanager(*arguments, socket_options=options, **pool)
-
-    return Bounded()
 
 
 def _addresses(host: str) -> list[str]:

@@ -172,15 +172,13 @@ failure:
 
 import os
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import os_failure
 from ansible_collections.drydock.serving.plugins.module_utils._model_store import info
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import mishap
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import failed
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import Clock
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
@@ -199,12 +197,10 @@ def main() -> None:
         budget, lock_timeout = info.parse(given, module.params["scrub_budget"], module.params["lock_timeout"])
         root = Path(os.path.realpath(given))
         info.tell(root, budget=budget, lock_timeout=lock_timeout, clock=clock, result=result, check=module.check_mode)
-    except DrydockError as error:
-        module.fail_json(**{**result, **error.as_result()})
     except OSError as error:
-        module.fail_json(**{**result, **os_failure(error).as_result()})
-    except Exception as error:  # noqa: BLE001 - told as a failure like any other, with its traceback
-        module.fail_json(**{**result, **mishap(error).as_result()}, exception=traceback.format_exc())
+        module.fail_json(**failed(result, os_failure(error)))
+    except Exception as error:  # noqa: BLE001 - told as a failure, with its traceback where nobody foresaw it
+        module.fail_json(**failed(result, error))
     for item in result["damaged"]:
         module.warn(info.warning(item))
     module.exit_json(**result)

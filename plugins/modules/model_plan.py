@@ -111,12 +111,10 @@ failure:
 
 import os
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import os_failure
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.arguments import (
     ARGUMENT_SPEC,
@@ -130,7 +128,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._model_store.repor
     describe,
     diff_of,
     empty_result,
-    mishap,
+    failed,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.room import check_room
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import parse_size
@@ -164,10 +162,8 @@ def main() -> None:
     result = empty_result()
     try:
         _look(defaults_for_null(module.params), result, check=module.check_mode)
-    except DrydockError as error:
-        module.fail_json(**{**result, **error.as_result()})
-    except Exception as error:  # noqa: BLE001 - told as a failure like any other, with its traceback
-        module.fail_json(**{**result, **mishap(error).as_result()}, exception=traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - told as a failure, with its traceback where nobody foresaw it
+        module.fail_json(**failed(result, error))
     for warning in result["notices"]:
         module.warn(warning)
     module.exit_json(**result)

@@ -181,19 +181,17 @@ failure:
 
 import os
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.arguments import (
     ARGUMENT_SPEC,
     defaults_for_null,
     secrets_of,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.layout import Layout, Ownership
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result, mishap
+from ansible_collections.drydock.serving.plugins.module_utils._model_store.report import empty_result, failed
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import parse_size
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.sync import (
     Clock,
@@ -238,10 +236,8 @@ def main() -> None:
     result = empty_result()
     try:
         _sync(defaults_for_null(module.params), result, check=module.check_mode)
-    except DrydockError as error:
-        module.fail_json(**{**result, **error.as_result()})
-    except Exception as error:  # noqa: BLE001 - told as a failure like any other, with its traceback
-        module.fail_json(**{**result, **mishap(error).as_result()}, exception=traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - told as a failure, with its traceback where nobody foresaw it
+        module.fail_json(**failed(result, error))
     for item in result["quarantined"]:
         module.warn(
             f"A model file was damaged on this host: expected {item['checksum']}, found {item['found']}. "

@@ -18,7 +18,9 @@ description:
     removed. See C(docs/releases.md).
   - When a step fails, what served goes on serving, and the evidence is kept on the host. The failure names its
     directory.
-  - A run that was killed is finished or undone by the next one. Two runs at once are refused.
+  - A run that was killed is finished or undone by the next one. Two runs at once are refused, with who is at work,
+    since when, doing what and when last seen alive.
+  - Images that older releases of the stack brought to the host are removed when no release that is kept needs them.
   - An unchanged stack is left alone. A container that is stopped, missing, unhealthy or different is brought back.
 options:
   stack:
@@ -65,6 +67,14 @@ options:
       - Secrets of the stack without a value here keep the one on the host, or get one generated there.
     type: dict
     default: {}
+  registries:
+    description:
+      - Logins for image registries by their name as image references have it, such as V(registry.example.com:5000) or
+        V(docker.io). Each is a dictionary with V(username) and V(password).
+      - They are lent to the docker command for the length of a pull and are never in the host's own docker
+        configuration. Images of other registries are pulled with that configuration.
+    type: dict
+    default: {}
   wait_timeout:
     description: Seconds that containers may take to become healthy.
     type: float
@@ -78,7 +88,9 @@ options:
     type: int
     default: 5
   reserve:
-    description: Bytes that have to be free on the host's disks before a release begins.
+    description:
+      - Bytes that have to be free on the host's disks before a release begins.
+      - Where the registry tells how large the images to pull are, four times their new layers have to be free besides.
     type: int
     default: 536870912
   reason:
@@ -93,6 +105,11 @@ options:
     description:
       - Who makes this release, for its record.
       - Default is the user and the host that run Ansible.
+    type: str
+  controller:
+    description:
+      - The machine this release is made from, told to whoever finds the stack taken.
+      - Default is the name of the host that runs Ansible.
     type: str
 requirements:
   - Docker with the Compose v2 plugin.
@@ -117,6 +134,10 @@ EXAMPLES = r"""
   drydock.serving.release:
     stack: "{{ stack_model }}"
     secrets: "{{ stack_secrets }}"
+    registries:
+      registry.example.com:
+        username: robot
+        password: "{{ vault_registry_password }}"
     files:
       - dest: base/compose.yaml
       - dest: services/compose.yaml
@@ -174,13 +195,29 @@ pruned:
   returned: always
   type: list
   elements: str
+pruned_images:
+  description: Images that earlier releases had pulled and that were removed, as nothing needs them any more.
+  returned: always
+  type: list
+  elements: str
+lease_taken_over:
+  description:
+    - Whose lease this run took over, because that run had died, with RV(ignore:actor), RV(ignore:host),
+      RV(ignore:since), RV(ignore:doing) and RV(ignore:heartbeat), its last sign of life.
+    - Null otherwise.
+  returned: always
+  type: dict
 failure:
   description:
     - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing), V(edge_failed),
-      V(edge_invalid), V(edge_unconfirmed), V(engine_missing), V(engine_unreachable), V(host_failed), V(image_missing),
-      V(invalid_stack), V(locked), V(missing_library), V(models_missing), V(network_foreign), V(no_space),
-      V(port_taken), V(project_foreign), V(pull_failed), V(registry_denied), V(registry_unreachable),
-      V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out), V(unhealthy), V(up_failed).
+      V(edge_invalid), V(edge_unconfirmed), V(engine_missing), V(engine_unreachable), V(host_failed),
+      V(image_architecture), V(image_missing), V(invalid_stack), V(locked), V(missing_library), V(models_missing),
+      V(network_foreign), V(no_space), V(port_taken), V(project_foreign), V(pull_failed), V(registries_invalid),
+      V(registry_denied), V(registry_unreachable), V(secret_invalid), V(secret_lost), V(state_unreadable),
+      V(timed_out), V(unhealthy), V(up_failed).
+    - With V(locked), RV(ignore:owner) is the note of who holds the stack, and RV(ignore:state) is V(alive), V(stuck)
+      without a sign of life, V(orphaned) when the run has died and a program that it started still works, or
+      V(unknown).
     - With RV(ignore:step), and with RV(ignore:evidence) where containers had been touched.
   returned: failure
   type: dict
@@ -195,6 +232,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import parse_desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
+from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import hidden, parse_registries
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
@@ -216,6 +254,7 @@ ARGUMENTS: dict[str, Any] = {
     },
     "components": {"type": "path"},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "registries": {"type": "dict", "default": {}, "no_log": True},
     "wait_timeout": {"type": "float", "default": 300.0},
     "pull_timeout": {"type": "float", "default": 1800.0},
     "keep": {"type": "int", "default": 5},
@@ -223,6 +262,7 @@ ARGUMENTS: dict[str, Any] = {
     "reason": {"type": "str", "default": ""},
     "revision": {"type": "str", "default": ""},
     "actor": {"type": "str"},
+    "controller": {"type": "str"},
 }
 
 
@@ -244,11 +284,17 @@ def main() -> None:
         clock=time.monotonic,
     )
     try:
+        registries = parse_registries(params["registries"])
+        # the names of accounts are no secrets, and hiding them would riddle every message and path
+        module.no_log_values.difference_update(login.username for login in registries.values())
+        module.no_log_values.update([*hidden(registries), *map(str, params["secrets"].values())])
         desired = parse_desired(params["stack"], params["files"])
         options = Options(
             identity=f"{started:%Y%m%dT%H%M%SZ}-{desired.hash({})[:8]}",
             started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
             actor=params["actor"] or "unknown",
+            controller=params["controller"] or "unknown",
+            registries=registries,
             **{key: params[key] for key in ("wait_timeout", "pull_timeout", "keep", "reserve", "reason", "revision")},
         )
         run(desired, params["secrets"], options, host, check_mode=module.check_mode, result=result)

@@ -7,6 +7,7 @@ three requests, never the first, decided by the origin's seed.
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from ansible_collections.drydock.serving.tests.integration.misbehaving_origin import Handler
@@ -226,6 +227,21 @@ class RangeHandler(Handler):
 
     def ranged_says_nothing(self) -> None:
         time.sleep(1.5)
+        self.close_connection = True
+
+    def ranged_drips_headers(self) -> None:
+        """A byte of the head now and then, which never ends."""
+        self._now_and_then(b"HTTP/1.1 200 OK\r\nX-Padding: ", *[b"x"] * 20)
+
+    def ranged_continues_for_ever(self) -> None:
+        self._now_and_then(*[b"HTTP/1.1 100 Continue\r\n\r\n"] * 20)
+
+    def _now_and_then(self, *pieces: bytes) -> None:
+        with contextlib.suppress(OSError):
+            for piece in pieces:
+                self.wfile.write(piece)
+                self.wfile.flush()
+                time.sleep(0.1)
         self.close_connection = True
 
     def ranged_drips(self) -> None:

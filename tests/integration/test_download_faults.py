@@ -119,6 +119,8 @@ ALWAYS = {
     "no-http": "unreachable",
     "stalls": "stalled",
     "says-nothing": "stalled",
+    "drips-headers": "stalled",
+    "continues-for-ever": "stalled",
     "drips": "stalled",
     "redirects-elsewhere": RIGHT,
     "redirects-to-file": "bad_response",

@@ -7,25 +7,18 @@ from __future__ import annotations
 
 import http.server
 import json
-import socket
+import socketserver
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-NAME = "ocr.drydock.test"
+from tests.integration.health_targets import NAME, free_port, health_poll, make_certificate
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -39,6 +32,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(3)
         if self.path == "/drip":
             return self._drip()
+        if self.path == "/echo":
+            return self._send(200, {"sent": dict(self.headers)})
         warming = self.path == "/warming" and self.asked[self.path] < 3
         body = {"status": "warming" if warming else "ready", "host": self.headers["Host"], "lines": [{"text": "HELLO"}]}
         return self._send(503 if warming else 302 if self.path == "/moved" else 200, body)
@@ -96,57 +91,11 @@ def plain() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
     """A server whose certificate is for NAME, and the authority to trust."""
-    place = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
-    now = datetime.now(timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (place / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (place / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    made = make_certificate(tmp_path_factory.mktemp("tls"), days=20.5)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(place / "ca.pem", place / "key.pem")
+    context.load_cert_chain(made.certificate, made.key)
     with server(context) as port:
-        yield port, place / "ca.pem"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def health_poll(*targets: dict[str, Any], check: bool = False, **options: Any) -> dict[str, Any]:
-    """Run the module as Ansible does, in its own process."""
-    arguments = {
-        "targets": list(targets),
-        "timeout": 2,
-        "interval": 0.1,
-        "_ansible_check_mode": check,
-        **options,
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "ansible_collections.drydock.serving.plugins.modules.health_poll"],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.stdout, done.stderr
-    return dict(json.loads(done.stdout))
+        yield port, made.certificate
 
 
 def test_a_healthy_service_is_seen_at_once(plain: int) -> None:
@@ -182,7 +131,7 @@ def test_every_failing_target_is_told_with_its_own_reason(plain: int) -> None:
     assert "slow: " in message
     assert "no answer within 0.5 s" in message
     assert "moved: HTTP 302 instead of 200" in message
-    assert "drip: the first attempt did not end" in message
+    assert "drip: HTTP 200, but the body was not complete after 0.5 s" in message
     assert "fine" not in message
 
 
@@ -233,6 +182,103 @@ def test_a_body_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     result = health_poll({"name": "x", "url": "http://127.0.0.1:1/", "body_file": str(tmp_path / "none")})
     assert result["failure"]["kind"] == "invalid_target"
     assert str(tmp_path / "none") in result["msg"]
+
+
+class Dripping(socketserver.StreamRequestHandler):
+    """Says ``HTTP/1.1 200 OK`` and then one more byte of a header now and then; each comes within the time limit."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        try:
+            for _number in range(60):
+                self.wfile.write(b"x")
+                time.sleep(0.1)
+        except OSError:
+            return
+
+
+def test_headers_that_drip_end_with_the_attempt() -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping) as slow:
+        slow.daemon_threads = True
+        threading.Thread(target=slow.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{slow.server_address[1]}/"
+        result = health_poll({"name": "slow", "url": url, "timeout": 0.4}, timeout=2)
+        slow.shutdown()
+    assert "no answer within" in result["msg"]
+    assert result["targets"][0]["attempts"] >= 2
+
+
+def test_what_a_header_holds_is_told_nowhere(plain: int) -> None:
+    result = health_poll(
+        {
+            "name": "api",
+            "url": f"http://127.0.0.1:{plain}/echo",
+            "headers": {"Authorization": "Bearer canary-7f3a", "X-Key": "canary-9b1c"},
+            "json": {"a": 1},
+        },
+        timeout=0.5,
+    )
+    assert "HTTP" not in result["msg"]
+    assert "a is nothing instead of 1" in result["msg"]
+    assert "canary" not in json.dumps(result)
+
+
+def test_json_patterns_and_latency_are_conditions_too(plain: int) -> None:
+    url = f"http://127.0.0.1:{plain}/ready"
+    fine = [
+        {"path": "lines.0.text", "test": "one_of", "value": ["HELLO", "WORLD"]},
+        {"path": "lines", "test": "length_at_least", "value": 1},
+    ]
+    result = health_poll(
+        {"name": "fine", "url": url, "json_tests": fine, "matches": ['"text": "[A-Z]+"'], "max_latency": 30},
+        {"name": "short", "url": url, "json_tests": [{"path": "lines", "test": "length_at_least", "value": 2}]},
+        {"name": "odd", "url": url, "matches": ['"text": "[0-9]+"']},
+        {"name": "late", "url": url, "max_latency": 0.000001},
+        timeout=1,
+    )
+    assert [target["ok"] for target in result["targets"]] == [True, False, False, False]
+    assert "short: lines is [{'text': 'HELLO'}], wanted: length at least 2" in result["msg"]
+    assert "odd: the body does not match" in result["msg"]
+    assert "late: answered after" in result["msg"]
+
+
+def test_a_certificate_has_to_be_good_for_long_enough(tls: tuple[int, Path]) -> None:
+    port, authority = tls
+    one = {"url": f"https://{NAME}:{port}/ready", "address": "127.0.0.1", "ca_path": str(authority)}
+    result = health_poll(
+        {**one, "name": "soon", "certificate_days": 21}, {**one, "name": "later", "certificate_days": 20}, timeout=1
+    )
+    assert "soon: the certificate is good for 20 more days, at least 21 are wanted" in result["msg"]
+    assert result["targets"][1]["last"]["certificate_days"] == 20
+
+
+def test_phases_follow_each_other_and_the_timeline_tells_when(plain: int) -> None:
+    base = f"http://127.0.0.1:{plain}"
+    result = health_poll(
+        {"name": "answers", "url": f"{base}/ready", "phase": "infers"},
+        {"name": "warm", "url": f"{base}/warming?again", "phase": "loading", "contains": ["never"]},
+        {"name": "port", "type": "tcp", "port": plain, "phase": "port"},
+        phases={"port": 5, "loading": 0.6},
+        timeout=30,
+    )
+    assert "within the 0.6 s of the phase loading" in result["msg"]
+    assert "not looked at, as an earlier phase was not passed: answers (phase infers)" in result["msg"]
+    assert [change["target"] for change in result["timeline"]] == ["port", "warm"]
+    assert result["elapsed"] < 10
+
+
+def test_an_unknown_phase_is_refused() -> None:
+    result = health_poll({"name": "x", "url": "http://127.0.0.1:1/", "phase": "soon"})
+    assert "phase" in result["msg"]
+
+
+def test_everything_that_cannot_be_meant_is_told_at_once_and_with_its_path() -> None:
+    result = health_poll(
+        {"name": "x", "url": "127.0.0.1", "matches": ["("]}, {"name": "x", "type": "tcp", "port": 70000}, jitter=3
+    )
+    assert result["failure"]["kind"] == "invalid_target"
+    for path in ("jitter: ", "targets[1].name: ", "targets[0].url: ", "targets[0].matches[0]: ", "targets[1].port: "):
+        assert f"{path}" in result["msg"]
 
 
 def test_check_mode_looks_as_well(plain: int) -> None:

@@ -67,6 +67,7 @@ def test_files_of_a_web_server_are_read_and_refused_when_they_change_under_a_ver
     site.want(web=wanted)
     done = site.run()
     assert done.rc == 0, done.output
+    assert "models.web: model.safetensors: read over http://" in " ".join(done.output.split())
     [file] = site.lock["web"]["files"].values()
     assert (file["checksum"], file["size"]) == (sha256(tensors(1)), len(tensors(1)))
     assert file["urls"] == [*wanted["files"][0]["urls"], "https://mirror.example.org/1/model.safetensors"]

@@ -56,6 +56,13 @@ def is_running(number: int) -> bool:
     return Path(f"/proc/{number}").exists()
 
 
+def progress(group: Group, number: int) -> int:
+    """How many bytes a host says it has."""
+    with contextlib.suppress(OSError, ValueError):
+        return int(json.loads((group.store(number) / "state" / "status.json").read_text())["bytes_done"])
+    return 0
+
+
 def servers(result: dict[str, Any]) -> set[str]:
     """Where bytes came from."""
     return {entry["source"] for entry in result["sources"] if entry["bytes"]}
@@ -125,12 +132,25 @@ def test_the_others_go_on_when_the_first_and_its_server_are_killed(group: Group)
         assert origin.total <= origin.size + 30 * MIB  # what the first had, and no more
 
 
+def test_a_host_that_lives_and_gets_no_further_is_not_waited_for(group: Group) -> None:
+    with counting(some_files(1, 8 * MIB)) as origin:
+        origin.during = lambda _name, _sent: time.sleep(0.01)
+        first = group.start(0, origin.models())
+        until(lambda: origin.total > MIB)
+        first.send_signal(signal.SIGSTOP)
+        result = outcome(group.start(1, origin.models(), seed=group.option(1, patience=1.0)))
+        assert right(group, 1, origin), result
+        (notice,) = result["notices"]
+        assert notice.startswith("Seeding: h0 got no further for 1 s, so this host did not wait")
+        first.send_signal(signal.SIGCONT)
+        assert not outcome(first).get("failed")
+
+
 def test_a_server_that_is_killed_while_it_sends_is_replaced_by_the_origin(group: Group) -> None:
     with counting({"big.safetensors": FILES["big.safetensors"]}) as origin:
         outcome(group.start(0, origin.models()))
         second = group.start(1, origin.models(), bandwidth="8MiB")
-        part = group.store(1) / "partial"
-        until(lambda: any(path.stat().st_blocks * 512 > 4 * MIB for path in part.glob("*.part")))
+        until(lambda: progress(group, 1) > 4 * MIB)
         os.kill(group.server(0) or 0, signal.SIGKILL)
         result = outcome(second)
         assert right(group, 1, origin), result

@@ -13,17 +13,13 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.drydock.serving.tests.integration.misbehaving_origin import Origin, serving
 from ansible_collections.drydock.serving.tests.integration.model_host import CONTENT, SHA256, SIZE, Host, weights
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from ansible_collections.drydock.serving.tests.integration.own_authority import own_authority
 
 if TYPE_CHECKING:
     from ansible_collections.drydock.serving.tests.integration.conftest import Target
@@ -236,29 +232,7 @@ def test_a_netrc_file_is_not_asked_for_credentials(machine: Host, origin: Origin
 
 @pytest.fixture
 def authority(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
-    """A self-signed certificate for localhost: the file to trust, and the server's side."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime(2020, 1, 1, tzinfo=timezone.utc))
-        .not_valid_after(datetime(2120, 1, 1, tzinfo=timezone.utc))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (tmp_path / "ca.pem").write_bytes(certificate.public_bytes(pem))
-    (tmp_path / "key.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "ca.pem", tmp_path / "key.pem")
-    return tmp_path / "ca.pem", context
+    return own_authority(tmp_path)
 
 
 def test_tls_is_verified_against_the_given_authority(machine: Host, authority: tuple[Path, ssl.SSLContext]) -> None:

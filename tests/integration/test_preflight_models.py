@@ -24,12 +24,17 @@ def spoil(models: dict[str, Any], locked: dict[str, Any]) -> None:
     """Several things at once."""
     models["licenses"] = ["mit"]
     models["require"] = {"mAP": ">0.7"}
-    models["signature"] = {"required": True, "method": "key", "public_key": "keys/ocr.pub"}
+    models["signature"] = {"required": True, "method": "key", "public_key": "../keys/ocr.pub"}
     models["minimum_size"] = "1 MB"
 
 
 def outdate(models: dict[str, Any], locked: dict[str, Any]) -> None:
     models["source"] = "hf://acme/ocr@v5.0"
+
+
+def replace_the_key(models: dict[str, Any], locked: dict[str, Any]) -> None:
+    models["signature"] = {"required": True, "method": "key", "public_key": "../keys/ocr.pub"}
+    locked["signature"] = {"state": "verified", "method": "key", "trusted": f"sha256:{'0' * 64}"}
 
 
 @pytest.mark.parametrize(
@@ -46,8 +51,15 @@ def outdate(models: dict[str, Any], locked: dict[str, Any]) -> None:
             ],
         ),
         (outdate, ["models_lock.ocr.requested:", "ansible-playbook drydock.serving.lock -i"]),
+        (
+            replace_the_key,
+            [
+                "The stack has 1 problem; nothing was touched",
+                "models.ocr.signature.public_key: has other content than when the model was locked",
+            ],
+        ),
     ],
-    ids=["gates", "another source"],
+    ids=["gates", "another source", "another key"],
 )
 def test_models_that_do_not_pass_stop_the_run_before_any_host(tmp_path: Path, change: Change, said: list[str]) -> None:
     site = tmp_path / "site"
@@ -57,6 +69,9 @@ def test_models_that_do_not_pass_stop_the_run_before_any_host(tmp_path: Path, ch
     locked = yaml.safe_load((place / "models.lock.yml").read_text())
     change(wanted["models"]["ocr"], locked["models_lock"]["ocr"])
     (place / "models.yml").write_text(yaml.safe_dump(wanted))
+    (place / "models.lock.yml").write_text(yaml.safe_dump(locked))
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "ocr.pub").write_text("-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n")
     done = subprocess.run(
         [
             str(Path(sys.executable).parent / "ansible-playbook"),

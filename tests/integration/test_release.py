@@ -18,6 +18,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "canary-Vq8wT2mZ"
+LOGIN = {"username": "drydock-unit-test", "password": "canary-R7kd0pXe"}  # an account that is called like the stack
 STACK = {
     "name": "drydock-unit-test",
     "environment": "lab",
@@ -61,6 +62,7 @@ def run(place: Path, stack: Mapping[str, Any], secrets: Mapping[str, str] | None
         "stack": stack,
         "models": MODELS,
         "stack_secrets": secrets or {},
+        "stack_registries": {"registry.example.org": LOGIN},
         "paths": {"root": str(place / "opt"), "secrets": str(place / "etc" / "secrets")},
     }
     model = (
@@ -84,7 +86,7 @@ def run(place: Path, stack: Mapping[str, Any], secrets: Mapping[str, str] | None
             "local",
             "--check",
             "--diff",
-            "-v",
+            "-vvv",
             str(playbook),
         ],
         capture_output=True,
@@ -126,6 +128,14 @@ def test_check_mode_says_what_would_be_done_and_does_nothing(planned: dict[str, 
 
 def test_no_value_of_a_secret_is_in_anything_that_is_printed(planned: dict[str, Any]) -> None:
     assert CANARY not in planned["output"]
+
+
+def test_a_registry_s_password_is_not_printed_and_the_name_of_the_account_hides_nothing(
+    planned: dict[str, Any],
+) -> None:
+    assert planned["invocation"]["module_args"]["registries"]
+    assert LOGIN["password"] not in planned["output"]
+    assert "drydock-unit-test: images" in [item["after_header"] for item in planned["diff"]]
 
 
 @pytest.mark.parametrize("part", ["base", "services"])

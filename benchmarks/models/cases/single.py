@@ -47,7 +47,6 @@ def measure(bench: Bench) -> list[Row]:
 
 def _write_and_fsync(folder: Path) -> float:
     """Seconds to bring 2 GiB from memory to the disk."""
-    contenders.touch_memory(folder)
     contenders.fresh(folder)
     block = os.urandom(8 * MIB)
     started = time.monotonic()

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._health.docker_client import DockerClient, load_docker
 from ansible_collections.drydock.serving.plugins.module_utils._health.predicates import excerpt
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import ContainerSpec, Observation
 
@@ -22,6 +21,7 @@ EXIT_HINTS = {
     139: "segmentation fault",
     143: "ended by a stop signal",
 }
+OUT_OF_MEMORY = "the kernel killed one of its processes for want of memory"
 
 
 def judge(inspection: Mapping[str, Any], spec: ContainerSpec, *, restarts_before: int = 0) -> Observation:
@@ -53,7 +53,7 @@ def judge(inspection: Mapping[str, Any], spec: ContainerSpec, *, restarts_before
             facts=facts,
         )
     if status != spec.state:
-        final = status in {"exited", "dead"}
+        final = status in {"exited", "dead"} or (status == "restarting" and bool(state.get("OOMKilled")))
         return Observation(
             ok=False, final=final, summary=f"{_described(status, state)} instead of {spec.state}", facts=facts
         )
@@ -103,68 +103,60 @@ def _ending(state: Mapping[str, Any]) -> str:
     return f"exit code {code}" + (f", {hint}" if hint else "") + (f": {error}" if error else "")
 
 
+class _Seen(NamedTuple):
+    """A container when it was first and last looked at."""
+
+    identity: str
+    first: int
+    last: int
+    killed: bool
+
+
 class Watch:
     """Judges containers over time: remembers the restart count each had when it was first and last seen.
 
-    A container that restarts faster than it is looked at would else seem to run at every look.
+    A container that restarts faster than it is looked at would else seem to run at every look. The engine also keeps
+    saying for as long as a container runs that one of its processes was killed for want of memory; what was so before
+    the first look is not held against it.
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[str, int, int]] = {}  # container -> identity, first and last restart count
+        self._seen: dict[str, _Seen] = {}  # by container
         self._lock = threading.Lock()
 
     def judge(self, inspection: Mapping[str, Any], spec: ContainerSpec) -> Observation:
         """What is seen now; never healthy where it has restarted since the last look."""
         identity = str(inspection.get("Id", ""))
         restarts = int(inspection.get("RestartCount") or 0)
+        killed = bool((inspection.get("State") or {}).get("OOMKilled"))
         with self._lock:
             known = self._seen.get(spec.container)
-            _identity, first, last = known if known and known[0] == identity else (identity, restarts, restarts)
-            self._seen[spec.container] = (identity, first, restarts)
-        seen = judge(inspection, spec, restarts_before=first)
-        if seen.ok and restarts > last:
+            if known is None or known.identity != identity:
+                known = _Seen(identity, first=restarts, last=restarts, killed=killed)
+            self._seen[spec.container] = known._replace(last=restarts, killed=known.killed and killed)
+        seen = judge(inspection, spec, restarts_before=known.first)
+        if seen.ok and killed and not known.killed:
+            return Observation(ok=False, final=True, summary=f"{seen.summary}, but {OUT_OF_MEMORY}", facts=seen.facts)
+        if seen.ok and restarts > known.last:
             again = f"has restarted (restart count {restarts}), {seen.summary} again"
             return Observation(ok=False, summary=again, facts=seen.facts)
         return seen
 
 
 class DockerInspector:
-    """Looks at containers through the Docker SDK; one client for all targets, made when first needed."""
+    """Looks at containers through the Docker SDK."""
 
-    def __init__(self) -> None:
-        self._client: Any = None
-        self._lock = threading.Lock()
+    def __init__(self, client: DockerClient) -> None:
+        self._client = client
         self._watch = Watch()
 
-    def probe(self, spec: ContainerSpec, timeout: float) -> Observation:
+    def probe(self, spec: ContainerSpec, _timeout: float) -> Observation:
         """Inspect once."""
         docker = load_docker()
         try:
-            inspection = self._connected(docker, timeout).inspect_container(spec.container)
+            inspection = self._client.api().inspect_container(spec.container)
         except docker.errors.NotFound:
             return absent(spec.container)
         except (docker.errors.DockerException, OSError) as error:
             return Observation(ok=False, summary=f"the Docker engine does not answer: {excerpt(str(error))}")
         return self._watch.judge(inspection, spec)
-
-    def _connected(self, docker: Any, timeout: float) -> Any:
-        with self._lock:
-            if self._client is None:
-                self._client = docker.from_env(timeout=max(1, int(timeout))).api
-            return self._client
-
-
-def load_docker() -> Any:
-    """The Docker SDK.
-
-    :raises DrydockError: ``missing_library``, with what to install.
-    """
-    try:
-        return importlib.import_module("docker")
-    except ImportError as error:
-        raise DrydockError(
-            "missing_library",
-            "Container targets need the Docker SDK for Python, which this interpreter does not find. Install "
-            "python3-docker from the distribution on the host, or docker with pip on the controller.",
-            library="docker",
-        ) from error

@@ -5,83 +5,101 @@
 
 from __future__ import annotations
 
-import importlib
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._health.http_session import (
+    Attempt,
+    load_requests,
+    open_session,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._health.predicates import excerpt, mismatches
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec, Observation
+from ansible_collections.drydock.serving.plugins.module_utils._health.tls import days_left, expiry_mismatch
 
 BODY_LIMIT = 1024 * 1024
+CHUNK = 16384
+# Headers whose values anybody may see; those of all others are kept out of what is told.
+_PUBLIC = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "host", "user-agent"})
+_SECRET_CHARS = 4  # a shorter value is no secret, and would be found in every other word
 
-
-def load_requests() -> Any:
-    """The ``requests`` library.
-
-    :raises DrydockError: ``missing_library``, with what to install.
-    """
-    try:
-        return importlib.import_module("requests")
-    except ImportError as error:
-        raise DrydockError(
-            "missing_library",
-            "HTTP targets need the Python library requests, which this interpreter does not find. Install "
-            "python3-requests from the distribution on the host, or requests with pip on the controller.",
-            library="requests",
-        ) from error
+__all__ = ["BODY_LIMIT", "load_requests", "probe_http", "without_credentials"]
 
 
 def without_credentials(url: str) -> str:
-    """The URL as it may be printed."""
+    """The URL as it may be printed: without what stands before ``@`` and after ``?``, either of which may be a key."""
     parts = urlsplit(url)
     netloc = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, netloc, parts.path, parts.query, ""))
+    return urlunsplit((parts.scheme, netloc, parts.path, "…" if parts.query else "", ""))
 
 
 def probe_http(spec: HttpSpec, timeout: float) -> Observation:
     """Ask once. Redirects are not followed and proxies are not used: what answers at the URL is what is judged."""
     requests = load_requests()
     started = time.monotonic()
+    attempt = Attempt(deadline=started + timeout)
     url, headers = _destination(spec)
-    with requests.Session() as session:
-        session.trust_env = False
-        if spec.address:
-            session.mount("https://", _pinned_adapter(requests, urlsplit(spec.url).hostname or ""))
+    with open_session(spec.url, attempt=attempt, ca_path=spec.ca_path, address=spec.address) as session:
         try:
             with session.request(
                 spec.method,
                 url,
-                headers=headers,
+                headers={"Accept-Encoding": "identity", **headers},
                 data=spec.body,
                 timeout=timeout,
                 allow_redirects=False,
                 stream=True,
-                verify=spec.ca_path or True,
             ) as response:
-                body = _read(response, deadline=started + timeout)
                 status = response.status_code
+                body = _read(response, requests)
         except (requests.exceptions.RequestException, OSError) as error:
-            return Observation(ok=False, summary=f"{without_credentials(spec.url)}: {_reason(error, timeout)}")
+            told = concealed(_reason(error, timeout), _secrets(spec))
+            return Observation(ok=False, summary=f"{without_credentials(spec.url)}: {told}")
         except ValueError as error:  # of urllib3 and http.client; their texts may hold what was to be sent
             return Observation(ok=False, summary=f"the request cannot be sent ({type(error).__name__})", final=True)
-    return _judge(spec, status=status, body=body, timeout=timeout, elapsed=time.monotonic() - started)
+    left = days_left(attempt.certificate, now=time.time())
+    return judge(spec, status=status, body=body, elapsed=time.monotonic() - started, certificate_days=left)
 
 
-def _judge(spec: HttpSpec, *, status: int, body: bytes | None, timeout: float, elapsed: float) -> Observation:
-    facts = {"status": status, "elapsed": round(elapsed, 3)}
+def judge(
+    spec: HttpSpec, *, status: int, body: bytes | None, elapsed: float, certificate_days: int | None = None
+) -> Observation:
+    """What an answer means. ``body`` None: it did not end in time. ``elapsed`` in seconds."""
+    facts: dict[str, Any] = {"status": status, "elapsed": round(elapsed, 3)}
+    if certificate_days is not None:
+        facts["certificate_days"] = certificate_days
     if body is None:
-        return Observation(
-            ok=False, summary=f"HTTP {status}, but the body was not complete after {timeout:g} s", facts=facts
-        )
-    wrong = mismatches(spec, status=status, body=body)
+        told = f"HTTP {status}, but the body was not complete after {elapsed:.1f} s"
+        return Observation(ok=False, summary=told, facts=facts)
+    wrong = mismatches(spec, status=status, body=body[:BODY_LIMIT])
+    if wrong and len(body) > BODY_LIMIT:
+        wrong.append(f"only the first {BODY_LIMIT} bytes of the body were read")
+    if spec.max_latency is not None and elapsed > spec.max_latency:
+        wrong.append(f"answered after {elapsed:.3f} s, at most {spec.max_latency:g} s are wanted")
+    wrong += expiry_mismatch(certificate_days, spec.certificate_days)
     if not wrong:
         return Observation(ok=True, summary=f"HTTP {status}", facts=facts)
-    seen = excerpt(body.decode("utf-8", "replace")) or "(empty)"
-    return Observation(ok=False, summary=f"{'; '.join(wrong)}; body: {seen}", facts={**facts, "body": seen})
+    secrets = _secrets(spec)
+    seen = excerpt(concealed(body.decode("utf-8", "replace"), secrets)) or "(empty)"
+    told = f"{concealed('; '.join(wrong), secrets)}; body: {seen}"
+    return Observation(ok=False, summary=told, facts={**facts, "body": seen})
+
+
+def _secrets(spec: HttpSpec) -> set[str]:
+    """The values of headers, and of those with several words (``Bearer …``) each."""
+    found = {value for name, value in spec.headers.items() if name.lower() not in _PUBLIC}
+    found |= {word for value in found for word in value.split()}
+    return {value for value in found if len(value) >= _SECRET_CHARS}
+
+
+def concealed(text: str, secrets: Iterable[str]) -> str:
+    """The text without them; the longest first, as one may hold another."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "********")
+    return text
 
 
 def _destination(spec: HttpSpec) -> tuple[str, dict[str, str]]:
@@ -96,28 +114,19 @@ def _destination(spec: HttpSpec) -> tuple[str, dict[str, str]]:
     return urlunsplit((parts.scheme, netloc, parts.path, parts.query, "")), headers
 
 
-def _pinned_adapter(requests: Any, hostname: str) -> Any:
-    """An adapter that asks for, and verifies, the certificate of ``hostname`` whatever address it connects to."""
-
-    class Pinned(requests.adapters.HTTPAdapter):  # type: ignore[misc]  # requests is loaded at run time
-        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-            super().init_poolmanager(*args, server_hostname=hostname, assert_hostname=hostname, **kwargs)
-
-    return Pinned()
-
-
-def _read(response: Any, *, deadline: float) -> bytes | None:
-    """The body up to a limit; None when it does not end in time (each chunk may be quick and the whole endless)."""
-    parts = []
-    size = 0
-    for chunk in response.iter_content(1024):
-        parts.append(chunk)
-        size += len(chunk)
-        if size >= BODY_LIMIT:
-            break
-        if time.monotonic() > deadline:
+def _read(response: Any, requests: Any) -> bytes | None:
+    """The body up to a little over a limit; None when it does not end in time."""
+    body = bytearray()
+    try:
+        for chunk in response.iter_content(CHUNK):
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                break
+    except requests.exceptions.ConnectionError as error:
+        if any(isinstance(item, TimeoutError) or type(item).__name__ in _TIMEOUTS for item in _chain(error)):
             return None
-    return b"".join(parts)
+        raise
+    return bytes(body)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -133,6 +142,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         queue += [item for item in inner if isinstance(item, BaseException)]
 
 
+_TIMEOUTS = frozenset({"ConnectTimeoutError", "ReadTimeoutError", "ReadTimeout", "timeout"})
+
+
 def _reason(error: BaseException, timeout: float) -> str:
     """The plain cause inside the wrappers that requests and urllib3 put around it."""
     if type(error).__name__ == "InvalidHeader":  # its text holds the value, which may be a token
@@ -141,14 +153,10 @@ def _reason(error: BaseException, timeout: float) -> str:
         if isinstance(item, ssl.SSLCertVerificationError):
             return f"TLS certificate refused: {item.verify_message}"
     for item in _chain(error):
+        if isinstance(item, TimeoutError) or type(item).__name__ in _TIMEOUTS:
+            return f"no answer within {timeout:g} s"
         if isinstance(item, ssl.SSLError):
             return f"TLS failed: {item.reason or item}"
-        if isinstance(item, TimeoutError) or type(item).__name__ in {
-            "ConnectTimeoutError",
-            "ReadTimeoutError",
-            "ReadTimeout",
-        }:
-            return f"no answer within {timeout:g} s"
     for item in _chain(error):
         if isinstance(item, OSError) and item.strerror:
             return item.strerror.lower()

@@ -5,14 +5,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Callable, Union
-from urllib.parse import urlsplit
+from typing import Any, Union
 
-from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+# In the order in which a service comes up. A target of a later phase is looked at once the earlier ones are passed.
+PHASES = ("process", "port", "loading", "ready", "infers")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How a connection is encrypted and judged.
+
+    :param ca_path: certificates to trust instead of the system's.
+    :param name: the name the certificate has to be for.
+    :param days: the certificate has to be good for at least so many more days.
+    """
+
+    name: str
+    ca_path: str | None = None
+    days: int | None = None
+
+
+@dataclass(frozen=True)
+class JsonTest:
+    """One condition on the value at a dotted path of a JSON answer; ``test`` is one of ``predicates.TESTS``."""
+
+    path: str
+    test: str
+    value: Any = None
 
 
 @dataclass(frozen=True)
@@ -20,7 +41,7 @@ class HttpSpec:
     """An HTTP or HTTPS request and what its answer has to be.
 
     ``address`` is connected to instead of the URL's host; the certificate is still verified for the URL's host,
-    and that host is what the request names.
+    and that host is what the request names. ``max_latency``: seconds to the end of the body.
     """
 
     url: str
@@ -29,8 +50,12 @@ class HttpSpec:
     body: bytes | None = None
     status: frozenset[int] = frozenset({200})
     json: Mapping[str, Any] = field(default_factory=dict)
+    json_tests: tuple[JsonTest, ...] = ()
     contains: tuple[str, ...] = ()
+    matches: tuple[str, ...] = ()
+    max_latency: float | None = None
     ca_path: str | None = None
+    certificate_days: int | None = None
     address: str | None = None
 
 
@@ -40,6 +65,36 @@ class TcpSpec:
 
     host: str
     port: int
+
+
+@dataclass(frozen=True)
+class GrpcSpec:
+    """A server with ``grpc.health.v1.Health``. ``service`` empty: the server as a whole."""
+
+    host: str
+    port: int
+    service: str = ""
+    tls: Tls | None = None
+
+
+@dataclass(frozen=True)
+class PostgresSpec:
+    """A PostgreSQL server that has to take a client of this name, who does not log in."""
+
+    host: str
+    port: int
+    user: str = "postgres"
+    database: str | None = None
+    tls: Tls | None = None
+
+
+@dataclass(frozen=True)
+class RedisSpec:
+    """A Redis (or Valkey) server that has to answer PING, or to ask for a password."""
+
+    host: str
+    port: int
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True)
@@ -57,14 +112,28 @@ class ContainerSpec:
     max_restarts: int = 3
 
 
-Spec = Union[HttpSpec, TcpSpec, ContainerSpec]
+@dataclass(frozen=True)
+class CommandSpec:
+    """A command in a running container, by its arguments and without a shell, and how it has to end."""
+
+    container: str
+    command: tuple[str, ...]
+    exit_code: int = 0
+    contains: tuple[str, ...] = ()
+    matches: tuple[str, ...] = ()
+
+
+Spec = Union[HttpSpec, TcpSpec, GrpcSpec, PostgresSpec, RedisSpec, ContainerSpec, CommandSpec]
 
 
 @dataclass(frozen=True)
 class Target:
     """One thing to poll. ``interval`` and ``timeout`` (of one attempt) are seconds.
 
-    ``budget``: seconds from the start of polling after which this target is given up, whatever time others have.
+    :param budget: seconds from the start of polling after which this target is given up, whatever time others have.
+    :param phase: one of ``PHASES``.
+    :param group: targets of one group go through the phases by themselves, whatever other groups do.
+    :param backoff: every failure in a row makes the next pause so many times longer, up to ``max_interval``.
     """
 
     name: str
@@ -73,11 +142,26 @@ class Target:
     timeout: float = 5.0
     successes: int = 1
     budget: float | None = None
+    phase: str = "ready"
+    group: str = ""
+    backoff: float = 1.0
+    max_interval: float = 30.0
 
     @property
     def watched(self) -> bool:
         """Looked at until the end, also when healthy: a container may crash while others are waited for."""
         return isinstance(self.spec, ContainerSpec) and self.spec.exit_code is None
+
+    def pause(self, failures: int, *, spread: float = 0.0) -> float:
+        """Seconds until the next attempt.
+
+        :param failures: failed attempts in a row.
+        :param spread: the pause is longer by this part of it, or shorter where it is negative.
+        """
+        longest = max(self.interval, self.max_interval)
+        # far below what a float holds, and far above what any pause reaches
+        longer = self.interval * self.backoff ** min(max(0, failures - 1), 64)
+        return min(longer, longest) * (1 + spread)
 
 
 @dataclass(frozen=True)
@@ -92,80 +176,3 @@ class Observation:
     def as_dict(self) -> dict[str, Any]:
         """As it stands in a module's result and in a release record."""
         return {"ok": self.ok, "summary": self.summary, "final": self.final, **self.facts}
-
-
-def parse_target(raw: Mapping[str, Any], *, interval: float, successes: int) -> Target:
-    """Build a target from the module's (already coerced) suboptions.
-
-    :raises DrydockError: ``invalid_target`` when a body file or the URL cannot be read, or nothing would be asked.
-    """
-    wanted = successes if raw.get("successes") is None else raw["successes"]
-    if wanted < 1:
-        raise DrydockError("invalid_target", f"Target {raw['name']}: successes has to be at least 1, found {wanted}.")
-    return Target(
-        name=raw["name"],
-        spec=_SPECS[raw["type"]](raw),
-        interval=interval if raw.get("interval") is None else raw["interval"],
-        timeout=raw["timeout"],
-        successes=wanted,
-    )
-
-
-def _http(raw: Mapping[str, Any]) -> HttpSpec:
-    try:
-        _port = urlsplit(raw["url"]).port
-    except ValueError as error:
-        raise DrydockError("invalid_target", f"Target {raw['name']}: the URL cannot be read: {error}.") from error
-    return HttpSpec(
-        url=raw["url"],
-        method=raw["method"].upper(),
-        headers=_headers(raw),
-        body=_body(raw),
-        status=frozenset(raw["status"]),
-        json=dict(raw.get("json") or {}),
-        contains=tuple(raw.get("contains") or ()),
-        ca_path=raw.get("ca_path"),
-        address=raw.get("address"),
-    )
-
-
-def _headers(raw: Mapping[str, Any]) -> dict[str, str]:
-    headers = {str(key): str(value) for key, value in (raw.get("headers") or {}).items()}
-    if isinstance(raw.get("body"), (dict, list)) and not any(key.lower() == "content-type" for key in headers):
-        headers["Content-Type"] = "application/json"
-    return headers
-
-
-def _body(raw: Mapping[str, Any]) -> bytes | None:
-    body = raw.get("body")
-    if isinstance(body, (dict, list)):
-        return json.dumps(body).encode("utf-8")
-    if body is not None:
-        return str(body).encode("utf-8")
-    if raw.get("body_file") is None:
-        return None
-    try:
-        return Path(raw["body_file"]).read_bytes()
-    except OSError as error:
-        raise DrydockError(
-            "invalid_target",
-            f"Target {raw['name']}: the body file {raw['body_file']} cannot be read: {error.strerror}. "
-            "It has to exist on the machine the module runs on.",
-        ) from error
-
-
-def _tcp(raw: Mapping[str, Any]) -> TcpSpec:
-    return TcpSpec(host=raw["host"], port=raw["port"])
-
-
-def _container(raw: Mapping[str, Any]) -> ContainerSpec:
-    return ContainerSpec(
-        container=raw["container"],
-        state=raw["state"],
-        health=raw.get("health"),
-        exit_code=raw.get("exit_code"),
-        max_restarts=raw["max_restarts"],
-    )
-
-
-_SPECS: dict[str, Callable[[Mapping[str, Any]], Spec]] = {"http": _http, "tcp": _tcp, "container": _container}

@@ -79,5 +79,5 @@ class WebFetching:
                 stall_timeout=params["stall_timeout"],
                 total_timeout=params["total_timeout"],
             ),
-            progress=progress,
+            progress=progress if self._group is None else self._group.progress(progress),
         )

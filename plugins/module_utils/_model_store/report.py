@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import stat
 import traceback
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,17 @@ def empty_result() -> dict[str, Any]:
     }
 
 
-def mishap(error: Exception) -> DrydockError:
+def failed(result: Mapping[str, Any], error: Exception) -> dict[str, Any]:
+    """The arguments of ``fail_json``, while the error is handled: what is true so far, and what went wrong.
+
+    An error that nobody foresaw is told as a failure like any other, with its traceback.
+    """
+    if isinstance(error, DrydockError):
+        return {**result, **error.as_result()}
+    return {**result, **_mishap(error).as_result(), "exception": traceback.format_exc()}
+
+
+def _mishap(error: Exception) -> DrydockError:
     """What nobody foresaw, so that a program that reads the result finds a failure in it as ever."""
     places = [
         f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)

@@ -9,9 +9,11 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import on_loopback, registry_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import NOT_FOUND, Completed, Runner
 
 STACK_LABEL = "drydock.stack"
@@ -28,6 +30,8 @@ FORMAT = "\t".join(
 )
 PULL_ATTEMPTS = 3
 PULL_DELAY = 3.0
+LOOK_TIMEOUT = 30.0  # seconds that a registry may take to tell what an image is made of
+CONTAINERD_ROOT = "/var/lib/containerd"
 
 OK = "ok"
 MISSING = "missing"
@@ -42,10 +46,16 @@ PULL_FAILURES: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "(`docker system df` shows what is used), then run again.",
     ),
     (
+        "image_architecture",
+        ("no matching manifest for",),
+        "The registry {registry} has the image {image} for other kinds of machines than this host. Build it for this "
+        "one as well (`docker buildx build --platform …`), or correct its digest or tag in the stack, then run again.",
+    ),
+    (
         "registry_denied",
         ("unauthorized", "denied", "authentication required", "no basic auth"),
-        "The registry {registry} does not give out the image {image}. Check the repository's name, and that the host "
-        "is logged in to the registry with an account that may read it.",
+        "The registry {registry} does not give out the image {image} {login}. Check the repository's name, and give "
+        "the name and password of an account that may read it in stack_registries, then run again.",
     ),
     (
         "image_missing",
@@ -139,33 +149,65 @@ class Engine:
         return found[0] if found else None
 
     def images(self, references: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """The images that are on the host: reference -> {id, digests}."""
+        """The images that are on the host: reference -> {id, digests, platform}, the last like ``linux/amd64``."""
+        form = "{{.Id}}\t{{json .RepoDigests}}\t{{.Os}}/{{.Architecture}}"
         found = {}
         for reference in sorted(set(references)):
-            done = self._runner.run(
-                ["docker", "image", "inspect", "--format", "{{.Id}}\t{{json .RepoDigests}}", reference]
-            )
+            done = self._runner.run(["docker", "image", "inspect", "--format", form, reference])
             if done.ok:
-                identity, _tab, digests = done.out.strip().partition("\t")
-                found[reference] = {"id": identity, "digests": json.loads(digests or "[]") or []}
+                identity, digests, platform = [*done.out.strip().split("\t"), "", ""][:3]
+                found[reference] = {"id": identity, "digests": json.loads(digests or "[]") or [], "platform": platform}
         return found
 
-    def data_root(self) -> str:
-        """Where the engine keeps images."""
-        done = self._runner.run(["docker", "info", "--format", "{{.DockerRootDir}}"])
-        return done.out.strip() if done.ok and done.out.strip() else "/var/lib/docker"
+    def platform(self) -> str:
+        """What the engine runs, like ``linux/amd64``; empty when it does not say."""
+        done = self._runner.run(["docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"])
+        return done.out.strip() if done.ok else ""
 
-    def pull(self, reference: str, *, timeout: float) -> None:
+    def data_root(self) -> str:
+        """Where the engine keeps images: with containerd's store that is not the engine's own directory."""
+        done = self._runner.run(["docker", "info", "--format", "{{.DockerRootDir}}\t{{json .DriverStatus}}"])
+        root, _tab, driver = done.out.strip().partition("\t") if done.ok else ("", "", "")
+        if "io.containerd.snapshotter" in driver and Path(CONTAINERD_ROOT).is_dir():
+            return CONTAINERD_ROOT
+        return root or "/var/lib/docker"
+
+    def manifest(self, reference: str, *, config: Path | None = None) -> Mapping[str, Any] | None:
+        """What the registry says an image is made of; None when it cannot be had. A missing or refused image is told
+        by the pull, which asks through the engine and its proxies.
+
+        :param config: a directory with the logins to use, instead of the host's own.
+        :raises DrydockError: ``timed_out``.
+        """
+        plain = ["--insecure"] if on_loopback(registry_of(reference)) else []  # elsewhere no login goes without TLS
+        done = self._runner.run([*_docker(config), "manifest", "inspect", *plain, reference], timeout=LOOK_TIMEOUT)
+        try:
+            raw = json.loads(done.out) if done.ok else None
+        except ValueError:
+            raw = None
+        return raw if isinstance(raw, dict) else None
+
+    def in_use(self, reference: str) -> bool:
+        """Is there a container, stopped or not, of this image or of one that was made from it?"""
+        done = self._runner.run(["docker", "ps", "--all", "--quiet", "--filter", f"ancestor={reference}"])
+        return not done.ok or bool(done.out.strip())
+
+    def remove_image(self, reference: str) -> bool:
+        """Remove an image that nothing uses; the engine refuses one that a container uses. True when it is gone."""
+        return self._runner.run(["docker", "image", "rm", reference], timeout=120.0).ok
+
+    def pull(self, reference: str, *, timeout: float, config: Path | None = None) -> None:
         """Bring an image over; a registry that does not answer is asked again.
 
-        :raises DrydockError: ``image_missing``, ``registry_denied``, ``registry_unreachable``, ``no_space`` or
-            ``pull_failed``.
+        :param config: a directory with the logins to use, instead of the host's own.
+        :raises DrydockError: ``image_architecture``, ``image_missing``, ``registry_denied``, ``registry_unreachable``,
+            ``no_space`` or ``pull_failed``.
         """
         for attempt in range(1, PULL_ATTEMPTS + 1):
-            done = self._runner.run(["docker", "pull", "--quiet", reference], timeout=timeout)
+            done = self._runner.run([*_docker(config), "pull", "--quiet", reference], timeout=timeout)
             if done.ok:
                 return
-            error = pull_error(reference, done)
+            error = pull_error(reference, done, given=config is not None)
             if error.kind != "registry_unreachable" or attempt == PULL_ATTEMPTS:
                 raise error
             self._sleep(PULL_DELAY * attempt)
@@ -241,21 +283,20 @@ class Engine:
         return True
 
 
-def registry_of(reference: str) -> str:
-    """The registry that an image reference names."""
-    first, slash, _rest = reference.partition("/")
-    return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
+def _docker(config: Path | None) -> list[str]:
+    return ["docker"] if config is None else ["docker", "--config", str(config)]
 
 
-def pull_error(reference: str, done: Completed) -> DrydockError:
-    """What a failed pull means."""
+def pull_error(reference: str, done: Completed, *, given: bool = False) -> DrydockError:
+    """What a failed pull means. ``given``: a login for the registry was given."""
     said = done.tail(3)
     registry = registry_of(reference)
     kind, meaning = next(
         ((kind, text) for kind, words, text in PULL_FAILURES if any(word in said.lower() for word in words)),
         ("pull_failed", "The image {image} could not be pulled. Read what the engine said, then run again."),
     )
-    meaning = meaning.format(image=reference, registry=registry)
+    login = "to the account that was given" if given else "without a login from stack_registries"
+    meaning = meaning.format(image=reference, registry=registry, login=login)
     return DrydockError(
         kind,
         f"{meaning} What runs now was not touched. The engine said: {said}",

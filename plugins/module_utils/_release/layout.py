@@ -60,6 +60,16 @@ class Layout:
         return self.state / "lock"
 
     @property
+    def pulled(self) -> Path:
+        """Which images this stack's releases brought to the host."""
+        return self.state / "images.json"
+
+    @property
+    def registry_auth(self) -> Path:
+        """Logins for registries, for the length of a pull."""
+        return self.state / "registry-auth"
+
+    @property
     def fingerprint_key(self) -> Path:
         return self.state / "fingerprint.key"
 

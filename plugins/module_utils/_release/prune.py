@@ -1,18 +1,27 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Old releases go, the last ones stay. Images are never touched here."""
+"""Old releases go, the last ones stay; then the images that only the old ones needed."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
 
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release import images
+from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
-from ansible_collections.drydock.serving.plugins.module_utils._release.record import all_records, current_record
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
+    all_records,
+    current_record,
+    read_record,
+)
 
 KEPT_FAILURES = 10
+MOST_IMAGES = 10  # that one run removes; the next run goes on
 
 
 def prune(layout: Layout, *, keep: int) -> list[str]:
@@ -31,6 +40,40 @@ def prune(layout: Layout, *, keep: int) -> list[str]:
     for failure in _oldest(layout.failures, KEPT_FAILURES):
         shutil.rmtree(failure, ignore_errors=True)
     return gone
+
+
+def prune_images(layout: Layout, engine: Engine) -> list[str]:
+    """Remove the images that releases of this stack have pulled and that nothing needs any more; say which went.
+
+    Needed is what a release that is still here names, of this stack or of one beside it, and what any container uses,
+    also a stopped one that is kept as evidence. What something else brought to the host is never removed. Call it after
+    ``prune``. Nothing of this is worth a failed release: what cannot be removed now is tried by the next run.
+    """
+    removed: list[str] = []
+    with contextlib.suppress(DrydockError, OSError):
+        needed = _needed(layout)
+        unneeded = [reference for reference in images.remembered(layout) if reference not in needed]
+        here = engine.images(unneeded)
+        images.forget(layout, [reference for reference in unneeded if reference not in here])
+        for reference in [item for item, image in here.items() if image["id"] not in needed][:MOST_IMAGES]:
+            if not engine.in_use(reference) and engine.remove_image(reference):
+                removed.append(reference)
+                images.forget(layout, [reference])
+    return removed
+
+
+def _needed(layout: Layout) -> set[str]:
+    """What the releases of this stack and of those beside it call their images: references and identities.
+
+    :raises DrydockError: ``state_unreadable`` where one of them does not tell.
+    """
+    found: set[str] = set()
+    for folder in layout.root.parent.glob("*/releases/*"):
+        record = read_record(folder)
+        if record is None:
+            raise DrydockError("state_unreadable", f"{folder} does not tell which images it needs.")
+        found |= {str(image[key]) for image in record.images.values() for key in ("reference", "id") if image.get(key)}
+    return found
 
 
 def _prune_config(layout: Layout, used: set[str]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import replace_symlink
+from ansible_collections.drydock.serving.plugins.module_utils._release import registry_auth
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, upstreams_text
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.prune import remove_unrecorded
@@ -31,6 +32,7 @@ def recover(layout: Layout, edge: Edge) -> list[str]:
 
     :raises DrydockError: ``edge_invalid``, ``edge_failed``; the journal stays, and all containers run on.
     """
+    registry_auth.forget(layout.registry_auth)
     journal = read_journal(layout)
     if journal is None:
         return []

@@ -13,8 +13,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 MIB = 1024 * 1024
 
 
-def require(path: Path, reserve: int, *, what: str) -> None:
-    """There are at least ``reserve`` bytes free where ``path`` is or will be.
+def require(path: Path, needed: int, *, what: str) -> None:
+    """There are at least ``needed`` bytes free where ``path`` is or will be.
 
     :raises DrydockError: ``no_space``.
     """
@@ -22,13 +22,13 @@ def require(path: Path, reserve: int, *, what: str) -> None:
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
-    if free < reserve:
+    if free < needed:
         raise DrydockError(
             "no_space",
-            f"There is no room for {what} on the host: {free // MIB} MiB are free at {place}, {reserve // MIB} MiB are "
+            f"There is no room for {what} on the host: {free // MIB} MiB are free at {place}, {needed // MIB} MiB are "
             "needed. What runs now was not touched. Make room (`docker system df` and `du -xh --max-depth=2 /var` show "
             "where it went), then run again.",
             path=str(place),
             free=free,
-            needed=reserve,
+            needed=needed,
         )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
@@ -13,7 +14,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release import en
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
-from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.log import DeploymentLog
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import Plan, make_plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import (
@@ -38,6 +40,8 @@ def empty_result() -> dict[str, Any]:
         "pruned": [],
         "moved": {},
         "cut": [],
+        "pruned_images": [],
+        "lease_taken_over": None,
         "diff": [],
     }
 
@@ -79,15 +83,36 @@ def _run(
     _require_engine(plan)
     _refuse_foreign(desired, host.engine)
     desired.layout.make()
-    owner = {"actor": options.actor, "since": options.started, "doing": f"release {options.identity}"}
-    with lease(desired.layout, owner):
+    with lease(desired.layout, _owner(options)) as held:
+        result["lease_taken_over"] = held.taken_over
+        log = DeploymentLog(
+            desired.name,
+            desired.layout,
+            options,
+            now=host.now,
+            clock=host.clock,
+            warn=lambda text: result.setdefault("warnings", []).append(text),
+        )
         settled = recover(desired.layout, host.edge(desired.layout))
+        if settled:
+            log.recovered(settled)
         plan = make_plan(desired, given, host.engine, may_write=True)
         _tell(result, plan)
         result["actions"] = settled + result["actions"]
         result["changed"] = bool(settled) or plan.changed
         if plan.changed:
-            _execute(plan, options, host, result)
+            with log.attempt(plan):
+                _execute(plan, options, host, held, result)
+
+
+def _owner(options: Options) -> dict[str, str]:
+    return {
+        "actor": options.actor,
+        "host": options.controller,
+        "since": options.started,
+        "reason": options.reason,
+        "doing": f"release {options.identity}",
+    }
 
 
 def _refuse_foreign(desired: Desired, engine: Engine) -> None:
@@ -101,8 +126,13 @@ def _refuse_foreign(desired: Desired, engine: Engine) -> None:
         )
 
 
-def _execute(plan: Plan, options: Options, host: Host, result: dict[str, Any]) -> None:
-    transaction = Transaction(plan, options, host)
+def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict[str, Any]) -> None:
+    def on_step(step: str) -> None:
+        held.doing(f"release {options.identity}, step {step}")
+        if host.on_step is not None:
+            host.on_step(step)
+
+    transaction = Transaction(plan, options, replace(host, on_step=on_step))
     try:
         outcome = transaction.run()
     except DrydockError as error:
@@ -116,6 +146,7 @@ def _execute(plan: Plan, options: Options, host: Host, result: dict[str, Any]) -
         pruned=outcome.pruned,
         moved=outcome.moved,
         cut=outcome.cut,
+        pruned_images=outcome.pruned_images,
     )
 
 

@@ -44,13 +44,14 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.drain imp
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
+from ansible_collections.drydock.serving.plugins.module_utils._release.images import Images
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import (
     DATA_MODE,
     RELEASE,
     Plan,
     model_dirs_missing,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.prune import prune
+from ansible_collections.drydock.serving.plugins.module_utils._release.prune import prune, prune_images
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     RECORD,
     Journal,
@@ -58,6 +59,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     clear_journal,
     secret_folders,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import Logins, hidden
 from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import (
     UP_EXTRA,
     Situation,
@@ -119,8 +121,10 @@ class Options:
     keep: int = 5
     reserve: int = 512 * 1024 * 1024
     actor: str = "unknown"
+    controller: str = "unknown"
     reason: str = ""
     revision: str = ""
+    registries: Logins = field(default_factory=dict)
 
 
 @dataclass
@@ -131,6 +135,7 @@ class Outcome:
     durations: dict[str, float] = field(default_factory=dict)
     health: list[dict[str, Any]] = field(default_factory=list)
     pruned: list[str] = field(default_factory=list)
+    pruned_images: list[str] = field(default_factory=list)
     moved: dict[str, str] = field(default_factory=dict)
     cut: list[str] = field(default_factory=list)
 
@@ -147,7 +152,8 @@ class Transaction:
         self._engine = host.engine
         self._edge = host.edge(plan.desired.layout)
         self._drainer = host.drainer(self._edge)
-        self._redactor = Redactor(plan.secrets.values.values())
+        self._images = Images(host.engine, self._layout, options.registries)
+        self._redactor = self._redacting()
         self._report: Report | None = None
         self._led = False  # nginx goes by what this run has written
         self._lent: tuple[networks.Link, ...] = ()
@@ -210,8 +216,7 @@ class Transaction:
 
     def _step_room(self) -> None:
         room.require(self._layout.root, self._options.reserve, what="the stack's directory")
-        if self._plan.pulls:
-            room.require(Path(self._engine.data_root()), self._options.reserve, what="the engine's images")
+        self._foresee_images()
 
     def _step_stage(self) -> None:
         shutil.rmtree(self._staging, ignore_errors=True)
@@ -229,8 +234,9 @@ class Transaction:
             self._compose(part, self._staging).check()
 
     def _step_images(self) -> None:
-        for reference in self._plan.pulls:
-            self._engine.pull(reference, timeout=self._options.pull_timeout)
+        if self._plan.kind != RELEASE:  # a repair that pulls nothing needs no room
+            self._foresee_images()
+        self._images.bring(self._plan.pulls, self._desired.images.values(), timeout=self._options.pull_timeout)
 
     def _step_place(self) -> None:
         missing = model_dirs_missing(self._desired)
@@ -247,7 +253,7 @@ class Transaction:
     def _step_secrets(self) -> None:
         write_secrets(self._layout.secrets, self._plan.secrets)
         replaced = replaced_values(self._layout.secrets)  # what served before is as secret as what comes
-        self._redactor = Redactor([*self._plan.secrets.values.values(), *replaced])
+        self._redactor = self._redacting(replaced)
 
     def _step_data(self) -> None:
         for unit in self._desired.units:
@@ -351,8 +357,16 @@ class Transaction:
         forget_undo(self._layout.secrets)
         self.outcome.pruned = prune(self._layout, keep=self._options.keep)
         remove_unused(self._layout.secrets, secret_folders(self._layout))
+        self.outcome.pruned_images = prune_images(self._layout, self._engine)
 
     # -- parts of steps ----------------------------------------------------------------------------------------------
+
+    def _foresee_images(self) -> None:
+        if self._plan.pulls:
+            self._images.foresee(self._plan.pulls, reserve=self._options.reserve)
+
+    def _redacting(self, more: Iterable[str] = ()) -> Redactor:
+        return Redactor([*self._plan.secrets.values.values(), *hidden(self._options.registries), *more])
 
     def _compose(self, part: str, release: Path) -> Compose:
         return Compose(self._host.runner, stack=self._desired.name, part=part, release=release)

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which files a host has, fetches or still wants, told to its peers as a log that they read on from where they were.
 
-One page of it is text: a line ``drydock-seed 1 <instance> <next> <syncing> <load> <place>``, then a line for each
-event, a letter and a digest: ``w`` wanted, ``a`` being fetched from the origin, ``l`` left to others, ``h`` there.
+One page of it is text: a line ``drydock-seed 2 <instance> <next> <syncing> <load> <place> <moved>``, then a line for
+each event, a letter and a digest: ``w`` wanted, ``a`` being fetched from the origin, ``l`` left to others, ``h`` there.
+``moved`` is another number than before when the sync got further since.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from dataclasses import dataclass, field
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 _EVENT = re.compile(r"[wahl][0-9a-f]{64}")
-_HEAD = re.compile(r"drydock-seed 1 ([0-9a-f]{16}) (\d{1,9}) ([01]) (\d{1,6}) ([01])")
+_HEAD = re.compile(r"drydock-seed 2 ([0-9a-f]{16}) (\d{1,9}) ([01]) (\d{1,6}) ([01]) (\d{1,9})")
+MOVED = "m"
+"""What a sync says when bytes came since it last said so; no event, as nobody needs to read up on it."""
 # Wanted files are looked for again after so many seconds; a file has its name only when it is whole and right.
 LOOK = 0.5
 
@@ -38,6 +41,7 @@ class Catalogue:
         self._have: set[str] = set()
         self._open: dict[str, str] = {}
         self._looked = -LOOK
+        self._moved = 0
         self.syncing = True
 
     def begin(self, have: Iterable[str], wanted: Iterable[str]) -> None:
@@ -52,6 +56,7 @@ class Catalogue:
     def tell(self, event: str) -> None:
         """Take what the sync says; anything else than an event about a wanted file is ignored."""
         with self._guard:
+            self._moved += event == MOVED
             if _EVENT.fullmatch(event) and event[0] in "al" and event[1:] in self._open:
                 self._add(event[0], event[1:])
 
@@ -75,7 +80,8 @@ class Catalogue:
         self._look()
         with self._guard:
             first = since if instance == self._instance and since <= len(self._log) else 0
-            head = f"drydock-seed 1 {self._instance} {len(self._log)} {self.syncing:d} {load} {place:d}"
+            told = f"{len(self._log)} {self.syncing:d} {load} {place:d} {self._moved}"
+            head = f"drydock-seed 2 {self._instance} {told}"
             return "\n".join([head, *self._log[first:]]) + "\n"
 
     def _add(self, letter: str, digest: str) -> None:
@@ -106,6 +112,7 @@ class View:
     :param since: how much of its log was read.
     :param load: how many files it is sending.
     :param place: whether it took this host in, see ``places``.
+    :param moved: another number than before when its sync got further.
     """
 
     instance: str = "0" * 16
@@ -113,6 +120,7 @@ class View:
     syncing: bool = False
     load: int = 0
     place: bool = False
+    moved: int = 0
     have: set[str] = field(default_factory=set)
     fetching: set[str] = field(default_factory=set)
     wanted: set[str] = field(default_factory=set)
@@ -126,7 +134,7 @@ class View:
         if found[1] != self.instance:
             self.have, self.fetching, self.wanted = set(), set(), set()
         self.instance, self.since = found[1], int(found[2])
-        self.syncing, self.load, self.place = found[3] == "1", int(found[4]), found[5] == "1"
+        self._take_state(found)
         for event in events[:-1]:
             self._take(event[0], event[1:])
 
@@ -135,7 +143,16 @@ class View:
         found = _HEAD.match(page)
         if found is None:
             raise ValueError("is not a page of a catalogue")
-        self.syncing, self.load, self.place = found[3] == "1", int(found[4]), found[5] == "1"
+        self._take_state(found)
+
+    @property
+    def mark(self) -> tuple[str, int, int]:
+        """Stays the same as long as it gets no further."""
+        return self.instance, self.since, self.moved
+
+    def _take_state(self, head: re.Match[str]) -> None:
+        self.syncing, self.load, self.place = head[3] == "1", int(head[4]), head[5] == "1"
+        self.moved = int(head[6])
 
     def _take(self, letter: str, digest: str) -> None:
         for kept, letters in ((self.have, "h"), (self.fetching, "a"), (self.wanted, "wal")):

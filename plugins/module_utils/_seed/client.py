@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.drydock.serving.plugins.module_utils._http_adapter import PromptResponse
 from ansible_collections.drydock.serving.plugins.module_utils._retry import parse_retry_after
 from ansible_collections.drydock.serving.plugins.module_utils._seed.catalogue import View
 from ansible_collections.drydock.serving.plugins.module_utils._seed.config import Peer, SeedConfig
@@ -31,6 +32,8 @@ LONGEST_PAGE = 16 * 1024 * 1024
 
 class _Connection(http.client.HTTPConnection):
     """Connects to the peer itself, whatever proxies the environment names."""
+
+    response_class = PromptResponse
 
     def __init__(self, peer: Peer, context: ssl.SSLContext, pinned: bytes) -> None:
         super().__init__(peer.address, peer.port, timeout=CONNECT_TIMEOUT)

@@ -12,6 +12,8 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 
+# Longer than the longest pause a source may ask for, and than all tries of one that says nothing, with the defaults.
+PATIENCE = 400.0
 PEER_SPEC: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
     "address": {"type": "str", "required": True},
@@ -28,6 +30,7 @@ SEED_SPEC: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
     "idle": {"type": "float", "default": 60},
     "wait": {"type": "float", "default": 3600},
+    "patience": {"type": "float", "default": PATIENCE},
 }
 _TOKEN = re.compile(r"[A-Za-z0-9]{32,256}")
 _KEY = re.compile(r"[A-Za-z0-9+/=]{32,10000}")
@@ -65,6 +68,7 @@ class SeedConfig:
     :param name: which of them this host is.
     :param idle: seconds without a request of the group after which serving ends.
     :param wait: seconds that this host waits at most for others, in all; serving ends so long after its own sync, too.
+    :param patience: seconds after which a host that gets no further is not waited for any longer.
     """
 
     listen: int
@@ -75,6 +79,7 @@ class SeedConfig:
     name: str
     idle: float = 60.0
     wait: float = 3600.0
+    patience: float = PATIENCE
 
     @property
     def own(self) -> Peer | None:
@@ -109,6 +114,7 @@ def parse_seed(raw: Mapping[str, Any]) -> SeedConfig:
         name=raw["name"],
         idle=60.0 if raw.get("idle") is None else float(raw["idle"]),
         wait=3600.0 if raw.get("wait") is None else float(raw["wait"]),
+        patience=PATIENCE if raw.get("patience") is None else float(raw["patience"]),
     )
 
 
@@ -122,7 +128,7 @@ def _problems(raw: Mapping[str, Any]) -> Iterator[str]:
         yield "seed.key: expected a private key in base64, in one line"
     if not _is_port(raw.get("listen")):
         yield f"seed.listen: expected a port (1 to 65535), found {raw.get('listen')!r}"
-    for name in ("idle", "wait"):
+    for name in ("idle", "wait", "patience"):
         if isinstance(raw.get(name), (int, float)) and raw[name] <= 0:
             yield f"seed.{name}: expected more than 0 seconds, found {raw[name]}"
     yield from _wrong_peers(raw.get("peers") or ())

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._seed.config import parse_seed
+from ansible_collections.drydock.serving.plugins.module_utils._seed.pulse import Progress, Pulse
 
 if TYPE_CHECKING:
     from ansible_collections.drydock.serving.plugins.module_utils._seed.locator import Locator, Wanted
@@ -43,6 +44,10 @@ class Group:
     def transport(self, inner: Transport) -> Transport:
         """What fetches from peers, too."""
         return self._loaded().transport(inner)
+
+    def progress(self, inner: Progress) -> Progress:
+        """What the downloader tells, told to the group as well."""
+        return Pulse(inner, self._loaded().moved)
 
     def supply(self, layout: Layout, wanted: Sequence[Wanted]) -> AbstractContextManager[Locator]:
         """Serve and ask the group for the length of the block."""

@@ -5,7 +5,8 @@
 
 Of the hosts that want a file, the first in the inventory fetches it from the origin; the others wait while it is at
 it and take it from there. So nobody waits in a circle: a host waits for one that comes before it, or for one that is
-fetching the very file right now. Whatever goes wrong with the others, every host can still go to the origin itself.
+fetching the very file right now, and for none that gets no further. Whatever goes wrong with the others, every host can
+still go to the origin itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._source import Sou
 # How long the first answers of all peers are waited for; a little more than a connection may take.
 FIRST_ROUND = 3.0
 LOOK_AGAIN = 1.0
+# A host is so much more patient for each one it waits for, so that the first of them goes to the origin and not all.
+STEP = 5.0
 
 
 class Wanted(Protocol):
@@ -43,17 +46,26 @@ class Locator:
     :param tell: tells this host's own server what the sync does, as ``catalogue`` describes it.
     :param name: of this host.
     :param wait: seconds that may be waited for peers, from now on.
+    :param patience: seconds without any sign of progress after which a peer is not waited for.
     :param monotonic: seconds that never jump.
     """
 
     def __init__(
-        self, watch: Watch, tell: Callable[[str], None], *, name: str, wait: float, monotonic: Callable[[], float]
+        self,
+        watch: Watch,
+        tell: Callable[[str], None],
+        *,
+        name: str,
+        wait: float,
+        patience: float,
+        monotonic: Callable[[], float],
     ) -> None:
         self._watch = watch
         self._tell = tell
         self._name = name
         self._monotonic = monotonic
         self._until = monotonic() + wait
+        self._patience = patience
         self._once = threading.Lock()
         self._first = True
         self._waits: dict[int, list[str]] = {}
@@ -67,21 +79,32 @@ class Locator:
     def __call__(self, wanted: Wanted) -> Sequence[Source]:
         """The ordered sources of a file. May wait for a peer that is about to have it."""
         self._hear_all()
+        still = _Stillness(self._monotonic)
         while True:
             holder = self._holder(wanted)
             if holder is not None:
                 return (source_at(holder, wanted.sha256), *wanted.sources)
-            bringing = self._bringing(wanted.sha256)
+            coming = self._coming(wanted.sha256)
+            bringing = coming or holders(self._watch, wanted.sha256, self._name)  # of which none has a place
             if not bringing:
                 if self._take(wanted.sha256):
                     return wanted.sources
                 continue
             if self._watch.closed.is_set() or self._monotonic() >= self._until:
                 return wanted.sources
+            if coming and still.lasts(coming) >= self._patience + STEP * len(coming):
+                self._leave(coming)
+                continue
             self._wait_for(bringing)
 
-    def _wait_for(self, names: list[str]) -> None:
-        self._waits[threading.get_ident()] = names
+    def _leave(self, states: list[PeerState]) -> None:
+        """Wait for none of them until it gets further."""
+        with self._watch.change:
+            for state in states:
+                state.left = state.view.mark
+
+    def _wait_for(self, states: list[PeerState]) -> None:
+        self._waits[threading.get_ident()] = [state.peer.name for state in states]
         try:
             with self._watch.change:
                 self._watch.change.wait(LOOK_AGAIN)
@@ -104,20 +127,20 @@ class Locator:
             return states[0] if states else None
         return next((state for state in states if self._watch.ask(state, place=True)), None)
 
-    def _bringing(self, digest: str) -> list[str]:
-        """Who else is about to have it, or has it and no place for this host."""
+    def _coming(self, digest: str) -> list[PeerState]:
+        """Who else is about to have it."""
         with self._watch.change:
             young = self._monotonic() - self._watch.began < GRACE
-            coming = [
+            return [
                 state
                 for state in self._watch.states
-                if (
+                if state.left != state.view.mark
+                and (
                     state.view.is_bringing(digest) or (state.earlier and state.view.will_bring(digest))
                     if state.serves
                     else young and state.earlier and not state.seen and not state.out
                 )
             ]
-            return [state.peer.name for state in coming or holders(self._watch, digest, self._name)]
 
     def _take(self, digest: str) -> bool:
         """Tell the others that this host fetches it; false where somebody else turns out to be about to have it."""
@@ -126,7 +149,7 @@ class Locator:
             if self._first:
                 self._first = False
                 self._ask_absent()
-        if self._bringing(digest):
+        if self._coming(digest) or holders(self._watch, digest, self._name):
             self._tell(f"l{digest}")
             return False
         return True
@@ -141,6 +164,22 @@ class Locator:
         until = self._monotonic() + FIRST_ROUND
         for thread in threads:
             thread.join(max(0.0, until - self._monotonic()))
+
+
+class _Stillness:
+    """How long the hosts that are waited for have been where they are."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._marks: dict[str, tuple[str, int, int]] = {}
+        self._since = 0.0
+
+    def lasts(self, states: list[PeerState]) -> float:
+        """In seconds; it ends when one of them moves, goes or comes."""
+        marks, now = {state.peer.name: state.view.mark for state in states}, self._monotonic()
+        if marks != self._marks:
+            self._marks, self._since = marks, now
+        return now - self._since
 
 
 def holders(watch: Watch, digest: str, name: str) -> list[PeerState]:

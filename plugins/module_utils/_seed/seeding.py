@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._seed.catalogue import MOVED
 from ansible_collections.drydock.serving.plugins.module_utils._seed.client import PeerClient
 from ansible_collections.drydock.serving.plugins.module_utils._seed.config import Peer, SeedConfig
 from ansible_collections.drydock.serving.plugins.module_utils._seed.daemon import Task, fork
@@ -68,6 +69,7 @@ class Seeding:
             ) from None
         self._transport: PeerTransport | None = None
         self._locator: Locator | None = None
+        self._tell: int | None = None
         self.notices: list[str] = []
         """What did not work, for people. The sync itself does not suffer."""
 
@@ -87,7 +89,7 @@ class Seeding:
 
         To be entered before the process has a second thread, because it forks.
         """
-        tell = self._serve(layout, wanted)
+        self._tell = tell = self._serve(layout, wanted)
         try:
             if self._transport is not None:
                 self._transport.expect(wanted)
@@ -97,16 +99,30 @@ class Seeding:
                 lambda event: _write(tell, event),
                 name=self._config.name,
                 wait=self._config.wait,
+                patience=self._config.patience,
                 monotonic=time.monotonic,
             )
             yield self._locator
         finally:
             self._watch.close()
-            for state in self._watch.states:
-                if state.out:
-                    self.notices.append(f"Seeding: {state.peer.name} was left out: {state.out}.")
+            self._note()
+            self._tell = None
             if tell is not None:
                 os.close(tell)
+
+    def moved(self) -> None:
+        """Bytes came, so the hosts that wait for this one go on waiting."""
+        _write(self._tell, MOVED)
+
+    def _note(self) -> None:
+        for state in self._watch.states:
+            if state.out:
+                self.notices.append(f"Seeding: {state.peer.name} was left out: {state.out}.")
+            elif state.left is not None:
+                self.notices.append(
+                    f"Seeding: {state.peer.name} got no further for {self._config.patience:g} s, so this host did not "
+                    "wait for what it was to bring. Next step: see what its sync does (state/status.json in its store)."
+                )
 
     def _connect(self, peer: Peer) -> PeerClient:
         return PeerClient(peer, self._config, sleep=self._pause)

@@ -53,6 +53,7 @@ class PeerState:
     :param out: why it is no source any more in this run.
     :param using: how many files this host fetches from it now.
     :param strikes: how often it broke off, stalled, or had a part in wrong bytes.
+    :param left: where it was when it was not waited for any longer, see ``View.mark``.
     """
 
     peer: Peer
@@ -65,6 +66,7 @@ class PeerState:
     out: str = ""
     using: int = 0
     strikes: int = 0
+    left: tuple[str, int, int] | None = None
 
     @property
     def serves(self) -> bool:

@@ -28,6 +28,7 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock import
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.gates import AND, judge
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.handles import digest_of
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.lockfile import is_template
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.signed import some
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types import (
     Context,
     FileRequest,
@@ -53,6 +54,7 @@ class Tools:
     :param backend: the back end of a scheme (``hf``, ``https``, …); made when first needed.
     :param verify: checks a signature.
     :param hashing: gives the callback that is told the bytes of a file read so far.
+    :param warn: takes what an operator should know of a model that passes.
     """
 
     context: Context
@@ -60,6 +62,7 @@ class Tools:
     verify: SignatureCheck
     today: datetime.date
     hashing: Callable[[str, int], Callable[[int], None]]
+    warn: Callable[[str], None]
 
 
 def lock_model(request: SetRequest, old: Mapping[str, Any], tools: Tools, problems: Problems) -> dict[str, Any]:
@@ -77,6 +80,7 @@ class _Look:
         self._tools = tools
         self._problems = problems
         self._room = IN_MEMORY
+        self._unproven: list[str] = []  # files that somebody on the way could have changed
         self._minimum = {item.path: item.minimum_size for item in request.files}
         self._policy: Policy = parse_policy(
             request.where, formats=request.formats, exempt=request.exempt, minimum_size=request.minimum_size
@@ -100,6 +104,7 @@ class _Look:
         entry["signature"] = {"state": "unchecked"}
         if found and len(self._problems) == before:
             entry["signature"] = self._signature(found, [item for item, _urls in hashed])
+            self._warn_of_unproven(entry["signature"])
         if found:  # without the model, what its card says is not missing but unknown
             self._gates(entry)
         return entry
@@ -154,6 +159,8 @@ class _Look:
         for number, url in enumerate(named.urls):
             found = self._look_at(named.path, url, failures)
             if found:
+                if _scheme(url) == "http" and named.sha256 is None:
+                    self._unproven.append(named.path)
                 return replace(found, urls=(*named.urls[:number], *found.urls, *named.urls[number + 1 :]))
         what = "; ".join(text.rstrip(".") for text in failures)
         self._problems.add(
@@ -297,6 +304,16 @@ class _Look:
         except DrydockError as error:
             self._problems.add(f"{self._request.where}.signature", error.message)
             return {"state": "unchecked"}
+
+    def _warn_of_unproven(self, signature: Mapping[str, Any]) -> None:
+        uncovered = [] if signature["state"] == "verified" else signature.get("uncovered", self._unproven)
+        paths = [path for path in self._unproven if path in uncovered]
+        if paths:
+            self._tools.warn(
+                f"{self._request.where}: {some(paths)}: read over http://, where anybody on the way could have changed "
+                "the bytes, and neither a checksum nor a signature vouches for them. What was read is what hosts will "
+                "get. Next step: give the checksum that the author publishes, or use an https:// address."
+            )
 
     def _signature_file(self, item: ResolvedFile) -> HashedFile:
         """One that is not wanted itself. It proves itself, so its digest is not looked at."""

@@ -93,11 +93,12 @@ def lock(models: Any, wish: Wish, context: Context, *, today: datetime.date) -> 
     check_names("allow_changed", sorted(wish.allow_changed or ()), known)
     present = _entries(lockfile.read(wish.path), wish.path)
     chosen = [request for request in requests if not wish.only or request.name in wish.only]
-    fresh = look(chosen, present, tools(context, today))
+    warnings: list[str] = []
+    fresh = look(chosen, present, tools(context, today, warn=warnings.append))
     if wish.check:
-        return _settle(requests, fresh, wish)
+        return _settle(requests, fresh, wish, warnings)
     with lockfile.exclusive(wish.path):
-        outcome = _settle(requests, fresh, wish)
+        outcome = _settle(requests, fresh, wish, warnings)
         if outcome.changed:
             lockfile.write(wish.path, outcome.after)
     return outcome
@@ -113,7 +114,9 @@ def look(
     return fresh
 
 
-def _settle(requests: Sequence[SetRequest], fresh: Mapping[str, dict[str, Any]], wish: Wish) -> Outcome:
+def _settle(
+    requests: Sequence[SetRequest], fresh: Mapping[str, dict[str, Any]], wish: Wish, warnings: Sequence[str]
+) -> Outcome:
     """Compare with what the lock holds now (another run may have written it meanwhile)."""
     before = lockfile.read(wish.path)
     old = _entries(before, wish.path)
@@ -129,6 +132,7 @@ def _settle(requests: Sequence[SetRequest], fresh: Mapping[str, dict[str, Any]],
     return Outcome(
         changes=changes,
         warnings=[
+            *warnings,
             *filter(None, (find(change) for change in changes for find in (moved, unsigned))),
             *_unlocked(names, new),
         ],
@@ -149,7 +153,7 @@ def _entries(content: bytes | None, path: Path) -> dict[str, dict[str, Any]]:
     return {} if content is None else lockfile.parse(content, path)
 
 
-def tools(context: Context, today: datetime.date) -> Tools:
+def tools(context: Context, today: datetime.date, *, warn: Callable[[str], None]) -> Tools:
     """The real ones: back ends and the check of signatures are imported when a model asks for them."""
     made: dict[str, SourceBackend] = {}
 
@@ -168,7 +172,12 @@ def tools(context: Context, today: datetime.date) -> Tools:
         return found
 
     return Tools(
-        context=context, backend=backend, verify=verify, today=today, hashing=lambda *what: _meter(context.tell, *what)
+        context=context,
+        backend=backend,
+        verify=verify,
+        today=today,
+        hashing=lambda *what: _meter(context.tell, *what),
+        warn=warn,
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock import signed, trust
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.trusted import fingerprint
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types import Context, HashedFile
 
 FILE = "model.sig"
@@ -34,7 +35,7 @@ def verify(
     there: Collection[str] | None = None,
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.timezone.utc),
 ) -> Mapping[str, Any]:
-    """What the signature of a set says, for the lock: ``{state, method, key | certificate …}``.
+    """What the signature of a set says, for the lock: ``{state, method, trusted, key | certificate …}``.
 
     A set with files that the signature does not cover counts as ``unchecked``, and names them under ``uncovered``.
 
@@ -60,7 +61,7 @@ def verify(
         place = Path(folder) / "model.sig"
         place.write_bytes(_content(signature))
         manifest = _signed_manifest(place, trusted)
-        identity = trusted.identity(place, now())
+        identity = {**trusted.identity(place, now()), "trusted": fingerprint(settings, context.base)}
     found = signed.compare(manifest, [item for item in files if item.path != name])
     missing = () if there is None else tuple(path for path in found.missing if path not in set(there))
     if found.wrong or missing:

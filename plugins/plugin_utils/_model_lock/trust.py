@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock import trusted
 
 with contextlib.suppress(ImportError):  # ansible-test imports every file without it; controllers have it
     from cryptography import x509
@@ -143,7 +144,7 @@ def read(settings: Mapping[str, Any], base: Path) -> Trust:
     method = settings.get("method")
     if method == "key":
         path = base / str(settings.get("public_key") or "")
-        return Key(path, _content(path, "signature.public_key"))
+        return Key(path, trusted.read(path, "signature.public_key"))
     if method == "certificate":
         paths = [base / str(item) for item in settings.get("certificate_chain") or []]
         if not paths:
@@ -152,7 +153,7 @@ def read(settings: Mapping[str, Any], base: Path) -> Trust:
                 "signature.certificate_chain is missing: the certificates of the authorities that issue to those who "
                 "may sign. Public authorities of the web are not taken; they issue to anybody.",
             )
-        return Certificates(paths, [_content(path, "signature.certificate_chain") for path in paths])
+        return Certificates(paths, [trusted.read(path, "signature.certificate_chain") for path in paths])
     raise DrydockError("invalid_input", f"signature.method: expected one of {', '.join(METHODS)}, found {method!r}.")
 
 
@@ -178,15 +179,6 @@ def _chain_of(place: Path) -> list[x509.Certificate]:
     if not plain or not chain:
         raise DrydockError("signature_refused", _no_signature(ValueError()))
     return chain
-
-
-def _content(path: Path, setting: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DrydockError(
-            "invalid_input", f"{setting}: {path} cannot be read on the controller: {error.strerror}."
-        ) from None
 
 
 def _unreadable(path: Path, why: str) -> DrydockError:

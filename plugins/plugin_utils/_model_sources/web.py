@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._http import USER_AGENT, redact
+from ansible_collections.drydock.serving.plugins.module_utils._http_adapter import bounded_adapter
 
 TIMEOUTS = (10.0, 30.0)  # seconds to be connected, and without a byte
 PAUSES = (1.0, 3.0)  # seconds between attempts
@@ -102,6 +103,8 @@ class Web:
         if self._session is None:
             self._session = requests.Session()
             self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+            for scheme in ("http://", "https://"):
+                self._session.mount(scheme, bounded_adapter(requests))
         try:
             return self._session.request(
                 method,

@@ -13,7 +13,11 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._stack.capacity im
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.coerce import to_plain
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components import Component
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.derive import assign_host_ports, derive
-from ansible_collections.drydock.serving.plugins.plugin_utils._stack.models import check_lock_names, resolve_models
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.models import (
+    Trusted,
+    check_lock_names,
+    resolve_models,
+)
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.problems import Problems, StackError
 
 
@@ -24,12 +28,14 @@ def build_model(
     lock: Any = None,
     secrets: Iterable[str] = (),
     host: Host | None = None,
+    trusted: Trusted | None = None,
     components: Mapping[str, Component],
 ) -> dict[str, Any]:
-    """Read, check and complete a stack. Pure, but for the day.
+    """Read, check and complete a stack. Pure, but for the day and ``trusted``.
 
     :param secrets: names (never values) of the secrets the operator gives.
     :param host: what the host has; without it, whether the stack fits is not judged.
+    :param trusted: whom the settings of a signature believe now; without it, whether that changed is not judged.
     :param components: the components that exist.
     :raises StackError: with every violation.
     """
@@ -56,7 +62,7 @@ def build_model(
     policy.check_users(read, problems)
     policy.check_images(read, problems)
     check_lock_names(read_models, read_lock, problems)
-    resolved = resolve_models(read_models, read_lock, problems)
+    resolved = resolve_models(read_models, read_lock, problems, trusted=trusted)
     if host is not None:
         units = {**read["services"], **read["components"]}
         for path, message in capacity_problems(totals(units), read["capacity"], host):

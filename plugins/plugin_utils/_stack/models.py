@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.spec import check_path
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock import gates
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.trusted import SETTING
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.model_wish import (
     check_tree,
     check_wish,
@@ -25,10 +27,17 @@ EXEMPT = "exempt"
 """The format of a locked file that passed by its digest alone."""
 
 Model = Mapping[str, Any]
+Trusted = Callable[[Model], str]
+"""``_model_lock.trusted.fingerprint`` of the ``signature`` of a model; raises DrydockError."""
 
 
-def resolve_models(models: Model, lock: Model, problems: Problems) -> list[dict[str, Any]]:
-    """Models with address, digest and size of every file. Where the inventory and the lock say a thing, both agree."""
+def resolve_models(
+    models: Model, lock: Model, problems: Problems, *, trusted: Trusted | None = None
+) -> list[dict[str, Any]]:
+    """Models with address, digest and size of every file. Where the inventory and the lock say a thing, both agree.
+
+    :param trusted: whom the settings of a signature believe now; ``None``: not judged.
+    """
     found = []
     for name, model in models.items():
         where = f"models.{name}"
@@ -39,7 +48,7 @@ def resolve_models(models: Model, lock: Model, problems: Problems) -> list[dict[
         else:
             files = _source_files(where, model, entry, problems)
         check_tree(where, [item["path"] for item in files if item["path"]], problems)
-        _check_gates(where, model, entry, problems)
+        _check_gates(where, model, entry, problems, trusted)
         _check_policy(where, model, files, entry, problems)
         found.append(
             {
@@ -206,13 +215,13 @@ def _agreed(where: str, given: Any, locked: Any, problems: Problems) -> Any:
     return locked if given is None else given
 
 
-def _check_gates(where: str, model: Model, entry: Model | None, problems: Problems) -> None:
+def _check_gates(where: str, model: Model, entry: Model | None, problems: Problems, trusted: Trusted | None) -> None:
     """What the lock noted about the model passes what is demanded of it now."""
     asked = [key for key in ("require", "licenses", "card_url") if model[key]]
     asked += ["card"] if model["card"] == "required" else []
     asked += ["signature"] if (model["signature"] or {}).get("required") else []
     if entry is not None:
-        _check_signature(where, model, entry, problems)
+        _check_signature(f"{where}.signature", model["signature"], entry["signature"], problems, trusted)
         wanted = {**model, "require": _read(model["require"])}
         for path, message in gates.judge(wanted, {**entry, "metrics": _read(entry["metrics"])}, where):
             problems.add(path, f"{message} Next step: use a version that passes, or change what is demanded.")
@@ -224,14 +233,38 @@ def _check_gates(where: str, model: Model, entry: Model | None, problems: Proble
         )
 
 
-def _check_signature(where: str, model: Model, entry: Model, problems: Problems) -> None:
-    """What was verified was verified in the way that is demanded now."""
-    wanted, found = model["signature"], entry["signature"]
-    if wanted and wanted["required"] and found.get("state") == "verified" and found.get("method") != wanted["method"]:
+def _check_signature(
+    where: str, wanted: Model | None, found: Model, problems: Problems, trusted: Trusted | None
+) -> None:
+    """What was verified was verified in the way that is demanded now, and against the same keys or authorities."""
+    if not wanted or not wanted["required"] or found.get("state") != "verified":
+        return
+    setting = SETTING.get(wanted["method"] or "", "")
+    if found.get("method") != wanted["method"]:
         problems.add(
-            f"{where}.signature.method",
+            f"{where}.method",
             f"is {wanted['method']}, but the lock was verified by {found.get('method')}. {LOCK_AGAIN}",
         )
+    elif trusted is not None and wanted.get(setting):
+        wrong = _distrust(wanted, found, trusted)
+        if wrong:
+            problems.add(f"{where}.{setting}", wrong)
+
+
+def _distrust(wanted: Model, found: Model, trusted: Trusted) -> str | None:
+    """Why the lock does not stand for what is trusted now."""
+    try:
+        now = trusted(wanted)
+    except DrydockError as error:
+        return f"{error.message} Without it nobody can tell whether the lock was verified with it."
+    if not found.get("trusted"):
+        return f"the lock was made before locks noted what a signature was verified with. {LOCK_AGAIN}"
+    if found["trusted"] != now:
+        return (
+            "has other content than when the model was locked, so nobody has verified the signature with it. Likely "
+            f"cause: a key or authority was replaced. If that was meant: {LOCK_AGAIN}"
+        )
+    return None
 
 
 def _read(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,16 @@ def test_the_labs_own_machines_are_not_deployed(checkout: Checkout) -> None:
     assert names(checkout) == ["ocr"]
 
 
+def test_an_image_on_demand_is_not_made_with_the_lab(checkout: Checkout) -> None:
+    folder = checkout.images_dir / "echo"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("ARG BASE\nFROM ${BASE}\n")
+    assert names(checkout) == ["echo", "ocr"]
+    (folder / "build.json").write_text(json.dumps({"on_demand": True}))
+    assert names(checkout) == ["ocr"]
+    assert Definition.load(checkout, "echo").on_demand
+
+
 def test_a_definition_that_is_not_there_is_named(checkout: Checkout) -> None:
     with pytest.raises(LabError, match="lab/images/none/Dockerfile"):
         Definition.load(checkout, "none")

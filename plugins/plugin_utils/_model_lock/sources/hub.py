@@ -24,9 +24,9 @@ from typing import Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._http import SourceError
+from ansible_collections.drydock.serving.plugins.module_utils._http import SourceError, redact
 from ansible_collections.drydock.serving.plugins.module_utils._retry import RetryPolicy
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.handles import patiently
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.handles import Pace, patiently
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.remote import Remote, source_of
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types import (
     Context,
@@ -42,6 +42,8 @@ TIMEOUT = 60.0
 """Seconds without a connection or a byte."""
 MOST = 100_000
 """Files and folders of a model. A hub that lists more is taken for one that never ends."""
+LARGEST = 64 * 1024 * 1024
+"""Bytes of one answer that ``huggingface_hub`` reads. A page of a list has some hundred thousand."""
 WHOLE = 64 * 1024 * 1024
 """Bytes. Files outside LFS are below 10 MiB on the public hub; up to this they are read into memory to be checked."""
 _NAME = re.compile(r"hf://([A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)(?:@([A-Za-z0-9][A-Za-z0-9._/+-]*))?")
@@ -248,7 +250,8 @@ def _library(hub: Hub, ca_path: str | None) -> Any:
         ) from None
     kind = type(library.get_session())
     verify = _authorities(ca_path) if ca_path else True
-    hooks = {"request": [partial(prepare, hub)]}
+    stream = importlib.import_module(kind.__module__.partition(".")[0]).SyncByteStream
+    hooks = {"request": [partial(prepare, hub)], "response": [partial(bound, stream)]}
     library.set_client_factory(lambda: kind(verify=verify, follow_redirects=True, event_hooks=hooks))
     return library
 
@@ -259,9 +262,52 @@ def prepare(hub: Hub, request: Any) -> None:
     Where the library asks for lists it waits for ever, whatever its client is told, and goes with the token wherever
     the hub says that the next page is.
     """
+    request.headers["Accept-Encoding"] = "identity"  # what is small on the way must not become large here
     request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), TIMEOUT)
     if origin_of(str(request.url)) != origin_of(hub.endpoint):
         request.headers.pop("Authorization", None)
+
+
+def bound(stream: Any, response: Any) -> None:
+    """Let no answer of a hub fill the memory, as the library reads each one whole, or take for ever.
+
+    :param stream: what the body has to be for the library's client.
+    :raises DrydockError: ``bad_response``, also later, while the body is read.
+    :raises SourceError: ``stalled``, while it is read.
+    """
+    shown = redact(str(response.request.url))
+    length = response.headers.get("Content-Length", "")
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise DrydockError("bad_response", f"{shown} answers encoded as {encoding[:40]!r}, although asked not to.")
+    if length.isascii() and length.isdigit() and int(length[:19]) > LARGEST:
+        raise _too_large(shown)
+
+    class Bounded(stream):  # type: ignore[misc]  # known at run time only
+        def __init__(self, inner: Any) -> None:
+            self._inner = inner
+
+        def __iter__(self) -> Iterator[bytes]:
+            count, pace = 0, Pace(shown)
+            for piece in self._inner:
+                count += len(piece)
+                if count > LARGEST:
+                    raise _too_large(shown)
+                pace.got(len(piece))
+                yield piece
+
+        def close(self) -> None:
+            self._inner.close()
+
+    response.stream = Bounded(response.stream)
+
+
+def _too_large(shown: str) -> DrydockError:
+    return DrydockError(
+        "bad_response",
+        f"{shown} sends more than {LARGEST} bytes about a model; a hub sends a small part of that. Is the address in "
+        "HF_ENDPOINT that of a model hub?",
+    )
 
 
 def _authorities(ca_path: str) -> ssl.SSLContext:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.drydock.serving.plugins.filter.stack_model import FilterModule, stack_model
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.trusted import fingerprint
 
 from tests.unit.plugins.plugin_utils._stack.stacks import MODELS, STACK
 
@@ -59,6 +61,22 @@ def test_a_host_is_given_in_bytes_and_processors() -> None:
         stack_model(STACK, models=MODELS, host={"memory_bytes": "1g", "cpus": 4})
     with pytest.raises(AnsibleFilterError, match="memory_bytes"):
         stack_model(STACK, models=MODELS, host={"memory": 1})
+
+
+def test_the_key_of_a_required_signature_is_looked_up_beside_the_inventory(tmp_path: Path) -> None:
+    signature = {"required": True, "method": "key", "public_key": "ocr.pub"}
+    wanted = {"ocr": {**MODELS["ocr"], "signature": signature}}
+    place = tmp_path / "ocr.pub"
+    place.write_text("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
+    verified = {"state": "verified", "method": "key", "trusted": fingerprint(signature, tmp_path)}
+    file = wanted["ocr"]["files"][0]
+    locked = {path: file[path] for path in ("checksum", "size", "urls")}
+    lock = {"ocr": {"version": wanted["ocr"]["version"], "files": {file["path"]: locked}, "signature": verified}}
+    assert stack_model(STACK, models=wanted, lock=lock, base=str(tmp_path))["name"]
+    place.write_text("-----BEGIN PUBLIC KEY-----\nBBBB\n-----END PUBLIC KEY-----\n")
+    with pytest.raises(AnsibleFilterError, match=r"signature\.public_key: has other content"):
+        stack_model(STACK, models=wanted, lock=lock, base=str(tmp_path))
+    assert stack_model(STACK, models=wanted, lock=lock)["name"]
 
 
 def test_values_of_secrets_are_not_taken_for_names() -> None:

@@ -36,6 +36,8 @@ JOB = ContainerSpec(container="c", exit_code=0)
         (SPEC, inspection("exited", ExitCode=127), False, True, "not found in the image"),
         (SPEC, inspection("restarting", restarts=1, ExitCode=3), False, False, "restarting (exit code 3)"),
         (SPEC, inspection("restarting", restarts=3, ExitCode=3), False, True, "crash loop: 3 restarts"),
+        (SPEC, inspection("restarting", restarts=1, ExitCode=137, OOMKilled=True), False, True, "out of memory"),
+        (SPEC, inspection("running", OOMKilled=True), True, False, "running"),
         (ContainerSpec(container="c", health="healthy"), inspection("running"), False, False, "no health check"),
         (ContainerSpec(container="c", state="paused"), inspection("paused"), True, False, "paused"),
         (JOB, inspection("running"), False, False, "not ended yet"),
@@ -54,6 +56,20 @@ def test_restarts_of_last_month_are_no_crash_loop_now() -> None:
     assert watch.judge(inspection("running", restarts=40), SPEC).ok
     assert watch.judge(inspection("running", restarts=40), SPEC).ok
     assert watch.judge(inspection("running", restarts=43), SPEC).final
+
+
+def test_a_process_that_is_killed_for_want_of_memory_while_it_is_watched_ends_the_wait() -> None:
+    watch = Watch()
+    assert watch.judge(inspection("running"), SPEC).ok
+    seen = watch.judge(inspection("running", OOMKilled=True), SPEC)
+    assert (seen.ok, seen.final) == (False, True)
+    assert "for want of memory" in seen.summary
+
+
+def test_a_process_that_was_killed_last_month_is_not_held_against_a_container() -> None:
+    watch = Watch()
+    assert watch.judge(inspection("running", OOMKilled=True), SPEC).ok
+    assert watch.judge(inspection("running", OOMKilled=True), SPEC).ok
 
 
 def test_a_container_that_restarts_between_two_looks_is_not_healthy_at_the_second() -> None:

@@ -30,6 +30,12 @@ def target(name: str, **more: Any) -> Target:
 
 def watch(scripts: dict[str, list[Observation]], timeout: float = 60.0, delay: float = 0.0, **more: Any) -> Report:
     """Poll targets that show one observation after another; the last one stays."""
+    targets = [target(name, **more) for name in scripts]
+    return follow(targets, scripts, timeout=timeout, delay=delay)
+
+
+def follow(targets: list[Target], scripts: dict[str, list[Observation]], **options: Any) -> Report:
+    """The same with targets that differ."""
     clock = FakeClock()
     left = {name: list(script) for name, script in scripts.items()}
 
@@ -37,8 +43,7 @@ def watch(scripts: dict[str, list[Observation]], timeout: float = 60.0, delay: f
         script = left[one.name]
         return script.pop(0) if len(script) > 1 else script[0]
 
-    targets = [target(name, **more) for name in scripts]
-    return poll(targets, probe, timeout=timeout, clock=clock, pool=InlinePool(clock), delay=delay)
+    return poll(targets, probe, clock=clock, pool=InlinePool(clock), **{"timeout": 600.0, **options})
 
 
 def test_all_targets_that_are_healthy_at_once_end_the_wait_at_once() -> None:
@@ -110,6 +115,117 @@ def test_a_wait_that_is_over_before_anything_was_seen_says_so() -> None:
     assert "a: was not looked at" in report.message()
 
 
+def test_failures_make_pauses_longer_up_to_the_longest_and_a_success_makes_them_short_again() -> None:
+    script = [BAD, BAD, BAD, BAD, GOOD, GOOD]
+    report = watch({"a": script}, interval=1.0, backoff=2.0, max_interval=4.0, successes=2)
+    assert report.ok
+    assert report.elapsed == 1 + 2 + 4 + 4 + 1
+
+
+def test_pauses_are_longer_or_shorter_by_chance() -> None:
+    chances = iter([0.0, 1.0, 0.5])
+    report = follow([target("a", interval=10.0)], {"a": [BAD, BAD, GOOD]}, jitter=0.2, chance=lambda: next(chances))
+    assert report.elapsed == pytest.approx(8 + 12)
+
+
+def test_a_pause_stays_a_number_however_often_a_target_failed() -> None:
+    assert target("a", backoff=10.0, max_interval=30.0).pause(100000) == 30.0
+
+
+PROCESS, PORT = target("process", phase="process", interval=1.0), target("port", phase="port", interval=1.0)
+INFERS = target("infers", phase="infers", interval=1.0)
+
+
+def test_a_later_phase_is_looked_at_once_the_earlier_ones_are_passed() -> None:
+    scripts = {"process": [BAD, BAD, GOOD], "port": [BAD, GOOD], "infers": [GOOD]}
+    report = follow([INFERS, PORT, PROCESS], scripts)
+    assert report.ok
+    assert {state.target.name: state.attempts for state in report.states} == {"infers": 1, "port": 2, "process": 3}
+    assert [(change["at"], change["target"], change["ok"]) for change in report.timeline()[0]] == [
+        (0.0, "process", False),
+        (2.0, "process", True),
+        (2.0, "port", False),
+        (3.0, "port", True),
+        (3.0, "infers", True),
+    ]
+
+
+def test_a_phase_has_its_budget_from_the_moment_when_the_earlier_ones_were_passed() -> None:
+    scripts = {"process": [BAD] * 8 + [GOOD], "port": [BAD], "infers": [GOOD]}
+    report = follow([PROCESS, PORT, INFERS], scripts, budgets={"process": 10.0, "port": 5.0})
+    assert report.elapsed == 8 + 5
+    assert report.message() == (
+        "1 of 3 health targets did not become healthy within the 5 s of the phase port:\n"
+        "  port (phase port): connection refused\n"
+        "  not looked at, as an earlier phase was not passed: infers (phase infers)"
+    )
+
+
+def test_the_deadline_over_all_counts_where_no_budget_is_spent() -> None:
+    report = follow([PROCESS, PORT], {"process": [BAD], "port": [BAD]}, timeout=7.0, budgets={"process": 30.0})
+    assert report.elapsed == 7.0
+    assert "within 7 s:\n  process (phase process): connection refused" in report.message()
+
+
+def test_groups_go_through_the_phases_by_themselves() -> None:
+    one, other = target("a", phase="process", group="x"), target("b", phase="process", group="y")
+    later = target("c", phase="ready", group="y")
+    report = follow([one, other, later], {"a": [BAD], "b": [GOOD], "c": [GOOD]}, timeout=9.0)
+    assert [state.healthy for state in report.states] == [False, True, True]
+
+
+def test_a_target_of_an_earlier_phase_that_fails_does_not_hide_another() -> None:
+    other = target("port2", phase="port", interval=1.0)
+    report = follow([PORT, other], {"port": [DEAD], "port2": [BAD]})
+    assert "cannot become healthy" in report.message()
+    assert "not waited for any longer: port2" in report.message()
+    assert report.elapsed < 1
+
+
+def test_a_container_that_was_up_and_crashes_in_a_later_phase_is_told() -> None:
+    container = Target(name="api", spec=ContainerSpec(container="api"), phase="process", interval=1.0)
+    report = follow(
+        [container, INFERS], {"api": [GOOD, GOOD, DEAD], "infers": [BAD]}, budgets={"process": 2.0, "infers": 60.0}
+    )
+    assert "api (phase process): exited" in report.message()
+    assert report.elapsed < 10
+
+
+def test_an_attempt_gets_no_more_time_than_its_phase_has_left() -> None:
+    given = []
+    clock = FakeClock()
+
+    def probe(_one: Target, timeout: float) -> Observation:
+        given.append(timeout)
+        return BAD
+
+    slow = target("a", phase="loading", timeout=5.0, interval=3.0)
+    poll([slow], probe, timeout=60.0, clock=clock, pool=InlinePool(clock), budgets={"loading": 7.0})
+    assert given == [5.0, 4.0, 1.0]
+
+
+def test_the_timeline_holds_changes_only_and_not_all_of_a_target_that_changes_without_end() -> None:
+    flapping = [GOOD if number % 2 else BAD for number in range(50)]
+    counting = [Observation(ok=False, summary=f"loaded {number} of 90 layers") for number in range(90)]
+    report = watch({"flaps": flapping, "counts": counting}, timeout=40.0, interval=1.0, successes=2)
+    timeline, left_out = report.timeline()
+    names = [change["target"] for change in timeline]
+    assert (names.count("flaps"), names.count("counts"), left_out) == (8, 1, 40 - 8)
+    assert timeline == sorted(timeline, key=lambda change: change["at"])
+
+
+def test_the_timeline_of_very_many_targets_is_bounded() -> None:
+    timeline, left_out = watch({f"t{number}": [GOOD] for number in range(1200)}).timeline()
+    assert (len(timeline), left_out) == (1000, 200)
+
+
+def test_a_message_about_very_many_targets_is_bounded_and_the_result_is_not() -> None:
+    error = watch({f"t{number}": [BAD] for number in range(150)}, timeout=1.0).error()
+    assert len(error.message.splitlines()) == 102
+    assert "and 50 more, which the result tells" in error.message
+    assert len(error.details["targets"]) == 150
+
+
 def test_the_failure_carries_the_targets_for_machines() -> None:
     error = watch({"a": [BAD]}, timeout=1.0).error()
     assert isinstance(error, DrydockError)
@@ -136,6 +252,6 @@ def test_threads_hand_back_what_they_saw_under_the_target_s_number() -> None:
     pool.close()
 
 
-@pytest.mark.parametrize(("targets", "workers"), [(0, 1), (1, 1), (10, 10), (500, 64)])
+@pytest.mark.parametrize(("targets", "workers"), [(0, 1), (1, 1), (10, 10), (500, 500), (5000, 512)])
 def test_the_number_of_threads_is_bounded(targets: int, workers: int) -> None:
     assert workers_for(targets) == workers

@@ -43,6 +43,9 @@ class FakeDocker:
         self.answering = True
         self.images: set[str] = set()
         self.registry: set[str] = set()
+        self.manifests: dict[str, Any] = {}  # reference -> what the registry says; absent: it does not say
+        self.architectures: dict[str, str] = {}  # reference -> that of its image; absent: amd64
+        self.lent: list[dict[str, Any]] = []  # the configurations that were handed over with --config
         self.pull_says = "Error response from daemon: manifest unknown"
         self.crashing: set[str] = set()
         self.sick: set[str] = set()
@@ -65,8 +68,12 @@ class FakeDocker:
             return Completed(tuple(argv), 127)
         if not self.answering:
             return Completed(tuple(argv), 1, err="Cannot connect to the Docker daemon")
-        handler = getattr(self, f"_{argv[1]}")
-        code, out, err = handler(list(argv[2:]))
+        rest = list(argv[1:])
+        if rest[0] == "--config":
+            self.lent.append(json.loads((Path(rest[1]) / "config.json").read_text()))
+            rest = rest[2:]
+        handler = getattr(self, f"_{rest[0]}")
+        code, out, err = handler(rest[1:])
         return Completed(tuple(argv), code, out, err)
 
     def said(self, *words: str) -> list[tuple[str, ...]]:
@@ -76,6 +83,9 @@ class FakeDocker:
     # -- the commands ------------------------------------------------------------------------------------------------
 
     def _ps(self, rest: list[str]) -> tuple[int, str, str]:
+        if rest[-1].startswith("ancestor="):
+            wanted = rest[-1].partition("=")[2]
+            return 0, "".join(f"{item.hash}\n" for item in self.containers.values() if item.image == wanted), ""
         if "label=com.docker.compose.project" in rest:
             rows = ["\t".join([f"{place[0]}-{place[1]}-1", place[0], item.stack]) for place, item in self._sorted()]
             return 0, "\n".join(rows), ""
@@ -119,7 +129,20 @@ class FakeDocker:
         return 1, "[]", "no such container"
 
     def _image(self, rest: list[str]) -> tuple[int, str, str]:
-        return (0, f"sha256:{rest[-1]}\t[]", "") if rest[-1] in self.images else (1, "", "No such image")
+        name = rest[-1]
+        if name not in self.images:
+            return 1, "", "No such image"
+        if rest[0] == "rm":
+            self.images.discard(name)
+            return 0, f"Untagged: {name}", ""
+        return 0, f"sha256:{name}\t[]\tlinux/{self.architectures.get(name, 'amd64')}", ""
+
+    def _manifest(self, rest: list[str]) -> tuple[int, str, str]:
+        found = self.manifests.get(rest[-1])
+        return (1, "", "no such manifest") if found is None else (0, json.dumps(found), "")
+
+    def _version(self, _rest: list[str]) -> tuple[int, str, str]:
+        return 0, "linux/amd64\n", ""
 
     def _pull(self, rest: list[str]) -> tuple[int, str, str]:
         if rest[-1] not in self.registry:
@@ -128,7 +151,7 @@ class FakeDocker:
         return 0, rest[-1], ""
 
     def _info(self, _rest: list[str]) -> tuple[int, str, str]:
-        return 0, "/", ""
+        return 0, '/\t[["Backing Filesystem","extfs"]]\n', ""
 
     def _network(self, rest: list[str]) -> tuple[int, str, str]:
         if rest[0] == "inspect":

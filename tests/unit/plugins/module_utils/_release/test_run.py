@@ -22,7 +22,12 @@ def test_a_first_release_brings_everything_up_and_records_it(world: World) -> No
     assert world.serving() == {"db": "db:1", "api": "api:1"}
     record = json.loads((world.root / "current" / "release.json").read_text())
     assert record["id"] == result["release"]
-    assert record["images"]["api"] == {"reference": "api:1", "id": "sha256:api:1", "digests": []}
+    assert record["images"]["api"] == {
+        "reference": "api:1",
+        "id": "sha256:api:1",
+        "digests": [],
+        "platform": "linux/amd64",
+    }
     assert record["models"]["ocr"]["version"] == "4.0"
     assert record["actor"] == "op@ctl"
     assert [target["ok"] for target in record["health"]] == [True, True]
@@ -156,9 +161,10 @@ def test_a_secret_file_with_other_rights_is_put_right_without_a_new_release(worl
     ("says", "kind", "words"),
     [
         ("manifest unknown", "image_missing", "is not in the registry registry.example.org"),
-        ("denied: requested access to the resource is denied", "registry_denied", "logged in"),
+        ("denied: requested access to the resource is denied", "registry_denied", "stack_registries"),
         ("dial tcp: lookup registry.example.org: no such host", "registry_unreachable", "DNS"),
         ("write /var/lib/docker/tmp: no space left on device", "no_space", "Make room"),
+        ("no matching manifest for linux/arm64/v8 in the manifest list entries", "image_architecture", "buildx"),
         ("something new", "pull_failed", "something new"),
     ],
 )

@@ -215,8 +215,12 @@ class World:
         """What an unfinished release leaves and a finished one must not."""
         found = [path.name for path in self.root.glob("releases/*.staging")]
         found += [path.name for path in self.root.glob("releases/*") if not (path / "release.json").is_file()]
-        found += [path.name for path in (self.root / "state" / "journal.json", self.secrets / ".undo") if path.exists()]
+        found += [path.name for path in self._temporary() if path.exists()]
         record = current_record(self.desired(self.stack).layout)
         recorded = {item["name"] for item in record.containers.values()} if record else self.running()
         found += [name for name in self.running() if name not in recorded]
         return found + [path.name for path in self.root.rglob(".drydock-*")]
+
+    def _temporary(self) -> list[Path]:
+        state = self.root / "state"
+        return [state / "journal.json", state / "registry-auth", state / "lease.json", self.secrets / ".undo"]

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._download.wanted import Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._seed.catalogue import View
-from ansible_collections.drydock.serving.plugins.module_utils._seed.config import Peer, SeedConfig
-from ansible_collections.drydock.serving.plugins.module_utils._seed.locator import Locator
+from ansible_collections.drydock.serving.plugins.module_utils._seed.config import PATIENCE, Peer, SeedConfig
+from ansible_collections.drydock.serving.plugins.module_utils._seed.locator import STEP, Locator
 from ansible_collections.drydock.serving.plugins.module_utils._seed.places import BIG
 from ansible_collections.drydock.serving.plugins.module_utils._seed.transport import PeerTransport
 from ansible_collections.drydock.serving.plugins.module_utils._seed.watch import (
@@ -37,6 +37,7 @@ class Host:
     def __init__(self, *events: str, syncing: bool = True, load: int = 0, places: bool = True) -> None:
         self.events, self.syncing, self.load, self.places = events, syncing, load, places
         self.failure: SourceError | None = None
+        self.moved = 0
         self.body = b""
         self.asked: list[str] = []
         self.kept = 0
@@ -45,7 +46,8 @@ class Host:
         self.asked.append("place" if place else "index")
         if self.failure:
             raise self.failure
-        head = f"drydock-seed 1 {INSTANCE} {len(self.events)} {self.syncing:d} {self.load} {place and self.places:d}"
+        told = f"{len(self.events)} {self.syncing:d} {self.load} {place and self.places:d} {self.moved}"
+        head = f"drydock-seed 2 {INSTANCE} {told}"
         first = view.since if view.instance == INSTANCE else 0
         return "\n".join([head, *self.events[first:]]) + "\n"
 
@@ -102,7 +104,14 @@ class Scene:
         )
         self.watch = Watch(config, lambda peer: self.hosts[peer.name], monotonic=lambda: self.now)
         self.told: list[str] = []
-        self.locate = Locator(self.watch, self.told.append, name=config.name, wait=wait, monotonic=lambda: self.now)
+        self.locate = Locator(
+            self.watch,
+            self.told.append,
+            name=config.name,
+            wait=wait,
+            patience=PATIENCE,
+            monotonic=lambda: self.now,
+        )
         self.ask()
 
     def ask(self) -> None:
@@ -182,6 +191,83 @@ def test_waiting_ends_when_its_time_is_over() -> None:
     scene = Scene(Host(f"w{A}"), wait=60)
     scene.now += 61
     assert scene.sources() == ["origin.example.org"]
+
+
+class Waited:
+    """Stands where a host waits: a second goes by, and the others move as the test says.
+
+    :param moving: what happens each second.
+    """
+
+    def __init__(self, scene: Scene, moving: Callable[[int], None] = lambda _second: None) -> None:
+        self.scene, self.moving = scene, moving
+        self.seconds = 0
+        scene.locate._wait_for = self  # type: ignore[method-assign,assignment]
+
+    def __call__(self, _states: object) -> None:
+        self.seconds += 1
+        self.scene.now += 1
+        self.moving(self.seconds)
+        self.scene.ask()
+
+
+def test_a_host_that_gets_no_further_is_not_waited_for_and_not_again_for_the_next_file() -> None:
+    scene = Scene(Host(f"w{A}", f"w{B}"))
+    waited = Waited(scene)
+    assert scene.sources() == ["origin.example.org"]
+    assert waited.seconds == PATIENCE + STEP
+    assert scene.watch.states[0].left is not None
+    assert scene.locate(wanted(B)) == (ORIGIN,)
+    assert waited.seconds == PATIENCE + STEP
+    assert scene.told == [f"a{A}", f"a{B}"]
+
+
+def test_a_host_that_gets_further_is_waited_for_however_long_it_takes() -> None:
+    scene = Scene(Host(f"a{A}"))
+    peer = scene.hosts["h0"]
+
+    def moving(second: int) -> None:
+        peer.moved += second % 300 == 0
+        if second == 2000:
+            peer.events = (*peer.events, f"h{A}")
+
+    Waited(scene, moving)
+    assert scene.sources() == ["h0", "origin.example.org"]
+    assert scene.told == []
+
+
+def test_a_host_that_gets_further_again_is_waited_for_again() -> None:
+    scene = Scene(Host(f"w{A}", f"w{B}"))
+    waited = Waited(scene)
+    scene.sources()
+    peer = scene.hosts["h0"]
+    peer.moved += 1
+    scene.ask()
+    waited.moving = lambda _second: setattr(peer, "events", (*peer.events, f"h{B}"))
+    assert [source.origin[1] for source in scene.locate(wanted(B))] == ["h0", "origin.example.org"]
+
+
+def test_of_those_that_wait_for_the_same_host_the_next_one_goes_to_the_origin_and_the_others_wait_for_it() -> None:
+    first, second = Host(f"w{A}"), Host(f"w{A}")
+    scene = Scene(first, second, own=2)
+
+    def moving(seconds: int) -> None:
+        if seconds == PATIENCE + STEP + 1:  # h1 waits for one host, this one for two
+            second.events = (f"w{A}", f"a{A}")
+        second.moved += len(second.events) > 1
+        if seconds == 1000:
+            second.events = (*second.events, f"h{A}")
+
+    Waited(scene, moving)
+    assert scene.sources() == ["h1", "origin.example.org"]
+    assert scene.told == []
+
+
+def test_a_host_that_has_the_file_and_no_place_is_no_host_that_stands_still() -> None:
+    scene = Scene(Host(f"h{A}", places=False))
+    waited = Waited(scene, lambda second: setattr(scene.hosts["h0"], "places", second > 2 * PATIENCE))
+    assert scene.sources(size=BIG) == ["h0", "origin.example.org"]
+    assert waited.seconds > 2 * PATIENCE
 
 
 def test_waiting_ends_when_the_sync_does() -> None:

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import contextlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._seed.catalogue import LOOK, Catalogue, View
+from ansible_collections.drydock.serving.plugins.module_utils._seed.catalogue import LOOK, MOVED, Catalogue, View
 from ansible_collections.drydock.serving.plugins.module_utils._seed.config import Peer, parse_seed
 from ansible_collections.drydock.serving.plugins.module_utils._seed.daemon import Lifetime
 from ansible_collections.drydock.serving.plugins.module_utils._seed.places import KEPT, Places
+from ansible_collections.drydock.serving.plugins.module_utils._seed.pulse import EVERY, Pulse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,6 +100,34 @@ def test_a_file_that_is_left_is_wanted_but_not_being_fetched() -> None:
     assert view.will_bring(B)
 
 
+def test_a_peer_sees_that_a_sync_gets_further_without_anything_to_read_up_on() -> None:
+    made = catalogue(Disk(), Clock())
+    view = read(View(), made)
+    before = view.mark
+    assert read(view, made).mark == before
+    made.tell(MOVED)
+    assert made.page(INSTANCE, view.since, load=0, place=False).count("\n") == 1
+    assert read(view, made).mark != before
+
+
+def test_a_sync_says_that_it_moves_once_in_a_while_and_only_when_bytes_came_now() -> None:
+    clock, beats, told = Clock(), [], []
+    inner = SimpleNamespace(
+        begin=lambda *given: told.append(given), update=lambda *given: told.append(given), done=told.append
+    )
+    pulse = Pulse(inner, lambda: beats.append(clock.now), monotonic=clock)
+    pulse.begin(2, 100, 10)
+    pulse.update("a", 10, "")
+    pulse.update("a", -10, "")
+    assert beats == []
+    for _piece in range(5):
+        pulse.update("a", 10, "https://origin.example.org/a")
+        clock.now += EVERY / 2
+    pulse.done("a")
+    assert len(beats) == 3
+    assert (told[0], told[-1], len(told)) == ((2, 100, 10), "a", 9)
+
+
 @pytest.mark.parametrize("event", ["", "a", f"h{B}", f"x{B}", f"a{A}", f"a{'d' * 64}", f"a{B}\nh{C}", f"a{B.upper()}"])
 def test_the_sync_cannot_make_the_catalogue_claim_what_is_not_there(event: str) -> None:
     disk, clock = Disk(), Clock()
@@ -118,7 +148,7 @@ def test_blobs_may_be_asked_for_when_they_have_their_name() -> None:
     assert not made.is_coming(C)
 
 
-PAGES = ["", "drydock-seed 2 0 0 0 0 0\n", f"drydock-seed 1 {INSTANCE} 1 1 0 0\nx{A}\n", f"h{A}\n", "<html>\n"]
+PAGES = ["", "drydock-seed 2 0 0 0 0 0 0\n", f"drydock-seed 2 {INSTANCE} 1 1 0 0 0\nx{A}\n", f"h{A}\n", "<html>\n"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import gzip
+import importlib
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +18,12 @@ import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.remote import Remote
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.sources import hub as source
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.sources.hub import Hub, HubBackend, prepare
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.sources.hub import (
+    Hub,
+    HubBackend,
+    bound,
+    prepare,
+)
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types import Context, SetRequest
 
 HUB = Hub(endpoint="https://hub.example.org", token="hf_canary")
@@ -88,6 +96,57 @@ def test_the_token_goes_to_the_hub_alone_wherever_it_says_the_next_page_is(url: 
     prepare(HUB, request)
     assert ("Authorization" in request.headers) is kept
     assert request.extensions["timeout"]["read"] == source.TIMEOUT
+
+
+def _get(status: int, content: Any, **headers: str) -> Any:
+    """What the library's own client makes of an answer."""
+    library = pytest.importorskip("huggingface_hub", reason="an optional extra of the controller")
+    client = importlib.import_module(type(library.get_session()).__module__.partition(".")[0])
+    asked = []
+
+    def answer(request: Any) -> Any:
+        asked.append(request.headers["Accept-Encoding"])
+        return client.Response(
+            status, headers={key.replace("_", "-"): value for key, value in headers.items()}, content=content
+        )
+
+    hooks = {"request": [partial(prepare, HUB)], "response": [partial(bound, client.SyncByteStream)]}
+    with client.Client(transport=client.MockTransport(answer), event_hooks=hooks, follow_redirects=True) as session:
+        found = session.get("https://hub.example.org/api/models/acme/ocr?token=hf_canary")
+    assert asked == ["identity"]
+    return found
+
+
+def test_an_answer_of_the_size_that_hubs_send_is_read_whole() -> None:
+    assert _get(200, iter([b'{"a": ', b"1}"])).json() == {"a": 1}
+    assert _get(200, b'{"a": 1}').json() == {"a": 1}
+    assert _get(404, b'{"error": "no"}').status_code == 404
+
+
+@pytest.mark.parametrize("status", [200, 302, 500])
+def test_an_answer_that_never_ends_is_refused_before_it_fills_the_memory(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "LARGEST", 1000)
+    sent = itertools.count()
+    endless = (b"x" * 100 for _piece in sent)
+    with pytest.raises(DrydockError, match="sends more than 1000 bytes about a model") as caught:
+        _get(status, endless, Location="https://hub.example.org/elsewhere")
+    assert caught.value.kind == "bad_response"
+    assert "hf_canary" not in caught.value.message
+    assert next(sent) <= 12
+
+
+def test_an_answer_that_says_itself_that_it_is_too_large_is_not_read() -> None:
+    body = iter([b"x"])
+    with pytest.raises(DrydockError, match="sends more than"):
+        _get(200, body, Content_Length=str(source.LARGEST + 1))
+    assert next(body) == b"x"
+
+
+def test_an_answer_that_would_grow_here_is_refused() -> None:
+    with pytest.raises(DrydockError, match="encoded as 'gzip', although asked not to"):
+        _get(200, gzip.compress(bytes(1000)), Content_Encoding="gzip")
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])

@@ -78,7 +78,7 @@ class Shelf:
 
 
 def look(
-    shelf: Shelf, *, old: Mapping[str, Any] | None = None, verify: Any = None, **wanted: Any
+    shelf: Shelf, *, old: Mapping[str, Any] | None = None, verify: Any = None, warn: Any = None, **wanted: Any
 ) -> tuple[dict[str, Any], list[str]]:
     """The entry and the problems of a model that is wanted like this."""
     problems = Problems()
@@ -89,6 +89,7 @@ def look(
         verify=verify or (lambda *_arguments, **_named: pytest.fail("not asked for")),
         today=TODAY,
         hashing=lambda _label, _size: lambda _done: None,
+        warn=warn or pytest.fail,
     )
     entry = lock_model(SetRequest(name="ocr", version="4.0", where="models.ocr", **given), old or {}, tools, problems)
     return entry, problems.lines()
@@ -361,3 +362,44 @@ def test_the_signature_is_checked_over_every_file_and_its_state_recorded() -> No
     assert "model.sig" not in shelf.opened  # read by the check alone, which knows how long a signature may be
     _entry, problems = look(shelf, signature={**settings, "wrong": True}, verify=verify)
     assert problems == ["models.ocr.signature: made by somebody else."]
+
+
+# Who vouches for a file that is named by its address, besides whoever is on the way: is a warning due?
+CHECKSUM = sha(FILES["config.json"])
+VOUCHED: dict[str, tuple[str, str | None, dict[str, Any] | None, bool]] = {
+    "nobody": ("http", None, None, True),
+    "TLS": ("https", None, None, False),
+    "a checksum": ("http", CHECKSUM, None, False),
+    "a signature": ("http", None, {"state": "verified"}, False),
+    "a signature of other files": ("http", None, {"state": "unchecked", "uncovered": ["config.json"]}, True),
+    "a signature that leaves others out": ("http", None, {"state": "unchecked", "uncovered": ["b.json"]}, False),
+    "no signature where one was looked for": ("http", None, {"state": "unsigned"}, True),
+}
+
+
+@pytest.mark.parametrize("case", VOUCHED)
+def test_bytes_that_anybody_on_the_way_could_have_changed_are_warned_of(case: str) -> None:
+    scheme, sha256, state, due = VOUCHED[case]
+    warnings: list[str] = []
+    _entry, problems = look(
+        Shelf(FILES),
+        source=None,
+        files=(FileRequest("config.json", (f"{scheme}://m.example.org/config.json",), sha256),),
+        signature=None if state is None else {"method": "key"},
+        verify=lambda *_arguments, **_named: state,
+        warn=warnings.append,
+    )
+    assert problems == []
+    assert [line.startswith("models.ocr: config.json: read over http://") for line in warnings] == [True] * due
+
+
+def test_of_several_addresses_the_one_that_was_read_counts() -> None:
+    shelf = Shelf(FILES)
+    urls = ("https://m.example.org/config.json", "http://n.example.org/config.json")
+    warnings: list[str] = []
+    wanted: dict[str, Any] = {"source": None, "files": (FileRequest("config.json", urls),)}
+    look(shelf, warn=warnings.append, **wanted)
+    assert warnings == []
+    shelf.fails[urls[0]] = "https://m.example.org/config.json answered 404"
+    look(shelf, warn=warnings.append, **wanted)
+    assert len(warnings) == 1

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.signature import verify
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.trusted import fingerprint
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_lock.types import Context
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -41,6 +42,7 @@ def test_a_set_signed_with_our_key_is_verified_without_reading_it_again(
         "state": "verified",
         "method": "key",
         "key": f"sha256:{hashlib.sha256(der).hexdigest()}",
+        "trusted": fingerprint({"method": "key", "public_key": "ours.pub"}, signer.root),
     }
     assert signer.reads == 0
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._http_adapter import PromptResponse
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sources.web import LIMIT, LONGEST, Web
 
 URL = "https://hub.example.org/x?signature=c4n4ry"
@@ -64,6 +65,19 @@ def test_an_answer_is_given_whatever_its_status_and_no_redirect_followed() -> No
     reply = made.ask("GET", URL)
     assert (reply.status, reply.headers) == (302, {"location": "https://elsewhere"})
     assert session.asked[0]["allow_redirects"] is False
+
+
+@pytest.mark.parametrize("url", [URL, "http://hub.example.org/x"])
+def test_headers_without_end_are_not_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, used = Web(sleep=lambda _seconds: None), []
+
+    def request(session: requests.Session, _method: str, asked: str, **_options: Any) -> Any:
+        used.append(session.get_adapter(asked).poolmanager.connection_from_url(asked).ConnectionCls)  # type: ignore[attr-defined]
+        return Response(200, b"{}")
+
+    monkeypatch.setattr(requests.Session, "request", request)
+    made.ask("GET", url)
+    assert [kind.response_class for kind in used] == [PromptResponse]
 
 
 def test_a_busy_server_is_asked_again_after_the_time_it_wants_within_reason() -> None:

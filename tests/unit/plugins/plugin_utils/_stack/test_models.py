@@ -9,6 +9,7 @@ import copy
 from typing import Any
 
 import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components import load_components
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.model import build_model
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.problems import StackError
@@ -65,7 +66,7 @@ LOCKED: dict[str, Any] = {
 }
 
 
-def build(changes: dict[str, Any] | None = None) -> dict[str, Any]:
+def build(changes: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
     """The stack model with changes below ``models`` and ``models_lock``; the one model is called ocr."""
     tree = copy.deepcopy({"models": {"ocr": WANTED}, "models_lock": {"ocr": LOCKED}})
     for path, value in (changes or {}).items():
@@ -73,7 +74,7 @@ def build(changes: dict[str, Any] | None = None) -> dict[str, Any]:
             tree[path.partition(".")[0]] = {} if value is ... else {"ocr": copy.deepcopy(value)}
         else:
             put(tree, path, value)
-    return build_model(STACK, models=tree["models"], lock=tree["models_lock"], components=load_components())
+    return build_model(STACK, models=tree["models"], lock=tree["models_lock"], components=load_components(), **options)
 
 
 def locked_det(**facts: Any) -> dict[str, Any]:
@@ -215,6 +216,46 @@ def test_gates_of_named_files_are_judged_from_the_lock() -> None:
 def test_what_does_not_pass_is_told_with_its_place(changes: dict[str, Any], path: str, said: str) -> None:
     found = violations(changes)
     assert [line for line in found if line.startswith(f"{path}: ") and said in line], found
+
+
+VERIFIED = {"state": "verified", "method": "key", "key": "sha256:ab", "trusted": "sha256:cd"}
+
+
+def _missing(_settings: Any) -> str:
+    raise DrydockError("invalid_input", "signature.public_key: keys/ocr.pub cannot be read on the controller: gone.")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "locked", "said"),
+    [
+        (lambda _settings: "sha256:cd", VERIFIED, None),
+        (lambda _settings: "sha256:ef", VERIFIED, "has other content than when the model was locked"),
+        (lambda _settings: "sha256:ef", LOCKED["signature"], "the lock was made before locks noted"),
+        (_missing, VERIFIED, "keys/ocr.pub cannot be read on the controller"),
+    ],
+    ids=["the same key", "another key", "an older lock", "no key"],
+)
+def test_a_required_signature_was_verified_with_the_key_that_is_there_now(
+    trusted: Any, locked: Any, said: str | None
+) -> None:
+    found = violations({"models_lock.ocr.signature": locked}, trusted=trusted)
+    if said is None:
+        assert found == []
+    else:
+        (line,) = found
+        assert line.startswith("models.ocr.signature.public_key: ")
+        assert said in line
+    optional = {"models.ocr.signature.required": False, "models_lock.ocr.signature": locked}
+    assert violations(optional, trusted=trusted) == []
+
+
+def test_other_authorities_than_when_it_was_locked_are_told_where_they_are_named() -> None:
+    wanted = {"required": True, "method": "certificate", "certificate_chain": ["ca.crt"]}
+    locked = {**VERIFIED, "method": "certificate"}
+    changes = {"models.ocr.signature": wanted, "models_lock.ocr.signature": locked}
+    (line,) = violations(changes, trusted=lambda settings: f"sha256:{settings['certificate_chain']}")
+    assert line.startswith("models.ocr.signature.certificate_chain: has other content")
+    assert "ansible-playbook drydock.serving.lock -i" in line
 
 
 def test_a_tampered_path_in_the_lock_is_refused() -> None:

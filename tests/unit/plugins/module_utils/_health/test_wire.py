@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading from a connection within bounds."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+
+import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._health.tls import days_left, expiry_mismatch
+from ansible_collections.drydock.serving.plugins.module_utils._health.wire import (
+    LINE_LIMIT,
+    Wire,
+    WireError,
+    reason,
+)
+
+from tests.unit.plugins.module_utils._health.wires import wire_that_says
+
+
+def test_lines_and_bytes_are_read_in_turn() -> None:
+    with wire_that_says(b"one\r\ntwo\nrest") as (wire, _sent):
+        assert (wire.line(), wire.line(), wire.exactly(4)) == (b"one", b"two", b"rest")
+
+
+def test_an_end_before_and_within_an_answer_are_told_apart() -> None:
+    with wire_that_says(b"") as (wire, _sent), pytest.raises(WireError, match="closed the connection without"):
+        wire.exactly(1)
+    with wire_that_says(b"abc") as (wire, _sent), pytest.raises(WireError, match="broke off its answer"):
+        wire.line()
+
+
+def test_a_line_without_end_is_not_read_to_its_end() -> None:
+    with wire_that_says(b"x" * (LINE_LIMIT * 20)) as (wire, _sent), pytest.raises(WireError, match="without an end"):
+        wire.line()
+
+
+def test_nothing_is_waited_for_after_the_deadline() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, Wire(ours, deadline=time.monotonic() - 1, within=3) as wire:
+        with pytest.raises(WireError, match="no answer within 3 s"):
+            wire.exactly(1)
+        with pytest.raises(WireError, match="no answer within 3 s"):
+            wire.send(b"x")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), "connection refused"),
+        (socket.timeout("timed out"), "no answer within 2 s"),
+        (socket.gaierror(-2, "Name or service not known"), "name or service not known"),
+        (UnicodeError("label too long"), "label too long"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1007)"), "TLS failed"),
+    ],
+)
+def test_why_a_connection_failed_is_told_in_words(error: Exception, words: str) -> None:
+    assert reason(error, 2.0).startswith(words)
+
+
+def test_the_days_a_certificate_has_left_are_whole_ones() -> None:
+    certificate = {"notAfter": "Jan  5 09:00:00 2030 GMT"}
+    end = ssl.cert_time_to_seconds(certificate["notAfter"])
+    assert days_left(certificate, now=end - 2 * 86400) == 2
+    assert days_left(certificate, now=end - 2 * 86400 + 1) == 1
+    assert days_left(certificate, now=end + 1) == -1
+    assert days_left(None, now=end) is None
+    assert expiry_mismatch(None, 1) != []
+    assert expiry_mismatch(None, None) == []
