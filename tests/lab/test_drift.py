@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 DROP_IN = "/etc/ssh/sshd_config.d/10-drydock.conf"
 MODEL = "/var/lib/drydock/models/sets/ocr/4.0/cls.onnx"
-CONTAINER = "ocr-blue-worker-1"
+CONTAINER = "-worker-1"  # of either colour
 
 
 def look(playbook: Playbook, reports: Path, *arguments: str) -> tuple[Run, dict[str, Any]]:
@@ -37,7 +37,7 @@ def drifted(deployed: Run, host: Any) -> None:
     host.check_output(f"echo 'PermitRootLogin yes' >> {DROP_IN}")
     host.check_output("nft flush table inet drydock")
     host.check_output(f"printf X | dd of={MODEL} bs=1 seek=1000 conv=notrunc status=none")
-    host.check_output(f"docker stop {CONTAINER}")
+    host.check_output("docker stop $(docker ps --quiet --filter label=drydock.unit=worker)")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,8 @@ def test_an_edit_is_shown_as_a_diff(report: tuple[Run, dict[str, Any]]) -> None:
 def test_looking_changes_nothing(report: tuple[Run, dict[str, Any]], host: Any) -> None:
     assert "PermitRootLogin yes" in host.check_output(f"cat {DROP_IN}")
     assert "accept comment" not in host.check_output("nft list table inet drydock")
-    assert host.check_output(f"docker inspect --format '{{{{.State.Running}}}}' {CONTAINER}") == "false"
+    stopped = "$(docker ps --all --quiet --filter label=drydock.unit=worker)"
+    assert host.check_output(f"docker inspect --format '{{{{.State.Running}}}}' {stopped}") == "false"
 
 
 def test_the_report_holds_no_secret(report: tuple[Run, dict[str, Any]], host: Any) -> None:
