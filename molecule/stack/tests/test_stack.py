@@ -44,6 +44,7 @@ def client(keep):
             answer = link.getresponse()
             body = json.loads(answer.read())
             (good if answer.status == 200 and body else bad).append(answer.getheader('X-Drydock-Upstream'))
+            link = link if link.sock else None  # nginx said that it closes this connection
         except retired as error:  # nginx ended an idle connection: any client asks again
             link = None
             used or bad.append(repr(error))

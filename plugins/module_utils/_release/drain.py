@@ -81,7 +81,7 @@ class Drainer:
         self._proc = proc
 
     def drain(self, containers: Iterable[Retired]) -> list[str]:
-        """Wait until they are idle; names of those whose time was over before."""
+        """Wait until they are idle; names of those that still had connections when their time was over."""
         begun = self._clock()
         left = {item.name: item for item in containers}
         for item in left.values():
@@ -92,13 +92,13 @@ class Drainer:
         while left:
             workers = self._old_workers()
             for name, item in list(left.items()):
-                busy = workers > 0 or self._open(item) > 0
-                quiet[name] = 0 if busy else quiet[name] + 1
+                own = self._open(item)
+                quiet[name] = 0 if workers or own else quiet[name] + 1
                 if quiet[name] >= QUIET:
                     del left[name]
                 elif self._clock() - begun >= item.timeout:
-                    late.append(name)
                     del left[name]
+                    late += [name] if own else []  # nginx may be held up by what is connected to another service
             if left:
                 self._sleep(INTERVAL)
         return sorted(late)

@@ -98,8 +98,8 @@ class Live:
 
     @property
     def running(self) -> bool:
-        """Or about to be again; not one that was stopped or has ended for good."""
-        return self.state in {"running", "restarting", "paused"}
+        """Or could at any moment; not one that was stopped or has ended for good."""
+        return self.state not in {"exited", "dead"}
 
     @property
     def unhealthy(self) -> bool:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
-from ansible_collections.drydock.serving.plugins.module_utils._release.colours import place, stay, unit_hash
-from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, COLOURS, Desired, Unit
-from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired, entry, retired_from
+from ansible_collections.drydock.serving.plugins.module_utils._release.around import look_around
+from ansible_collections.drydock.serving.plugins.module_utils._release.colours import place, stay
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, Desired, Unit
+from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import upstreams_text
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
@@ -124,7 +125,7 @@ def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may
     else:
         kind = REPAIR
         desired = stay(desired, current)
-    around = _around(desired, current, live, secrets.versions, records)
+    around = look_around(desired, current, live, secrets.versions, records)
     upstreams = upstreams_text(desired.upstream_ports)
     drifted = _containers(stay(desired, current), current, live) if status == engines.OK and current else []
     changes = [
@@ -157,51 +158,6 @@ def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may
         retired=around.retired,
         upstreams=upstreams,
     )
-
-
-@dataclass(frozen=True)
-class _Around:
-    """Units by what happens to them, and containers that are not the release's."""
-
-    moved: tuple[Unit, ...]
-    replaced: tuple[Unit, ...]
-    stays: tuple[Unit, ...]
-    blocking: tuple[Retired, ...]
-    strays: tuple[Retired, ...]
-    retired: tuple[Retired, ...]
-
-
-def _around(
-    desired: Desired,
-    current: Record | None,
-    live: list[Live],
-    versions: Mapping[str, str],
-    records: list[Record],
-) -> _Around:
-    recorded = current.containers if current else {}
-    serving = {item["name"]: item for item in recorded.values()}
-    fresh = [unit for unit in desired.units if unit.container not in serving]
-    held = [unit for unit in desired.units if unit.container in serving]
-    moved = tuple(unit for unit in fresh if unit.part != BASE)
-    changed = [unit for unit in held if recorded[unit.name].get("hash") != unit_hash(desired, unit, versions)]
-    replaced = (*(unit for unit in fresh if unit.part == BASE), *changed)
-    known = {item["name"]: retired_from(item) for record in reversed(records) for item in record.containers.values()}
-    known = {**{unit.container: retired_from(entry(unit)) for unit in _anywhere(desired)}, **known}
-    wanted, coming = {unit.container for unit in desired.units}, {unit.container for unit in moved}
-    unneeded = [item.name for item in live if item.name not in serving]
-    return _Around(
-        moved=moved,
-        replaced=replaced,
-        stays=tuple(unit for unit in held if unit not in changed),
-        blocking=tuple(known.get(name, Retired(name)) for name in unneeded if name in coming),
-        strays=tuple(known.get(name, Retired(name)) for name in unneeded if name not in wanted),
-        retired=tuple(retired_from(item) for name, item in serving.items() if name not in wanted),
-    )
-
-
-def _anywhere(desired: Desired) -> list[Unit]:
-    """Each service in both colours: what a run that died may have left of it."""
-    return [replace(unit, part=colour) for unit in desired.units if unit.part != BASE for colour in COLOURS]
 
 
 def _refuse_lost(secrets: SecretsPlan, current: Record | None) -> None:

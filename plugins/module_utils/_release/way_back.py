@@ -176,7 +176,9 @@ class WayBack:
         there = {item.name: item for item in self._engine.containers(self._desired.name)[1]}
         moved = [unit for unit in self._plan.moved if unit.container in there]
         grace = max((unit.grace for unit in moved), default=0.0)
-        self._engine.stop([unit.container for unit in moved], timeout=grace + UP_EXTRA)
+        begun = [unit.container for unit in moved if there[unit.container].state != "created"]
+        self._engine.stop(begun, timeout=grace + UP_EXTRA)
+        self._engine.remove(unit.container for unit in moved if unit.container not in begun)  # nothing to see in them
 
     def _restore(self, previous: Record, names: list[str]) -> bool:
         """Bring containers back as the previous release had them, and under their names."""

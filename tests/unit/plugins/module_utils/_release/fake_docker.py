@@ -222,6 +222,7 @@ class FakeDocker:
             self._start(project, name, service)
             if self.busy_ports:
                 self.busy_ports = False
+                self.containers[(project, name)].state = "created"
                 return 1, "", "Container x Starting\nError response from daemon: port is already allocated"
         return 0, "", ""
 

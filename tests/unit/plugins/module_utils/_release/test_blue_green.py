@@ -145,6 +145,22 @@ def test_a_failed_release_leaves_the_old_one_alone_and_its_containers_stopped_un
     assert world.running() == {"demo-base-db-1", "demo-green-api-1"}
 
 
+def test_a_container_that_could_not_be_started_does_not_stay(world: World) -> None:
+    world.release()
+    world.docker.busy_ports = True
+    assert world.failing(world.with_api(image="api:2")).kind == "port_taken"
+    assert ("demo-green", "api") not in world.docker.containers
+    assert not world.release()["changed"]
+
+
+def test_a_container_that_a_killed_run_had_only_created_is_removed(world: World) -> None:
+    world.release()
+    world.docker.containers[("demo-green", "api")] = copy.copy(world.docker.containers[("demo-blue", "api")])
+    world.docker.containers[("demo-green", "api")].state = "created"
+    assert world.release()["kind"] == "repair"
+    assert ("demo-green", "api") not in world.docker.containers
+
+
 def test_a_failed_release_takes_back_the_names_it_lent(world: World) -> None:
     world.docker.images.add("api:2")
     world.release(world.with_worker())

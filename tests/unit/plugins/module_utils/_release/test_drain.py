@@ -102,6 +102,12 @@ def test_a_request_that_nginx_is_still_reading_is_waited_for(scene: Scene) -> No
     assert 5 <= scene.now < 6
 
 
+def test_a_websocket_to_another_service_holds_an_idle_container_no_longer_than_its_time(scene: Scene) -> None:
+    scene.workers = lambda _now: 1
+    assert scene.drain(Retired("old", port=8000, timeout=30)) == []
+    assert 30 <= scene.now < 31
+
+
 def test_without_a_port_there_is_nothing_to_wait_for(scene: Scene) -> None:
     scene.workers = lambda _now: 1
     assert scene.drain(Retired("worker", timeout=30)) == []
