@@ -206,6 +206,14 @@ def test_secrets_were_generated_and_only_their_reader_can_read_them(host: Host) 
     assert {line.rsplit(" ", 1)[1] for line in lines if "redis_acl" not in line} == {"32"}
 
 
+def test_a_service_s_name_leads_to_where_it_serves_and_not_to_its_colour(host: Host) -> None:
+    addresses = containers(host)[container(host, "api")]["NetworkSettings"]["Networks"]
+    assert {"ocr", f"ocr-{colour(host, 'api')}"} <= set(addresses)
+    code = "import socket; print(socket.gethostbyname('api'))"
+    found = host.check_output(f'docker exec {container(host, "worker")} python3 -c "{code}"')
+    assert found.strip() == addresses["ocr"]["IPAddress"]
+
+
 def test_the_record_says_what_serves(host: Host) -> None:
     record = current(host)
     assert set(record["images"]) == {"api", "worker", "postgres", "redis"}

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import copy
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,9 @@ from tests.unit.plugins.module_utils._release.world import World
 
 BLUE = "server 127.0.0.1:18001 "
 GREEN = "server 127.0.0.1:18501 "
+
+
+DOCUMENTATION = Path(__file__).parents[5] / "docs" / "releases.md"
 
 
 def seen_at(world: World, stack: dict[str, Any], step: str) -> dict[str, set[str]]:
@@ -198,6 +203,11 @@ def test_the_values_of_releases_that_are_kept_are_kept(world: World) -> None:
         world.release(keep=1)
     assert sorted(path.read_text() for path in (world.secrets / "api").rglob("db_password")) == ["three", "two"]
     assert not world.release(keep=1)["changed"]
+
+
+def test_the_table_of_steps_in_the_documentation_has_every_step_in_order() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", DOCUMENTATION.read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows == list(RELEASE_STEPS)
 
 
 # -- the edge --------------------------------------------------------------------------------------------------------
