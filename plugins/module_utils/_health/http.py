@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ansible_collections.drydock.serving.plugins.module_utils._health.http_session import (
+from ansible_collections.drydock.serving.plugins.module_utils._health.http_request import (
     Attempt,
     load_requests,
-    open_session,
+    sent,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._health.predicates import excerpt, mismatches
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec, Observation
@@ -42,24 +42,24 @@ def probe_http(spec: HttpSpec, timeout: float) -> Observation:
     started = time.monotonic()
     attempt = Attempt(deadline=started + timeout)
     url, headers = _destination(spec)
-    with open_session(spec.url, attempt=attempt, ca_path=spec.ca_path, address=spec.address) as session:
-        try:
-            with session.request(
-                spec.method,
-                url,
-                headers={"Accept-Encoding": "identity", **headers},
-                data=spec.body,
-                timeout=timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                status = response.status_code
-                body = _read(response, requests)
-        except (requests.exceptions.RequestException, OSError) as error:
-            told = concealed(_reason(error, timeout), _secrets(spec))
-            return Observation(ok=False, summary=f"{without_credentials(spec.url)}: {told}")
-        except ValueError as error:  # of urllib3 and http.client; their texts may hold what was to be sent
-            return Observation(ok=False, summary=f"the request cannot be sent ({type(error).__name__})", final=True)
+    try:
+        with sent(
+            spec.method,
+            url,
+            headers={"Accept-Encoding": "identity", "User-Agent": "drydock.serving", **headers},
+            body=spec.body,
+            attempt=attempt,
+            timeout=timeout,
+            ca_path=spec.ca_path,
+            server_name=urlsplit(spec.url).hostname if spec.address else None,
+        ) as response:
+            status = response.status_code
+            body = _read(response, requests)
+    except (requests.exceptions.RequestException, OSError) as error:
+        told = concealed(_reason(error, timeout), _secrets(spec))
+        return Observation(ok=False, summary=f"{without_credentials(spec.url)}: {told}")
+    except ValueError as error:  # of urllib3 and http.client; their texts may hold what was to be sent
+        return Observation(ok=False, summary=f"the request cannot be sent ({type(error).__name__})", final=True)
     left = days_left(attempt.certificate, now=time.time())
     return judge(spec, status=status, body=body, elapsed=time.monotonic() - started, certificate_days=left)
 

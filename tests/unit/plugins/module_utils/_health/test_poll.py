@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report, ThreadPool, poll, workers_for
+from ansible_collections.drydock.serving.plugins.module_utils._health.poll import (
+    BURST,
+    Report,
+    ThreadPool,
+    poll,
+    workers_for,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import (
     ContainerSpec,
     Observation,
@@ -202,6 +208,31 @@ def test_an_attempt_gets_no_more_time_than_its_phase_has_left() -> None:
     slow = target("a", phase="loading", timeout=5.0, interval=3.0)
     poll([slow], probe, timeout=60.0, clock=clock, pool=InlinePool(clock), budgets={"loading": 7.0})
     assert given == [5.0, 4.0, 1.0]
+
+
+class CountingPool(InlinePool):
+    """Remembers how many attempts were submitted before each wait."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.bursts = [0]
+
+    def submit(self, index: int, attempt: Callable[[], Observation]) -> None:
+        self.bursts[-1] += 1
+        super().submit(index, attempt)
+
+    def wait(self, seconds: float) -> list[tuple[int, Observation]]:
+        self.bursts.append(0)
+        return super().wait(seconds)
+
+
+def test_very_many_targets_begin_a_few_at_a_time() -> None:
+    clock = FakeClock()
+    pool = CountingPool(clock)
+    many = [target(f"t{number}") for number in range(BURST * 2 + 5)]
+    report = poll(many, lambda _one, _timeout: GOOD, timeout=60.0, clock=clock, pool=pool)
+    assert report.ok
+    assert pool.bursts[:3] == [BURST, BURST, 5]
 
 
 def test_the_timeline_holds_changes_only_and_not_all_of_a_target_that_changes_without_end() -> None:
