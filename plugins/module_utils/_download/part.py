@@ -155,7 +155,8 @@ class Part:
             os.fdatasync(self._descriptor)
             # What is on the disk and hashed would only push out of memory what the host serves with.
             if hashed:  # a length of nothing would mean the whole file
-                os.posix_fadvise(self._descriptor, 0, hashed, os.POSIX_FADV_DONTNEED)
+                with contextlib.suppress(OSError):  # not every kernel takes advice
+                    os.posix_fadvise(self._descriptor, 0, hashed, os.POSIX_FADV_DONTNEED)
             with self._change:
                 if account is self._account:
                     account.durable = there

@@ -88,3 +88,18 @@ def test_a_disk_that_is_full_is_told_before_the_bytes_come(
     monkeypatch.setattr(os, "posix_fallocate", refusing(full))
     with pytest.raises(OSError, match=os.strerror(full)):
         part.reserve(0, SIZE)
+
+
+def test_a_kernel_that_takes_no_advice_on_memory_is_no_reason_to_fail(
+    part: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_asked: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "posix_fadvise", refuse)
+    part.write(0, b"first")
+    part.feed(0, b"first")
+    part.record(0, 5)
+    part.flush()
+    part.close()
+    assert (tmp_path / "m.part").read_bytes() == b"first"
