@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 import time
 from collections.abc import Iterable, Iterator
@@ -149,15 +150,30 @@ def _reason(error: BaseException, timeout: float) -> str:
     """The plain cause inside the wrappers that requests and urllib3 put around it."""
     if type(error).__name__ == "InvalidHeader":  # its text holds the value, which may be a token
         return "a header cannot be sent: its value begins with a space or holds a line break"
-    for item in _chain(error):
-        if isinstance(item, ssl.SSLCertVerificationError):
-            return f"TLS certificate refused: {item.verify_message}"
-    for item in _chain(error):
-        if isinstance(item, TimeoutError) or type(item).__name__ in _TIMEOUTS:
-            return f"no answer within {timeout:g} s"
-        if isinstance(item, ssl.SSLError):
-            return f"TLS failed: {item.reason or item}"
-    for item in _chain(error):
-        if isinstance(item, OSError) and item.strerror:
-            return item.strerror.lower()
-    return excerpt(str(error))
+    for told in (_of_tls, _of_time, _of_system, _of_protocol):
+        found = next((words for item in _chain(error) if (words := told(item, timeout))), None)
+        if found:
+            return found
+    return type(error).__name__  # not its text, which repeats the whole address
+
+
+def _of_tls(error: BaseException, _timeout: float) -> str | None:
+    refused = isinstance(error, ssl.SSLCertVerificationError)
+    return f"TLS certificate refused: {getattr(error, 'verify_message', '')}" if refused else None
+
+
+def _of_time(error: BaseException, timeout: float) -> str | None:
+    late = isinstance(error, TimeoutError) or type(error).__name__ in _TIMEOUTS
+    return f"no answer within {timeout:g} s" if late else None
+
+
+def _of_system(error: BaseException, _timeout: float) -> str | None:
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {getattr(error, 'reason', None) or error}"
+    return error.strerror.lower() if isinstance(error, OSError) and error.strerror else None
+
+
+def _of_protocol(error: BaseException, _timeout: float) -> str | None:
+    if not isinstance(error, http.client.HTTPException):
+        return None
+    return f"the answer is not HTTP, or broke off ({type(error).__name__}: {excerpt(str(error), limit=80)})"
