@@ -10,7 +10,11 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import STUCK
-from ansible_collections.drydock.serving.plugins.module_utils._release.log import FAILED
+from ansible_collections.drydock.serving.plugins.module_utils._release.log import (
+    FAILED,
+    RESTART_FAILED,
+    RESTARTED,
+)
 
 MIB = 1024 * 1024
 
@@ -52,8 +56,9 @@ def _release(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _last_attempt(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The log says how the last attempt ended; where there is none, a failure that is newer than what serves does."""
-    if told["attempts"]:
-        last = told["attempts"][0]
+    attempts = [item for item in told["attempts"] if item.get("outcome") not in (RESTARTED, RESTART_FAILED)]
+    if attempts:  # a restart makes no release, so it neither is one nor makes up for one
+        last = attempts[0]
         raw = last.get("failure")
         failure = raw if isinstance(raw, Mapping) else {}
         failed, identity = last.get("outcome") == FAILED, last.get("release")
