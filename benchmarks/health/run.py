@@ -67,7 +67,8 @@ def target(number: int, kind: str, ports: dict[str, int], folder: Path) -> dict[
     name, port = f"target-{number}", ports[kind]
     if kind not in {"http", "https"}:
         return {"name": name, "type": kind, "port": port, "timeout": 60}
-    more = {"ca_path": str(folder / "localhost.pem")} if kind == "https" else {}
+    # by the address, as names would be looked up five hundred times
+    more = {"ca_path": str(folder / "localhost.pem"), "address": "127.0.0.1"} if kind == "https" else {}
     host = "localhost" if kind == "https" else "127.0.0.1"
     return {"name": name, "url": f"{kind}://{host}:{port}/", "json": {"status": "ready"}, "timeout": 60, **more}
 
