@@ -239,6 +239,26 @@ def test_a_restart_that_is_ended_from_outside_says_so_and_frees_the_stack(ocr: S
     assert not ocr.layout.lease.exists()
 
 
+def test_logs_go_on_after_a_hang_up_where_nohup_wants_it(ocr: Stack) -> None:
+    process = subprocess.Popen(
+        ["nohup", sys.executable, "-I", str(ocr.bin / "ocr"), "logs", "--follow"],
+        env=ocr.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for _line in range(4):
+        process.stdout.readline()
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    ignored = int(next(line for line in status.splitlines() if line.startswith("SigIgn:")).split()[1], 16)
+    assert ignored & 1 << signal.SIGHUP - 1
+    process.send_signal(signal.SIGTERM)
+    _out, err = process.communicate(timeout=30)
+    assert (process.returncode, err.splitlines()[-1]) == (130, "ocr: interrupted.")
+
+
 # -- the module ------------------------------------------------------------------------------------------------------
 
 

@@ -34,7 +34,8 @@ def main(name: str, *, root: str, secrets: str, version: str, argv: Sequence[str
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a log line may hold what this terminal cannot show
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` wants it
+            signal.signal(number, _interrupt)
     stack = Stack(name=name, layout=Layout(root=Path(root), secrets=Path(secrets)), version=version)
     found = all_verbs()
     arguments = _parser(stack, found).parse_args(argv)

@@ -366,6 +366,7 @@ def test_directories_that_nobody_may_read_are_one_problem(
     monkeypatch.setattr(os, "access", lambda path, _mode: "state" not in str(path))
     result = told(world, docker)
     assert kinds(result) == ["not_permitted"]
+    assert result["msg"] == "demo: what serves is not known; 1 problem."
     assert "Become root" in result["problems"][0]["message"]
     assert result["release"] is None
 
