@@ -52,7 +52,8 @@ class Attempt:
 
     def response(self, connection: Any, *arguments: Any, **options: Any) -> http.client.HTTPResponse:
         """Stands for the class of responses: reads from the connection until the deadline and no longer."""
-        return http.client.HTTPResponse(_Readable(connection, self.deadline), *arguments, **options)  # type: ignore[arg-type]  # all that it takes from a socket is a file
+        readable: Any = _Readable(connection, self.deadline)  # all that it takes from a socket is a file
+        return http.client.HTTPResponse(readable, *arguments, **options)
 
 
 @contextlib.contextmanager
