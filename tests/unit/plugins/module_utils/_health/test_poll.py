@@ -93,7 +93,7 @@ def test_a_target_beyond_hope_ends_the_wait_early_and_the_others_were_seen() -> 
     assert report.elapsed < 1
     assert [state.attempts for state in report.states] == [1, 1]
     assert "1 of 2 health targets cannot become healthy" in report.message()
-    assert "not waited for any longer: b" in report.message()
+    assert "  b, not waited for any longer: connection refused" in report.message()
 
 
 def test_a_target_past_its_own_budget_ends_the_wait_though_others_have_more() -> None:
@@ -184,7 +184,7 @@ def test_a_target_of_an_earlier_phase_that_fails_does_not_hide_another() -> None
     other = target("port2", phase="port", interval=1.0)
     report = follow([PORT, other], {"port": [DEAD], "port2": [BAD]})
     assert "cannot become healthy" in report.message()
-    assert "not waited for any longer: port2" in report.message()
+    assert "  port2 (phase port), not waited for any longer: connection refused" in report.message()
     assert report.elapsed < 1
 
 
