@@ -346,7 +346,7 @@ class Load:
         return connection
 
     def _give_back(self, connection: Connection) -> None:
-        if connection.kept and connection.usable:
+        if connection.kept and connection.usable and len(self._idle) < self._mix.kept:
             self._idle.append(connection)
         else:
             self._opened -= connection.kept

@@ -66,10 +66,10 @@ def changes(count: int) -> Sequence[Change]:
 
 
 def stack(wanted: Wanted, *, image: str, redis: str, certificate: Path, key: Path) -> dict[str, Any]:
-    """What an operator writes. Only the API's environment differs from release to release."""
+    """What an operator writes. From release to release the environment differs; only the API misbehaves."""
     common = {"secrets": ["redis_password"], "depends_on": ["redis"], "resources": {"cpus": 0.5, "memory": "128m"}}
     patience = {"interval": 1, "timeout": 3, "retries": 10, "start_period": 10}
-    still = Wanted("worker")
+    working = Wanted(wanted.label)
     return {
         "name": NAME,
         "environment": "lab",
@@ -87,7 +87,7 @@ def stack(wanted: Wanted, *, image: str, redis: str, certificate: Path, key: Pat
             "worker": {
                 "image": image,
                 "command": ["worker"],
-                "environment": still.environment,
+                "environment": working.environment,
                 "health": {"command": ["python3", "-m", "echo", "alive"], **patience},
                 **common,
             },
@@ -127,7 +127,7 @@ def compose(wanted: Wanted, *, image: str, redis: str) -> dict[str, Any]:
             "worker": {
                 "image": image,
                 "command": ["worker"],
-                "environment": Wanted("worker").environment,
+                "environment": Wanted(wanted.label).environment,
                 "healthcheck": {"test": ["CMD", "python3", "-m", "echo", "alive"], **patience},
                 **common,
             },

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Connections of the ``requests`` library with two bounds that it does not know: for the bytes that wait in the kernel,
-and for the time until the headers of an answer are complete.
+and for the time until the headers of an answer, or of a chunk, are complete.
 """
 
 from __future__ import annotations
@@ -25,38 +25,56 @@ class PromptResponse(http.client.HTTPResponse):
     """An answer whose head is there within the socket's own timeout, to the last byte, whatever comes before it.
 
     That timeout alone starts again with every byte, so that a server that drips headers, or says ``100 Continue`` for
-    ever, would hold us for as long as it likes. The answer of a proxy to CONNECT is bounded in the same way.
+    ever, would hold us for as long as it likes. The answer of a proxy to CONNECT is bounded in the same way, and so is
+    what stands between the chunks of a body and behind the last one, where it is read with ``read1``.
 
-    The body is read as ever.
+    Other bodies are read as ever, at full speed.
 
-    :raises socket.timeout: while the head is read.
+    :raises socket.timeout: while the head or a chunk is read.
     """
 
     def __init__(self, sock: Any, *arguments: Any, **named: Any) -> None:
         super().__init__(sock, *arguments, **named)
+        self._sock: Any = sock
         self._raw: Any = getattr(self.fp, "raw", None)
-        patience: float | None = sock.gettimeout()
-        if self._raw is None or patience is None:
+        self._patience: float | None = sock.gettimeout()
+        self._hurry()
+
+    def begin(self) -> None:
+        super().begin()
+        self._take_time()
+
+    def read1(self, n: int = -1) -> bytes:
+        if not self.chunked or self.isclosed():
+            return super().read1(n)
+        self._hurry()
+        try:
+            return super().read1(n)
+        finally:
+            self._take_time()
+
+    def _hurry(self) -> None:
+        """From now on everything has to come within one timeout."""
+        raw, sock, patience = self._raw, self._sock, self._patience
+        if raw is None or patience is None:
             return
-        until, read = time.monotonic() + patience, self._raw.readinto
+        until, read = time.monotonic() + patience, raw.readinto
 
         def in_time(buffer: Any) -> Any:
             left = until - time.monotonic()
             if left <= 0:
-                raise socket.timeout("the headers of the answer do not end")
+                raise socket.timeout("the headers of the answer, or of a chunk, do not end")
             sock.settimeout(left)
             try:
                 return read(buffer)
             finally:
                 sock.settimeout(patience)
 
-        self._raw.readinto = in_time  # of this object alone; gone before the body, which is read at full speed
+        raw.readinto = in_time  # of this object alone
 
-    def begin(self) -> None:
-        super().begin()
+    def _take_time(self) -> None:
         if self._raw is not None:
             vars(self._raw).pop("readinto", None)
-            self._raw = None
 
 
 def bounded_adapter(requests: Any) -> Any:

@@ -150,7 +150,7 @@ options:
         type: int
       address:
         description:
-          - For V(http), an IP address to connect to instead of the URL's host.
+          - For V(http), an IP address or a host name to connect to instead of the URL's host.
           - The certificate is still verified for the URL's host, and the request still names it.
         type: str
       host:

@@ -182,7 +182,8 @@ failures:
 attempts:
   description:
     - The newest lines of the log of deployments, newest first, with C(at), C(outcome) (V(released), V(repaired),
-      V(failed) or V(recovered)), C(release), C(previous), C(serving), C(actor), C(reason), C(duration) in seconds,
+      V(failed), V(recovered), V(restarted) or V(restart_failed)), C(release), C(previous), C(serving),
+      C(actor), C(reason), C(duration) in seconds,
       C(services), C(images), C(models) and C(failure).
   returned: always
   type: list

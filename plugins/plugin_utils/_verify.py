@@ -13,6 +13,7 @@ from typing import Any
 NEVER = (2375, 2376, 3306, 5432, 6379, 8000, 8080, 9000, 9090, 27017)
 REDIRECTS = [301, 302, 307, 308]
 ANSWERS = [*range(200, 400), 401, 403, 404, 405, 422]
+UNSEEN = {"summary": "nothing was seen before the time was over"}
 
 
 def verify_plan(
@@ -82,7 +83,7 @@ def _ports(stack: Mapping[str, Any]) -> dict[str, list[int]]:
 def verify_verdict(polled: Mapping[str, Any], probed: Mapping[str, Any], *, host: str, at: str) -> dict[str, Any]:
     """One verdict from the two modules' results: ``{host, at, ok, checks: [{name, ok, detail}]}``."""
     checks = [
-        {"name": target["name"], "ok": bool(target["ok"]), "detail": str(target["last"].get("summary", ""))}
+        {"name": target["name"], "ok": bool(target["ok"]), "detail": str((target["last"] or UNSEEN).get("summary", ""))}
         for target in polled.get("targets") or []
     ]
     checks += [

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import socketserver
@@ -206,6 +207,28 @@ def test_headers_that_drip_end_with_the_attempt() -> None:
         slow.shutdown()
     assert "no answer within" in result["msg"]
     assert result["targets"][0]["attempts"] >= 2
+
+
+class Garbled(socketserver.StreamRequestHandler):
+    """Answers with something else, or with nothing."""
+
+    answer = b""
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            self.rfile.readline()
+            self.wfile.write(self.answer)
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
+def test_what_is_no_answer_is_told_without_the_address_s_secrets(answer: bytes) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), type("One", (Garbled,), {"answer": answer})) as odd:
+        threading.Thread(target=odd.serve_forever, daemon=True).start()
+        url = f"http://user:canary@127.0.0.1:{odd.server_address[1]}/?key=canary"
+        result = health_poll({"name": "odd", "url": url}, timeout=0.5)
+        odd.shutdown()
+    assert "canary" not in result["msg"] + str(result["timeline"])
+    assert "the answer is not HTTP, or broke off" in result["msg"] or "connection reset" in result["msg"]
 
 
 def test_what_a_header_holds_is_told_nowhere(plain: int) -> None:

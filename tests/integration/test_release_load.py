@@ -5,19 +5,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
+from benchmarks.release.echo.server import Server
+from benchmarks.release.echo.settings import Settings
 from benchmarks.release.http1 import Place
-from benchmarks.release.load import Load, Mix
+from benchmarks.release.load import Load, Mix, place_of
+from lab.ca import ensure_ca, ensure_certificate
+from lab.checkout import Checkout
 
 SOURCE = Path(__file__).resolve().parents[2] / "benchmarks" / "release"
 # All kinds of requests, each long enough to be met by a stop in its middle.
@@ -54,6 +61,32 @@ def service(**environment: str) -> Iterator[Service]:
             yield Service(process, int(process.stdout.readline().split()[-1]))
         finally:
             process.kill()
+
+
+@contextlib.contextmanager
+def through_tls(folder: Path) -> Iterator[tuple[int, Path]]:
+    """The service behind TLS, in a thread of this process: its port, and the authority of its certificate."""
+    checkout = Checkout(folder)
+    certificate = ensure_certificate(checkout, "echo", ("echo.test",))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    told: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = Future()
+
+    async def live() -> None:
+        stop = asyncio.Event()
+        server = await asyncio.start_server(Server(Settings(release="r1")).handle, "127.0.0.1", 0, ssl=context)
+        told.set_result((asyncio.get_running_loop(), stop, server.sockets[0].getsockname()[1]))
+        await stop.wait()
+        server.close()
+
+    thread = threading.Thread(target=asyncio.run, args=(live(),), daemon=True)
+    thread.start()
+    loop, stop, port = told.result(timeout=10)
+    try:
+        yield port, ensure_ca(checkout).certificate
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
 
 
 def reached(load: Load, finished: int) -> None:
@@ -111,6 +144,17 @@ def test_wrong_answers_are_counted(environment: dict[str, str], allowed: set[str
     report = load.report()
     assert report["failures"] == {kind: report["failed"]}
     assert report["failed"] == report["finished"] >= 20
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_through_tls_only_a_certificate_that_is_trusted_gives_answers(tmp_path: Path, trusted: bool) -> None:
+    short = Mix(rate=100, fresh=2, slow=0, streams=0, websockets=0)
+    with through_tls(tmp_path) as (port, authority):
+        place = place_of(f"https://echo.test:{port}", address="127.0.0.1", ca=authority if trusted else None)
+        with Load(place, mix=short) as load:
+            reached(load, 30)
+    report = load.report()
+    assert report["failures"] == ({} if trusted else {"tls": report["finished"]})
 
 
 def test_an_exception_ends_the_load_at_once() -> None:

@@ -87,7 +87,7 @@ def under_load(way: Way, bench: Bench) -> Outcome:
     """All changes, one after the other, and on with the load until enough was asked."""
     outcome = Outcome()
     allowed = {"first"}
-    with Load(way.place, mix=Mix(rate=bench.rate, tasks=2.0), allowed=allowed) as load:
+    with Load(way.place, mix=Mix(rate=bench.rate, tasks=1.0), allowed=allowed) as load:
         time.sleep(bench.lull)
         for number, change in enumerate(changes(bench.changes)):
             if change.what != "fails":

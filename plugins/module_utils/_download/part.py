@@ -38,15 +38,20 @@ class Part:
     Once it is closed nothing of the files is touched: they may be somebody else's by then.
 
     :param step: files that are not bigger are not worth a journal.
+    :param on_hashed: called once in a while as long as bytes are read back to be hashed, which may take as long as
+        fetching them.
     :param earlier: some of its bytes are of an earlier run.
     """
 
-    def __init__(self, files: PartFiles, wanted: Wanted, *, step: int = MIB) -> None:
+    def __init__(
+        self, files: PartFiles, wanted: Wanted, *, step: int = MIB, on_hashed: Callable[[], None] = lambda: None
+    ) -> None:
         boot = boot_id()
         self.wanted = wanted
         self._files = files
         self._size = wanted.size
         self._step = step
+        self._on_hashed = on_hashed
         files.data.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(files.data, flags, 0o600)
@@ -155,7 +160,8 @@ class Part:
             os.fdatasync(self._descriptor)
             # What is on the disk and hashed would only push out of memory what the host serves with.
             if hashed:  # a length of nothing would mean the whole file
-                os.posix_fadvise(self._descriptor, 0, hashed, os.POSIX_FADV_DONTNEED)
+                with contextlib.suppress(OSError):  # not every kernel takes advice
+                    os.posix_fadvise(self._descriptor, 0, hashed, os.POSIX_FADV_DONTNEED)
             with self._change:
                 if account is self._account:
                     account.durable = there
@@ -163,6 +169,7 @@ class Part:
 
     def hash_on(self) -> int:
         """Hash, reading back, up to the first gap; gives how far it came."""
+        told = self._hashed
         while True:
             with self._change:
                 left = self._account.there.frontier - self._hashed
@@ -174,6 +181,9 @@ class Part:
                 raise OSError(f"{self._files.data} became shorter while it was written")
             self._digest.update(buffer[:count])
             self._hashed += count
+            if self._hashed - told >= FLUSH:
+                told = self._hashed
+                self._on_hashed()
 
     def follow(self, given_up: Callable[[], bool]) -> bool:
         """Hash behind the bytes that arrive; true when the whole file is hashed, false when it was given up.

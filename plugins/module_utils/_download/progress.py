@@ -24,7 +24,8 @@ class Progress(Protocol):
     def update(self, file: str, received: int, source: str) -> None:
         """So many further bytes of a file are there.
 
-        :param source: where they came from; empty for bytes of an earlier run, and (negative) for bytes thrown away.
+        :param source: where they came from; empty for bytes of an earlier run, (negative) for bytes thrown away, and
+            (0) when bytes of an earlier run were hashed.
         """
 
     def done(self, file: str) -> None:

@@ -10,6 +10,7 @@ import errno
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from ansible_collections.drydock.serving.plugins.module_utils._download.answers import (
     Request,
@@ -181,7 +182,8 @@ class Run:
         with self._before_the_end() as wanted:
             if not wanted:
                 return
-            part = Part(job.files, job.wanted, step=self._limits.step)
+            hashed = partial(self._tools.received, job.wanted, None, 0)
+            part = Part(job.files, job.wanted, step=self._limits.step, on_hashed=hashed)
             if part.there:
                 self._tools.received(job.wanted, None, part.there)
             with self._change:

@@ -29,7 +29,7 @@ class Tools:
     """What every file is fetched with.
 
     :param received: told of bytes and the source they came from, from any thread; without a source: bytes of an
-        earlier run, or (negative) bytes that are thrown away.
+        earlier run, or (negative) bytes that are thrown away, or (0) bytes of an earlier run were hashed.
     :param done: told of every file that is complete.
     """
 

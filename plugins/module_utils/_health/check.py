@@ -19,6 +19,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.tls import
 
 BODY_FILE_LIMIT = 64 * 1024 * 1024
 _METHOD = re.compile(r"[A-Za-z]{1,20}")
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
 _COMMON = frozenset({"name", "type", "phase", "group", "interval", "timeout", "successes"})
 _CONNECTION = frozenset({"port", "ca_path", "server_name", "certificate_days"})
 # The options without a default that each type knows; one that stands with another type is a mistake.
@@ -94,8 +95,8 @@ def _of_http(raw: Mapping[str, Any]) -> Iterator[str]:
         yield f"method: expected a word such as GET, found {raw['method']!r}"
     if not raw["status"] or not all(100 <= code <= 599 for code in raw["status"]):
         yield f"status: expected codes from 100 to 599, found {raw['status']}"
-    if raw.get("address") is not None and not _is_address(raw["address"]):
-        yield f"address: expected an IP address, found {raw['address']!r}"
+    if raw.get("address") is not None and not _is_host(raw["address"]):
+        yield f"address: expected an IP address or a host name, found {raw['address']!r}"
     yield from _positive("max_latency", raw.get("max_latency"))
     yield from _of_patterns(raw)
     for index, test in enumerate(raw.get("json_tests") or ()):
@@ -112,8 +113,8 @@ def _of_url(url: str) -> Iterator[str]:
     try:
         parts = urlsplit(url)
         _port = parts.port
-    except ValueError as error:
-        yield f"url: cannot be read: {error}"
+    except ValueError:  # its text repeats what it takes for a port, which may be half of a password
+        yield "url: cannot be read: its host or its port is none"
         return
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         yield "url: expected http:// or https:// and a host"
@@ -136,9 +137,11 @@ def _of_body_file(raw: Mapping[str, Any]) -> Iterator[str]:
         yield f"body_file: {raw['body_file']} has {size} bytes, at most {BODY_FILE_LIMIT} are sent"
 
 
-def _is_address(text: str) -> bool:
+def _is_host(text: str) -> bool:
+    if _HOST.fullmatch(text):
+        return True
     try:
-        ipaddress.ip_address(text)
+        ipaddress.IPv6Address(text)
     except ValueError:
         return False
     return True

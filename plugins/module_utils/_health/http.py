@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ansible_collections.drydock.serving.plugins.module_utils._health.http_session import (
+from ansible_collections.drydock.serving.plugins.module_utils._health.http_request import (
     Attempt,
     load_requests,
-    open_session,
+    sent,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._health.predicates import excerpt, mismatches
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec, Observation
@@ -42,24 +43,24 @@ def probe_http(spec: HttpSpec, timeout: float) -> Observation:
     started = time.monotonic()
     attempt = Attempt(deadline=started + timeout)
     url, headers = _destination(spec)
-    with open_session(spec.url, attempt=attempt, ca_path=spec.ca_path, address=spec.address) as session:
-        try:
-            with session.request(
-                spec.method,
-                url,
-                headers={"Accept-Encoding": "identity", **headers},
-                data=spec.body,
-                timeout=timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                status = response.status_code
-                body = _read(response, requests)
-        except (requests.exceptions.RequestException, OSError) as error:
-            told = concealed(_reason(error, timeout), _secrets(spec))
-            return Observation(ok=False, summary=f"{without_credentials(spec.url)}: {told}")
-        except ValueError as error:  # of urllib3 and http.client; their texts may hold what was to be sent
-            return Observation(ok=False, summary=f"the request cannot be sent ({type(error).__name__})", final=True)
+    try:
+        with sent(
+            spec.method,
+            url,
+            headers={"Accept-Encoding": "identity", "User-Agent": "drydock.serving", **headers},
+            body=spec.body,
+            attempt=attempt,
+            timeout=timeout,
+            ca_path=spec.ca_path,
+            server_name=urlsplit(spec.url).hostname if spec.address else None,
+        ) as response:
+            status = response.status_code
+            body = _read(response, requests)
+    except (requests.exceptions.RequestException, OSError) as error:
+        told = concealed(_reason(error, timeout), _secrets(spec))
+        return Observation(ok=False, summary=f"{without_credentials(spec.url)}: {told}")
+    except ValueError as error:  # of urllib3 and http.client; their texts may hold what was to be sent
+        return Observation(ok=False, summary=f"the request cannot be sent ({type(error).__name__})", final=True)
     left = days_left(attempt.certificate, now=time.time())
     return judge(spec, status=status, body=body, elapsed=time.monotonic() - started, certificate_days=left)
 
@@ -149,15 +150,30 @@ def _reason(error: BaseException, timeout: float) -> str:
     """The plain cause inside the wrappers that requests and urllib3 put around it."""
     if type(error).__name__ == "InvalidHeader":  # its text holds the value, which may be a token
         return "a header cannot be sent: its value begins with a space or holds a line break"
-    for item in _chain(error):
-        if isinstance(item, ssl.SSLCertVerificationError):
-            return f"TLS certificate refused: {item.verify_message}"
-    for item in _chain(error):
-        if isinstance(item, TimeoutError) or type(item).__name__ in _TIMEOUTS:
-            return f"no answer within {timeout:g} s"
-        if isinstance(item, ssl.SSLError):
-            return f"TLS failed: {item.reason or item}"
-    for item in _chain(error):
-        if isinstance(item, OSError) and item.strerror:
-            return item.strerror.lower()
-    return excerpt(str(error))
+    for told in (_of_tls, _of_time, _of_system, _of_protocol):
+        found = next((words for item in _chain(error) if (words := told(item, timeout))), None)
+        if found:
+            return found
+    return type(error).__name__  # not its text, which repeats the whole address
+
+
+def _of_tls(error: BaseException, _timeout: float) -> str | None:
+    refused = isinstance(error, ssl.SSLCertVerificationError)
+    return f"TLS certificate refused: {getattr(error, 'verify_message', '')}" if refused else None
+
+
+def _of_time(error: BaseException, timeout: float) -> str | None:
+    late = isinstance(error, TimeoutError) or type(error).__name__ in _TIMEOUTS
+    return f"no answer within {timeout:g} s" if late else None
+
+
+def _of_system(error: BaseException, _timeout: float) -> str | None:
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {getattr(error, 'reason', None) or error}"
+    return error.strerror.lower() if isinstance(error, OSError) and error.strerror else None
+
+
+def _of_protocol(error: BaseException, _timeout: float) -> str | None:
+    if not isinstance(error, http.client.HTTPException):
+        return None
+    return f"the answer is not HTTP, or broke off ({type(error).__name__}: {excerpt(str(error), limit=80)})"

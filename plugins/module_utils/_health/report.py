@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.state import TargetState
-from ansible_collections.drydock.serving.plugins.module_utils._health.target import PHASES
+from ansible_collections.drydock.serving.plugins.module_utils._health.target import PHASES, Target
 
 LINES = 100  # targets that a message tells one by one; the result tells all
 TIMELINE = 1000  # entries
@@ -32,8 +32,8 @@ class Report:
 
     @property
     def phased(self) -> bool:
-        """Whether there is more than one phase to tell apart."""
-        return len({state.target.phase for state in self.states}) > 1 or bool(self.budgets)
+        """Whether phases are in use; a target of which nothing is said is in the phase ready."""
+        return bool(self.budgets) or any(state.target.phase != Target.phase for state in self.states)
 
     def culprits(self) -> list[TargetState]:
         """The targets that the failure is about: those beyond hope, else all in a phase that began and is not over."""
@@ -68,21 +68,21 @@ class Report:
         culprits = self.culprits()
         others = [state for state in self.states if not state.healthy and state not in culprits]
         lines = [f"{len(culprits)} of {len(self.states)} health targets {self._verdict(culprits)}:"]
-        lines += [f"  {self._named(state)}: {_seen(state)}" for state in culprits[:LINES]]
-        if len(culprits) > LINES:
-            lines.append(f"  and {len(culprits) - LINES} more, which the result tells")
-        lines += self._rest("not waited for any longer", [state for state in others if state.opened is not None])
-        lines += self._rest(
-            "not looked at, as an earlier phase was not passed", [s for s in others if s.opened is None]
-        )
+        seen = [f"  {self._named(state)}: {_seen(state)}" for state in culprits]
+        begun = [state for state in others if state.opened is not None]
+        seen += [f"  {self._named(state)}, not waited for any longer: {_seen(state)}" for state in begun]
+        lines += seen[:LINES]
+        if len(seen) > LINES:
+            lines.append(f"  and {len(seen) - LINES} more, which the result tells")
+        blocked = [self._named(state) for state in others if state.opened is None]
+        if blocked:
+            more = [f"and {len(blocked) - LINES} more"] if len(blocked) > LINES else []
+            named = ", ".join([*blocked[:LINES], *more])
+            lines.append(f"  not looked at, as an earlier phase was not passed: {named}")
         return "\n".join(lines)
 
     def _named(self, state: TargetState) -> str:
         return f"{state.target.name} (phase {state.target.phase})" if self.phased else state.target.name
-
-    def _rest(self, what: str, states: Sequence[TargetState]) -> list[str]:
-        more = [f"and {len(states) - LINES} more"] if len(states) > LINES else []
-        return [f"  {what}: {', '.join([*map(self._named, states[:LINES]), *more])}"] if states else []
 
     def _verdict(self, culprits: Sequence[TargetState]) -> str:
         if any(state.lost and not state.late for state in culprits):

@@ -29,6 +29,8 @@ RELEASED = "released"
 REPAIRED = "repaired"
 FAILED = "failed"
 RECOVERED = "recovered"
+RESTARTED = "restarted"  # the containers of what serves, by the command on the host
+RESTART_FAILED = "restart_failed"
 
 
 def log_path(layout: Layout) -> Path:

@@ -10,7 +10,11 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import STUCK
-from ansible_collections.drydock.serving.plugins.module_utils._release.log import FAILED
+from ansible_collections.drydock.serving.plugins.module_utils._release.log import (
+    FAILED,
+    RESTART_FAILED,
+    RESTARTED,
+)
 
 MIB = 1024 * 1024
 
@@ -44,16 +48,21 @@ def _release(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             f"The release {journal['release'] or '(unknown)'} was interrupted at the step "
             f"{journal['step'] or '(unknown)'}. The next run of the tag `stack` finishes or undoes it.",
         )
-    unknown = {"state_unreadable", "not_permitted", "host_failed"} & {item["kind"] for item in told["problems"]}
-    if told["release"] is None and not unknown and not under_way:
+    if told["release"] is None and not _unknown(told) and not under_way:
         yield "not_released", "Nothing serves here: no release was made yet, or none succeeded. Run site.yml."
     yield from _last_attempt(told)
 
 
+def _unknown(told: Mapping[str, Any]) -> bool:
+    """Whether something may serve that could not be read."""
+    return bool({"state_unreadable", "not_permitted", "host_failed"} & {item["kind"] for item in told["problems"]})
+
+
 def _last_attempt(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The log says how the last attempt ended; where there is none, a failure that is newer than what serves does."""
-    if told["attempts"]:
-        last = told["attempts"][0]
+    attempts = [item for item in told["attempts"] if item.get("outcome") not in (RESTARTED, RESTART_FAILED)]
+    if attempts:  # a restart makes no release, so it neither is one nor makes up for one
+        last = attempts[0]
         raw = last.get("failure")
         failure = raw if isinstance(raw, Mapping) else {}
         failed, identity = last.get("outcome") == FAILED, last.get("release")
@@ -134,7 +143,7 @@ def sentence(told: Mapping[str, Any]) -> str:
     """The whole state in one line."""
     lease = told["lease"] or {}
     if told["release"] is None:
-        text = f"{told['stack']}: nothing released"
+        text = f"{told['stack']}: {'what serves is not known' if _unknown(told) else 'nothing released'}"
     else:
         colours = f" ({', '.join(told['colours'])})" if told["colours"] else ""
         text = f"{told['stack']}: {told['release']}{colours} since {told['since']}"

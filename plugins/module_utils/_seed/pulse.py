@@ -20,7 +20,7 @@ class Progress(Protocol):
         """So much is to come."""
 
     def update(self, file: str, received: int, source: str) -> None:
-        """Bytes came; from an earlier run where ``source`` is empty."""
+        """Bytes came; from an earlier run where ``source`` is empty. None came: bytes of such a run were hashed."""
 
     def done(self, file: str) -> None:
         """A file has its name."""
@@ -29,7 +29,7 @@ class Progress(Protocol):
 class Pulse:
     """Hands on what the downloader tells.
 
-    :param beat: called once in a while as long as bytes come.
+    :param beat: called once in a while as long as bytes come, or are hashed.
     :param monotonic: seconds that never jump.
     """
 
@@ -46,7 +46,7 @@ class Pulse:
 
     def update(self, file: str, received: int, source: str) -> None:
         self._inner.update(file, received, source)
-        if source and received > 0 and self._monotonic() - self._last >= EVERY:
+        if (received > 0 if source else received == 0) and self._monotonic() - self._last >= EVERY:
             self._last = self._monotonic()
             self._beat()
 

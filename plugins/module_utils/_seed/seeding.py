@@ -17,6 +17,7 @@ import socket
 import ssl
 import tempfile
 import textwrap
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -69,6 +70,7 @@ class Seeding:
             ) from None
         self._transport: PeerTransport | None = None
         self._locator: Locator | None = None
+        self._guard = threading.Lock()
         self._tell: int | None = None
         self.notices: list[str] = []
         """What did not work, for people. The sync itself does not suffer."""
@@ -89,14 +91,14 @@ class Seeding:
 
         To be entered before the process has a second thread, because it forks.
         """
-        self._tell = tell = self._serve(layout, wanted)
+        self._tell = self._serve(layout, wanted)
         try:
             if self._transport is not None:
                 self._transport.expect(wanted)
             self._watch.start()
             self._locator = Locator(
                 self._watch,
-                lambda event: _write(tell, event),
+                self._say,
                 name=self._config.name,
                 wait=self._config.wait,
                 patience=self._config.patience,
@@ -106,13 +108,24 @@ class Seeding:
         finally:
             self._watch.close()
             self._note()
-            self._tell = None
-            if tell is not None:
-                os.close(tell)
+            self._hang_up()
 
     def moved(self) -> None:
         """Bytes came, so the hosts that wait for this one go on waiting."""
-        _write(self._tell, MOVED)
+        self._say(MOVED)
+
+    def _say(self, event: str) -> None:
+        with self._guard:
+            if self._tell is not None:
+                with contextlib.suppress(OSError):  # it ended, or does not listen: a hint is lost, no more
+                    os.write(self._tell, f"{event}\n".encode("ascii"))
+
+    def _hang_up(self) -> None:
+        """Who is left behind in the network may still have something to say, and the number is another file's soon."""
+        with self._guard:
+            tell, self._tell = self._tell, None
+        if tell is not None:
+            os.close(tell)
 
     def _note(self) -> None:
         for state in self._watch.states:
@@ -170,12 +183,6 @@ class Seeding:
         if self._mode & 0o040 and self._gid != -1:
             return self._gid
         raise ValueError(f"mode {self._mode:04o} lets only the owner read, and the server runs as nobody")
-
-
-def _write(tell: int | None, event: str) -> None:
-    if tell is not None:
-        with contextlib.suppress(OSError):  # it ended, or does not listen: a hint is lost, no more
-            os.write(tell, f"{event}\n".encode("ascii"))
 
 
 def _only_one(path: Path) -> int:

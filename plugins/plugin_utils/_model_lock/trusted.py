@@ -24,7 +24,8 @@ _BLOCK = re.compile(rb"-----BEGIN [A-Z0-9 ]+-----.*?-----END [A-Z0-9 ]+-----", r
 def fingerprint(settings: Mapping[str, Any], base: Path) -> str:
     """``sha256:…`` of the method and of what is in the files.
 
-    Only what is inside PEM counts, in no order: comments, line ends and the file's name may change.
+    Only what is inside PEM counts: comments, line ends and the file's name may change. Authorities count in no order;
+    of several keys in a file the first is believed, so there the order counts.
 
     :param settings: ``method``, and ``public_key`` or ``certificate_chain`` as paths.
     :param base: where relative paths start.
@@ -32,11 +33,11 @@ def fingerprint(settings: Mapping[str, Any], base: Path) -> str:
     """
     method = str(settings.get("method"))
     given = settings.get(SETTING.get(method, "")) or []
-    blocks: set[bytes] = set()
+    blocks: list[bytes] = []
     for item in [given] if isinstance(given, str) else given:
         content = read(base / str(item), f"signature.{SETTING[method]}")
-        blocks |= {b"".join(block.split()) for block in _BLOCK.findall(content) or [content]}
-    whole = b"\n".join([method.encode(), *sorted(blocks)])
+        blocks += [b"".join(block.split()) for block in _BLOCK.findall(content) or [content]]
+    whole = b"\n".join([method.encode(), *(blocks if method == "key" else sorted(set(blocks)))])
     return f"sha256:{hashlib.sha256(whole).hexdigest()}"
 
 
@@ -48,7 +49,6 @@ def read(path: Path, setting: str) -> bytes:
     """
     try:
         return path.read_bytes()
-    except OSError as error:
-        raise DrydockError(
-            "invalid_input", f"{setting}: {path} cannot be read on the controller: {error.strerror}."
-        ) from None
+    except (OSError, ValueError) as error:  # the second: a name with a zero byte
+        why = getattr(error, "strerror", None) or error
+        raise DrydockError("invalid_input", f"{setting}: {path} cannot be read on the controller: {why}.") from None

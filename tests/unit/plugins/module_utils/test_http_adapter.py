@@ -94,6 +94,34 @@ def test_a_head_that_comes_in_time_is_read_and_the_body_has_all_the_time_it_need
     assert wire.now - 100.0 > PATIENCE
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+# What stands around the bytes of a body.
+PADDED = {
+    "behind a size": [b"1;", *letters(b"padding" * 3)],
+    "behind the last chunk": [b"0\r\n", *[b"X-Padding: x\r\n"] * 21],
+}
+
+
+@pytest.mark.parametrize("case", PADDED)
+def test_what_stands_between_chunks_and_does_not_end_is_not_waited_for(answer: Any, case: str) -> None:
+    response, wire = answer([CHUNKED, b"3\r\nocr\r\n", *PADDED[case]])
+    response.begin()
+    assert response.read1(9) == b"ocr"
+    before = wire.now
+    with pytest.raises(socket.timeout):
+        response.read1(9)
+    assert wire.now - before <= PATIENCE
+    response.close()
+
+
+def test_chunks_that_come_slowly_have_all_the_time_they_need(answer: Any) -> None:
+    response, wire = answer([CHUNKED, *[b"1\r\nx\r\n"] * 9, b"0\r\n\r\n"])
+    response.begin()
+    assert b"".join(response.read1(9) for _chunk in range(10)) == b"x" * 9
+    assert wire.now - 100.0 > PATIENCE
+    assert wire.timeout == PATIENCE
+
+
 def test_what_is_read_of_a_proxy_before_the_connection_is_handed_on_leaves_its_timeout(answer: Any) -> None:
     response, wire = answer([b"HTTP/1.1 200 Connection established\r\n\r\n"])
     assert response._read_status()[1] == 200  # as http.client does behind CONNECT

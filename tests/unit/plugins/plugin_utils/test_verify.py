@@ -84,5 +84,10 @@ def test_a_check_that_broke_is_not_ok() -> None:
     assert failed_checks(verdict({"failed": True, "msg": "no requests"}, {})) == ["requests: no requests"]
 
 
+def test_a_target_whose_first_attempt_did_not_end_is_not_ok_and_is_named() -> None:
+    found = verdict({"failed": True, "targets": [{"name": "route", "ok": False, "last": None}]}, {})
+    assert failed_checks(found) == ["route: nothing was seen before the time was over"]
+
+
 def test_nothing_looked_at_is_not_ok() -> None:
     assert not verdict({}, {})["ok"]

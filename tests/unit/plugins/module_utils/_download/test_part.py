@@ -88,3 +88,35 @@ def test_a_disk_that_is_full_is_told_before_the_bytes_come(
     monkeypatch.setattr(os, "posix_fallocate", refusing(full))
     with pytest.raises(OSError, match=os.strerror(full)):
         part.reserve(0, SIZE)
+
+
+def test_a_kernel_that_takes_no_advice_on_memory_is_no_reason_to_fail(
+    part: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_asked: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "posix_fadvise", refuse)
+    part.write(0, b"first")
+    part.feed(0, b"first")
+    part.record(0, 5)
+    part.flush()
+    part.close()
+    assert (tmp_path / "m.part").read_bytes() == b"first"
+
+
+def test_reading_back_what_an_earlier_run_left_is_told_as_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ansible_collections.drydock.serving.plugins.module_utils._download.part.FLUSH", SIZE // 4)
+    files = PartFiles(data=tmp_path / "m.part", sidecar=tmp_path / "m.json")
+    told: list[int] = []
+    part = Part(
+        files, Wanted(label="m", sha256="0" * 64, size=SIZE, sources=()), on_hashed=lambda: told.append(len(told))
+    )
+    part.write(0, bytes(SIZE))
+    part.record(0, SIZE)
+    assert not told
+    assert part.hash_on() == SIZE
+    assert len(told) == 4
+    part.close()

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._download import part as parts
 from ansible_collections.drydock.serving.plugins.module_utils._download.limits import DownloadLimits
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._http import SourceError
@@ -194,3 +196,21 @@ def test_the_wall_clock_may_jump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(run.time, "now", lambda: next(jumps))
     assert run.get("a") == CONTENT
     assert sum(run.time.pauses) < 1000
+
+
+def test_that_the_bytes_of_an_earlier_run_are_read_back_is_told_with_no_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "FLUSH", 100)
+    run = Fetch(tmp_path, Servers(a=[honest()]))
+    earlier = parts.Part(run.part(SHA256), wanted("m", "a"), step=100)
+    earlier.write(0, CONTENT[:700])
+    earlier.record(0, 700)
+    earlier.close()
+    told: list[tuple[str, int, str]] = []
+    progress = SimpleNamespace(
+        begin=lambda *_: None, update=lambda *given: told.append(given), done=lambda _label: None
+    )
+    monkeypatch.setattr(run.downloader, "_progress", progress)
+    assert run.get("a") == CONTENT
+    assert told[:2] == [("m", 700, ""), ("m", 0, "")]

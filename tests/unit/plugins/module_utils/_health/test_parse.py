@@ -64,7 +64,8 @@ def refused(*targets: dict[str, Any], **more: Any) -> str:
         ({**HTTP, "method": "GET /"}, "targets[0].method: expected a word"),
         ({**HTTP, "status": [99]}, "targets[0].status: expected codes"),
         ({**HTTP, "status": []}, "targets[0].status: expected codes"),
-        ({**HTTP, "address": "example.org"}, "targets[0].address: expected an IP address"),
+        ({**HTTP, "address": "example.org:80"}, "targets[0].address: expected an IP address or a host name"),
+        ({**HTTP, "address": ""}, "targets[0].address: expected an IP address or a host name"),
         ({**HTTP, "matches": ["a", "("]}, "targets[0].matches[1]: '(' is no regular expression"),
         ({**HTTP, "max_latency": -1}, "targets[0].max_latency: expected seconds above 0"),
         ({**HTTP, "certificate_days": -1}, "targets[0].certificate_days: expected 0 or more"),
@@ -121,6 +122,17 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     found = refused({**HTTP, "method": "", "status": [1]}, {**GRPC, "port": -1}, timeout=-1)
     paths = [line.partition(":")[0] for line in found.splitlines()]
     assert paths == ["timeout", "targets[1].name", "targets[0].method", "targets[0].status", "targets[1].port"]
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "::1", "web1.example.org", "web_1"])
+def test_an_address_may_be_a_name(address: str) -> None:
+    spec = parse({**HTTP, "address": address})[0].spec
+    assert isinstance(spec, HttpSpec)
+    assert spec.address == address
+
+
+def test_an_address_that_cannot_be_read_is_told_without_what_may_be_a_password() -> None:
+    assert "canary" not in refused({**HTTP, "url": "http://user:canary/x"})
 
 
 def test_a_certificate_file_without_certificates_is_told_from_one_that_is_missing(tmp_path: Path) -> None:

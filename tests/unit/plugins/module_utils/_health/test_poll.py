@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report, ThreadPool, poll, workers_for
+from ansible_collections.drydock.serving.plugins.module_utils._health.poll import (
+    BURST,
+    Report,
+    ThreadPool,
+    poll,
+    workers_for,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import (
     ContainerSpec,
     Observation,
@@ -87,7 +93,7 @@ def test_a_target_beyond_hope_ends_the_wait_early_and_the_others_were_seen() -> 
     assert report.elapsed < 1
     assert [state.attempts for state in report.states] == [1, 1]
     assert "1 of 2 health targets cannot become healthy" in report.message()
-    assert "not waited for any longer: b" in report.message()
+    assert "  b, not waited for any longer: connection refused" in report.message()
 
 
 def test_a_target_past_its_own_budget_ends_the_wait_though_others_have_more() -> None:
@@ -178,7 +184,7 @@ def test_a_target_of_an_earlier_phase_that_fails_does_not_hide_another() -> None
     other = target("port2", phase="port", interval=1.0)
     report = follow([PORT, other], {"port": [DEAD], "port2": [BAD]})
     assert "cannot become healthy" in report.message()
-    assert "not waited for any longer: port2" in report.message()
+    assert "  port2 (phase port), not waited for any longer: connection refused" in report.message()
     assert report.elapsed < 1
 
 
@@ -202,6 +208,31 @@ def test_an_attempt_gets_no_more_time_than_its_phase_has_left() -> None:
     slow = target("a", phase="loading", timeout=5.0, interval=3.0)
     poll([slow], probe, timeout=60.0, clock=clock, pool=InlinePool(clock), budgets={"loading": 7.0})
     assert given == [5.0, 4.0, 1.0]
+
+
+class CountingPool(InlinePool):
+    """Remembers how many attempts were submitted before each wait."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.bursts = [0]
+
+    def submit(self, index: int, attempt: Callable[[], Observation]) -> None:
+        self.bursts[-1] += 1
+        super().submit(index, attempt)
+
+    def wait(self, seconds: float) -> list[tuple[int, Observation]]:
+        self.bursts.append(0)
+        return super().wait(seconds)
+
+
+def test_very_many_targets_begin_a_few_at_a_time() -> None:
+    clock = FakeClock()
+    pool = CountingPool(clock)
+    many = [target(f"t{number}") for number in range(BURST * 2 + 5)]
+    report = poll(many, lambda _one, _timeout: GOOD, timeout=60.0, clock=clock, pool=pool)
+    assert report.ok
+    assert pool.bursts[:3] == [BURST, BURST, 5]
 
 
 def test_the_timeline_holds_changes_only_and_not_all_of_a_target_that_changes_without_end() -> None:

@@ -21,7 +21,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.engine im
 from ansible_collections.drydock.serving.plugins.module_utils._release.info import Look, empty_result, layout_of, tell
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks, lease
-from ansible_collections.drydock.serving.plugins.module_utils._release.log import log_path
+from ansible_collections.drydock.serving.plugins.module_utils._release.log import append, log_path
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Journal
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed
 
@@ -366,6 +366,7 @@ def test_directories_that_nobody_may_read_are_one_problem(
     monkeypatch.setattr(os, "access", lambda path, _mode: "state" not in str(path))
     result = told(world, docker)
     assert kinds(result) == ["not_permitted"]
+    assert result["msg"] == "demo: what serves is not known; 1 problem."
     assert "Become root" in result["problems"][0]["message"]
     assert result["release"] is None
 
@@ -463,6 +464,18 @@ def test_without_a_log_a_failure_that_is_newer_than_what_serves_counts(world: Wo
     assert told(world, docker)["ok"]
 
 
+@pytest.mark.parametrize("outcome", ["restarted", "restart_failed"])
+def test_a_restart_neither_makes_up_for_a_failed_attempt_nor_is_one(world: World, docker: Docker, outcome: str) -> None:
+    world.release()
+    append(log_path(layout(world)), {"outcome": outcome, "failure": {"kind": "unhealthy"}})
+    result = told(world, docker)
+    assert (result["ok"], result["attempts"][0]["outcome"]) == (True, outcome)
+    world.docker.sick = {"api:2"}
+    world.failing(world.with_api(image="api:2"))
+    append(log_path(layout(world)), {"outcome": outcome})
+    assert kinds(told(world, docker)) == ["attempt_failed"]
+
+
 def test_failures_are_the_newest_and_damaged_evidence_is_told_by_its_name(world: World, docker: Docker) -> None:
     world.release()
     for name in ("r0001", "r0002", "r0003"):
@@ -480,6 +493,8 @@ def test_lines_of_the_log_that_hold_anything_are_no_traceback(world: World, dock
     world.release()
     log_path(layout(world)).write_text('{"outcome": "failed", "failure": 5}\n')
     assert "(unknown)" in told(world, docker)["problems"][0]["message"]
+    log_path(layout(world)).write_text('{"outcome": ["failed"]}\n')
+    assert told(world, docker)["ok"]
 
 
 # -- disks and names -------------------------------------------------------------------------------------------------

@@ -110,6 +110,13 @@ def test_a_peer_sees_that_a_sync_gets_further_without_anything_to_read_up_on() -
     assert read(view, made).mark != before
 
 
+def test_a_sync_that_reads_back_what_it_has_says_that_it_moves() -> None:
+    beats: list[float] = []
+    inner = SimpleNamespace(update=lambda *_given: None)
+    Pulse(inner, lambda: beats.append(1.0), monotonic=Clock()).update("a", 0, "")
+    assert beats
+
+
 def test_a_sync_says_that_it_moves_once_in_a_while_and_only_when_bytes_came_now() -> None:
     clock, beats, told = Clock(), [], []
     inner = SimpleNamespace(

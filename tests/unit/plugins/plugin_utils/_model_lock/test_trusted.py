@@ -48,6 +48,19 @@ def test_another_key_is_another_key(tmp_path: Path) -> None:
     )
 
 
+def test_of_several_keys_in_a_file_the_first_is_the_one_that_is_believed(tmp_path: Path) -> None:
+    before = fingerprint(KEY, written(tmp_path, key=FIRST + SECOND))
+    assert fingerprint(KEY, written(tmp_path, key=SECOND + FIRST)) != before
+
+
+@pytest.mark.parametrize("name", ["keys", "keys/a\0b"])
+def test_a_name_that_no_file_can_have_is_told_like_an_absent_one(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DrydockError) as caught:
+        fingerprint({**KEY, "public_key": name}, written(tmp_path, key=FIRST))
+    assert caught.value.kind == "invalid_input"
+    assert caught.value.message.startswith(f"signature.public_key: {tmp_path / name} cannot be read")
+
+
 def test_authorities_count_in_any_order_and_file_and_each_one_counts(tmp_path: Path) -> None:
     written(tmp_path, one=FIRST, two=SECOND)
     both = fingerprint(CHAIN, tmp_path)

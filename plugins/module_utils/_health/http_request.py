@@ -8,6 +8,7 @@ Its own time limits are for each read: a server that sends a byte now and then h
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.client
 import importlib
@@ -15,6 +16,7 @@ import io
 import socket
 import ssl
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,22 +52,36 @@ class Attempt:
 
     def response(self, connection: Any, *arguments: Any, **options: Any) -> http.client.HTTPResponse:
         """Stands for the class of responses: reads from the connection until the deadline and no longer."""
-        return http.client.HTTPResponse(_Readable(connection, self.deadline), *arguments, **options)  # type: ignore[arg-type]  # all that it takes from a socket is a file
+        readable: Any = _Readable(connection, self.deadline)  # all that it takes from a socket is a file
+        return http.client.HTTPResponse(readable, *arguments, **options)
 
 
-def open_session(url: str, *, attempt: Attempt, ca_path: str | None, address: str | None) -> Any:
-    """A session for one request. Nothing of the environment counts: no proxy, no .netrc.
+@contextlib.contextmanager
+def sent(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    attempt: Attempt,
+    timeout: float,
+    ca_path: str | None,
+    server_name: str | None,
+) -> Iterator[Any]:
+    """Ask, and give the library's response, whose body is still to be read. Nothing of the environment counts.
 
-    :param address: what will be connected to instead of the URL's host, whose certificate is still asked for.
+    There is no session: it would take a third of an attempt's time and much of its memory for cookies and redirects,
+    which are not followed.
+
+    :param server_name: whose certificate is asked for, where that is not the URL's host.
     """
     requests = load_requests()
-    parts = urlsplit(url)
-    context = context_for(ca_path or requests.certs.where(), _PLAIN_HTTP) if parts.scheme == "https" else None
-    session = requests.Session()
-    session.trust_env = False
-    session.adapters.clear()
-    session.mount(f"{parts.scheme}://", _adapter_class()(attempt, context, parts.hostname if address else None))
-    return session
+    prepared = requests.Request(method, url, headers=headers, data=body).prepare()
+    encrypted = urlsplit(url).scheme == "https"
+    context = context_for(ca_path or requests.certs.where(), _PLAIN_HTTP) if encrypted else None
+    adapter = _adapter_class()(attempt, context, server_name)
+    with contextlib.closing(adapter), adapter.send(prepared, stream=True, timeout=timeout) as response:
+        yield response
 
 
 class _Readable:

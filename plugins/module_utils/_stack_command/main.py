@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command on the host: reads the arguments, runs the verb, and turns every end into an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import os
+import pkgutil
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command import verbs
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack, Verb
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+def main(name: str, *, root: str, secrets: str, version: str, argv: Sequence[str] | None = None) -> int:
+    """Run the command of one stack.
+
+    :return: the exit status: the verb's; 1 when it could not be done, 130 when it was interrupted.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a log line may hold what this terminal cannot show
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` wants it
+            signal.signal(number, _interrupt)
+    stack = Stack(name=name, layout=Layout(root=Path(root), secrets=Path(secrets)), version=version)
+    found = all_verbs()
+    arguments = _parser(stack, found).parse_args(argv)
+    try:
+        status = found[arguments.verb].run(arguments, stack)
+        sys.stdout.flush()
+    except DrydockError as error:
+        return _failed(stack, error.message)
+    except BrokenPipeError:  # whoever read has enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _failed(stack, f"{error.filename or 'The host'}: {error.strerror or error}.")
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\n{name}: interrupted.\n")
+        return INTERRUPTED
+    return status
+
+
+def all_verbs() -> Mapping[str, Verb]:
+    """By name, in the order of the alphabet."""
+    names = sorted(item.name for item in pkgutil.iter_modules(verbs.__path__))
+    return {name: importlib.import_module(f"{verbs.__name__}.{name}").VERB for name in names}
+
+
+def _parser(stack: Stack, found: Mapping[str, Verb]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=stack.name,
+        description=f"Looks after the stack {stack.name} on this host, without Ansible. "
+        f"`{stack.name} VERB --help` tells more of each verb.",
+    )
+    parser.add_argument("--version", action="version", version=f"drydock.serving {stack.version}")
+    listed = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, verb in found.items():
+        verb.arguments(
+            listed.add_parser(
+                name,
+                help=verb.summary,
+                description=f"{verb.summary}.\n\n{verb.text}",
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
+    return parser
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _failed(stack: Stack, message: str) -> int:
+    sys.stderr.write(f"{stack.name}: {message}\n")
+    return FAILED

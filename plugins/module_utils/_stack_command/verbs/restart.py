@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``restart``: containers of the release that serves, one after another."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import socket
+import sys
+import time
+from datetime import datetime, timezone
+
+from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
+from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.restarting import Host, Order, restart
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack, Verb
+
+WAIT = 300.0
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("service", nargs="*", default=[], metavar="SERVICE", help="these services or components")
+    which.add_argument("--all", action="store_true", help="everything that the release is made of, components first")
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the log of deployments")
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=WAIT,
+        metavar="SECONDS",
+        help="that each may take to become healthy; default: 300",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return value
+
+
+def _run(arguments: argparse.Namespace, stack: Stack) -> int:
+    runner = SubprocessRunner()
+    engine = Engine(runner)
+    host = Host(
+        runner=runner,
+        engine=engine,
+        waiter=Waiter(engine, clock=time.monotonic),
+        now=lambda: datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        clock=time.monotonic,
+        say=_say,
+        warn=lambda text: _warn(stack.name, text),
+    )
+    order = Order(
+        services=None if arguments.all else tuple(dict.fromkeys(arguments.service)),
+        actor=f"{os.environ.get('SUDO_USER') or _user()}@{socket.gethostname()}",
+        where=socket.gethostname(),
+        reason=arguments.reason,
+        limit=arguments.timeout,
+    )
+    restart(stack, order, host)
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _warn(stack: str, text: str) -> None:
+    sys.stderr.write(f"{stack}: {text}\n")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name
+        return str(os.getuid())
+
+
+VERB = Verb(
+    summary="restart containers, one after another",
+    text="Waits after each until it is healthy; when one does not become healthy, the others are not touched.\n"
+    "Takes the stack as a release does, so it is refused while one is under way. A service is away while its\n"
+    "container restarts. Needs root.",
+    arguments=_arguments,
+    run=_run,
+)
