@@ -93,7 +93,7 @@ def test_an_answer_that_drips_ends_with_the_attempt(kind: str) -> None:
     with saying(dripping[kind], drip=0.1) as server:
         result = poll(server, kind, timeout=3)
     assert result["targets"][0]["attempts"] >= 2
-    assert re.search(r"no answer within 0\.[45]\d* s", result["msg"])
+    assert re.search(r"no answer within 0\.\d+ s", result["msg"])
 
 
 @pytest.mark.parametrize("kind", ["postgres", "redis", "grpc"])
