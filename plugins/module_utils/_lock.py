@@ -16,6 +16,7 @@ from typing import Callable
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 
 POLL_SECONDS = 0.2
+_LOOKS, _LOOK_AGAIN = 5, 0.02
 
 
 @contextlib.contextmanager
@@ -43,11 +44,11 @@ def held(
         deadline = clock() + timeout
         while not _try_lock(descriptor, shared):
             if waiting is not None:
-                waiting(_holder(path))
+                waiting(_holder(path, sleep))
             if clock() >= deadline:
                 raise DrydockError(
                     "busy",
-                    f"Another run has held {path} for more than {timeout:g} s ({_holder(path)}). "
+                    f"Another run has held {path} for more than {timeout:g} s ({_holder(path, sleep)}). "
                     "Wait for it to end, then run again.",
                     path=str(path),
                 )
@@ -88,7 +89,12 @@ def _me() -> str:
     return f"process {os.getpid()} of {user}, since {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime())}\n"
 
 
-def _holder(path: Path) -> str:
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        return path.read_text(encoding="utf-8").strip() or "a process that left no name"
+def _holder(path: Path, sleep: Callable[[float], None]) -> str:
+    """What the holder wrote down; it may just have begun, and not have done so yet."""
+    for _look in range(_LOOKS):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            told = path.read_text(encoding="utf-8").strip()
+            if told:
+                return told
+        sleep(_LOOK_AGAIN)
     return "a process that left no name"

@@ -164,7 +164,7 @@ def _of_tls(error: BaseException, _timeout: float) -> str | None:
 
 def _of_time(error: BaseException, timeout: float) -> str | None:
     late = isinstance(error, TimeoutError) or type(error).__name__ in _TIMEOUTS
-    return f"no answer within {timeout:g} s" if late else None
+    return f"no answer within {timeout:.3g} s" if late else None
 
 
 def _of_system(error: BaseException, _timeout: float) -> str | None:

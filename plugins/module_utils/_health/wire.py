@@ -90,7 +90,7 @@ class Wire:
     def _limited(self) -> Iterator[None]:
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise WireError(f"no answer within {self._within:g} s")
+            raise WireError(f"no answer within {self._within:.3g} s")
         self._socket.settimeout(left)
         try:
             yield
@@ -113,7 +113,7 @@ def reason(error: Exception, within: float) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS certificate refused: {error.verify_message}"
     if isinstance(error, (TimeoutError, socket.timeout)):  # two classes before Python 3.10
-        return f"no answer within {within:g} s"
+        return f"no answer within {within:.3g} s"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {getattr(error, 'reason', None) or error}"
     if isinstance(error, OSError) and error.strerror:

@@ -86,3 +86,18 @@ def test_whoever_waits_is_told_for_whom_while_it_waits(tmp_path: Path) -> None:
     with _lock.held(tmp_path / "lock", timeout=10, clock=lambda: 0.0, sleep=sleep, waiting=told.append):
         assert len(told) == 1
     assert told[0].startswith(f"process {os.getpid()} of ")
+
+
+def test_a_holder_that_has_not_written_its_name_yet_is_looked_at_again(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.write_text("")
+    pauses: list[float] = []
+
+    def writes_meanwhile(seconds: float) -> None:
+        pauses.append(seconds)
+        path.write_text("process 7 of 0\n")
+
+    assert _lock._holder(path, writes_meanwhile) == "process 7 of 0"
+    assert len(pauses) == 1
+    path.write_text("")
+    assert _lock._holder(path, pauses.append) == "a process that left no name"
