@@ -71,8 +71,8 @@ class Hooks:
             raise DrydockError(
                 "controller_missing",
                 f"This run was started on the host itself, and hooks have to run on the controller: "
-                f"{', '.join(hook.said for hook in wanted)}. Nothing was touched. Release with Ansible, have them run on "
-                "the host (`where: host`), or do without them (`required: false`).",
+                f"{', '.join(hook.said for hook in wanted)}. Nothing was touched. Release with Ansible, have them run "
+                "on the host (`where: host`), or do without them (`required: false`).",
                 hooks=[hook.name for hook in wanted],
             )
 

@@ -63,7 +63,7 @@ class Programs(Protocol):
 
 
 class HostPrograms:
-    """Runs them for real. As with ``SubprocessRunner`` they inherit the lease: the stack stays taken while they work."""
+    """Runs them for real. As with ``SubprocessRunner`` they inherit the lease: a stack stays taken while they work."""
 
     def run(
         self, argv: Sequence[str], *, given: bytes = b"", environment: Mapping[str, str] | None = None, timeout: float
