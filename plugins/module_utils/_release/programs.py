@@ -24,6 +24,7 @@ from typing import IO, Any, Callable, Protocol
 
 OUTPUT = 64 * 1024  # bytes of its words that are kept: the last ones
 TICK = 0.2  # seconds between two looks whether it has ended
+SOON = 0.02  # the same for one that has closed its output: it is about to end
 PATIENCE = 3.0  # seconds between asking it to end and ending it
 REST = 1024 * 1024  # bytes that are read of what a program had written when it ended
 MARK = "DRYDOCK_RUN"
@@ -131,7 +132,7 @@ class _Tail:
     def read(self, wait: float) -> bool:
         """Read once what is there, waiting for it at most so many seconds; true when something was."""
         if not self._open:
-            time.sleep(wait)
+            time.sleep(min(wait, SOON))
             return False
         if not select.select([self._reader], [], [], wait)[0]:
             return False

@@ -133,7 +133,9 @@ class Works:
         """What is said of a release that failed: the data do not go back with it."""
         if not self.migrated:
             return ""
-        return f"What its migrations changed stays changed: {', '.join(self.migrated)}. What serves now works on those data."
+        return (
+            f"What its migrations changed stays changed ({', '.join(self.migrated)}); what serves works on those data."
+        )
 
     def told(self) -> dict[str, Any]:
         """For the result and the log of deployments."""
