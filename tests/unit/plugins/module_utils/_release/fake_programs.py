@@ -31,7 +31,7 @@ class Call:
 
 
 class FakePrograms:
-    """``ends``: a word of the command -> how it ends; what is not named succeeds. A kill reaches it as it does Docker."""
+    """``ends``: a word of the command -> how it ends; what is not named succeeds. A kill is Docker's."""
 
     def __init__(self, docker: FakeDocker) -> None:
         self._docker = docker
