@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._release import waiting
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import EDGE_FIRST, RELEASING
 from ansible_collections.drydock.serving.plugins.module_utils._release.warm import Warm, read_warm, write_warm
@@ -36,6 +37,13 @@ def two(world: World) -> None:
     world.with_edge()
     world.release(warm_stack(world))
     world.release(warm_stack(world, "api:2"))
+
+
+@pytest.fixture
+def asked_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens: whether a path says that its service is ready is told by the test, through ``World.unready``."""
+    targets = waiting.targets_for
+    monkeypatch.setattr(waiting, "targets_for", lambda name, **about: targets(name, **{**about, "url": None}))
 
 
 def steps_of(world: World, to: str | None = None) -> list[str]:
@@ -97,7 +105,7 @@ def test_what_was_sick_is_not_worth_keeping(world: World) -> None:
 def test_the_next_release_ends_it_before_its_own_come_up_there(world: World) -> None:
     two(world)
     seen: dict[str, set[str]] = {}
-    three = warm_stack(world, "api:2", image="api:1")
+    three = warm_stack(world, "api:2", environment={"N": "3"})
     three["services"]["api"]["environment"] = {"N": "3"}
     world.release(three, on_step=lambda step: seen.setdefault(step, world.running()))
     assert "demo-blue-api-1" in seen["up"]
@@ -187,6 +195,7 @@ def test_it_goes_to_and_fro_without_a_start(world: World) -> None:
     consistent(world)
 
 
+@pytest.mark.usefixtures("asked_by_hand")
 @pytest.mark.parametrize("trouble", ["ended", "unhealthy", "not ready", "another", "component"])
 def test_where_it_is_not_all_warm_everything_is_started_first(world: World, trouble: str) -> None:
     world.with_edge()
@@ -218,6 +227,7 @@ def test_where_it_is_not_all_warm_everything_is_started_first(world: World, trou
     consistent(world)
 
 
+@pytest.mark.usefixtures("asked_by_hand")
 def test_a_container_that_stops_answering_on_the_way_is_not_led_to(world: World) -> None:
     world.with_edge()
     for image in ("api:1", "api:2"):
