@@ -27,7 +27,12 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.programs import NOT_FOUND, Ended, Programs
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record
-from ansible_collections.drydock.serving.plugins.module_utils._release.wishes import Backup, BackupPolicy
+from ansible_collections.drydock.serving.plugins.module_utils._release.wishes import (
+    ALWAYS,
+    WHEN_MIGRATING,
+    Backup,
+    BackupPolicy,
+)
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -84,6 +89,12 @@ def sources(desired: Desired, current: Record | None) -> tuple[Source, ...]:
         for unit in desired.units
         if unit.backup is not None and unit.name in recorded
     )
+
+
+def wanted(desired: Desired, current: Record | None, *, migrates: bool) -> tuple[Source, ...]:
+    """What a release copies before it goes on."""
+    before = desired.policy.backup.before
+    return sources(desired, current) if before == ALWAYS or (before == WHEN_MIGRATING and migrates) else ()
 
 
 class Backups:

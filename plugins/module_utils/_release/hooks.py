@@ -37,6 +37,7 @@ class Surroundings:
     """What hooks need of the run that they belong to.
 
     :param told: what is told of the run on standard input, in the moment a hook begins.
+    :param going_back: that must not depend on a controller.
     :param variables: for its environment besides, each with ``DRYDOCK_`` before its name.
     """
 
@@ -45,6 +46,7 @@ class Surroundings:
     redactor: Callable[[], Redactor]
     clock: Callable[[], float]
     told: Callable[[], Mapping[str, Any]]
+    going_back: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,7 +61,7 @@ class Hooks:
         self.papers: dict[str, str] = {}
         self.warnings: list[str] = []
 
-    def require_controller(self) -> None:
+    def _require_controller(self) -> None:
         """Before anything is touched: is there a controller, where one is required?
 
         :raises DrydockError: ``controller_missing``.
@@ -67,7 +69,7 @@ class Hooks:
         wanted = [
             hook for hook in self._hooks if hook.where == ON_CONTROLLER and hook.required and hook.phase != FAILURE
         ]
-        if wanted and isinstance(self._around.controller, NoController):
+        if wanted and self._alone and not self._around.going_back:
             raise DrydockError(
                 "controller_missing",
                 f"This run was started on the host itself, and hooks have to run on the controller: "
@@ -76,9 +78,14 @@ class Hooks:
                 hooks=[hook.name for hook in wanted],
             )
 
+    @property
+    def _alone(self) -> bool:
+        return isinstance(self._around.controller, NoController)
+
     def begin(self, step: str) -> None:
         """When the journal names the first step: what comes before everything."""
         if step == self._steps[0]:
+            self._require_controller()
             self._run(BEFORE, WHOLE, binding=True)
             self._run(BEFORE, step, binding=True)
 
@@ -105,6 +112,9 @@ class Hooks:
                 self._one(hook, binding=binding, more=more or {})
 
     def _one(self, hook: Hook, *, binding: bool, more: Mapping[str, Any]) -> None:
+        if hook.where == ON_CONTROLLER and self._alone:
+            self.warnings.append(f"The hook {hook.said} was left out: this run was started on the host itself.")
+            return
         begun = self._around.clock()
         record = self._around.redactor().data({**self._around.told(), "hook": hook.name, **more})
         record.update(when=hook.when, phase=hook.phase)

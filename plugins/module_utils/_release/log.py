@@ -127,8 +127,11 @@ class DeploymentLog:
         self._write({"outcome": RECOVERED, "said": said})
 
     @contextlib.contextmanager
-    def attempt(self, plan: Plan) -> Iterator[None]:
-        """Write down how what is done inside ended. A run that is killed inside is told by the one that recovers it."""
+    def attempt(self, plan: Plan) -> Iterator[dict[str, Any]]:
+        """Write down how what is done inside ended, with what is noted meanwhile. A run that is killed inside is told
+        by the one that recovers it.
+        """
+        noted: dict[str, Any] = {}
         started = self._clock()
         releasing = plan.kind == RELEASE
         previous = plan.current.identity if plan.current else None
@@ -138,13 +141,13 @@ class DeploymentLog:
             **({"rolled_back_to": plan.back.to.identity} if plan.back else {}),
         }
         try:
-            yield
+            yield noted
         except Exception as error:
-            self._write({**entry, **changes(plan, None), **_failure(error)}, started)
+            self._write({**entry, **noted, **changes(plan, None), **_failure(error)}, started)
             raise
         outcome = ROLLED_BACK if plan.back else RELEASED if releasing else REPAIRED
         after = read_record(self._layout.current)
-        self._write({**entry, **changes(plan, after), "outcome": outcome, "failure": None}, started)
+        self._write({**entry, **noted, **changes(plan, after), "outcome": outcome, "failure": None}, started)
 
     def _write(self, entry: Mapping[str, Any], started: float | None = None) -> None:
         whole = {

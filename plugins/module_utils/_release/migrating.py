@@ -42,13 +42,7 @@ def is_job(live: Live) -> bool:
 
 def key(unit: Unit, migration: Migration) -> str:
     """Equal for two releases that would have the same done by the same image."""
-    return digest(
-        {
-            "image": unit.image,
-            "command": list(migration.command),
-            "environment": dict(migration.environment),
-        }
-    )[:16]
+    return digest(migration.what(unit.image))[:16]
 
 
 def keys(desired: Desired) -> dict[str, str]:

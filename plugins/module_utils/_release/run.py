@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release import backups, migrating
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
@@ -46,6 +47,9 @@ def empty_result() -> dict[str, Any]:
         "rolled_back_from": None,
         "kept": [],
         "switched": None,
+        "backup": None,
+        "migrated": [],
+        "hooks": [],
         "lease_taken_over": None,
         "diff": [],
     }
@@ -121,7 +125,8 @@ def _run(
             clock=host.clock,
             warn=lambda text: result.setdefault("warnings", []).append(text),
         )
-        settled = recover(desired.layout, host.edge(desired.layout))
+        settled = migrating.settle(host.engine, desired.name) + recover(desired.layout, host.edge(desired.layout))
+        backups.forget_unfinished(desired.layout)
         if settled:
             log.recovered(settled)
         plan = _planned(wish(), host, may_write=True)
@@ -130,8 +135,8 @@ def _run(
         result["actions"] = settled + result["actions"]
         result["changed"] = bool(settled) or plan.changed
         if plan.changed:
-            with log.attempt(plan):
-                _execute(plan, options, host, held, result, begun=begun)
+            with log.attempt(plan) as noted:
+                _execute(plan, options, host, held, result, begun=begun, noted=noted)
 
 
 def _planned(wanted: Wanted, host: Host, *, may_write: bool) -> Plan:
@@ -167,7 +172,16 @@ def _refuse_foreign(desired: Desired, engine: Engine) -> None:
         )
 
 
-def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict[str, Any], *, begun: float) -> None:
+def _execute(
+    plan: Plan,
+    options: Options,
+    host: Host,
+    held: Lease,
+    result: dict[str, Any],
+    *,
+    begun: float,
+    noted: dict[str, Any],
+) -> None:
     def on_step(step: str) -> None:
         held.doing(f"release {options.identity}, step {step}")
         if host.on_step is not None:
@@ -179,6 +193,11 @@ def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict
     except DrydockError as error:
         result["changed"] = not transaction.order.harmless(str(error.details.get("step")))
         raise
+    finally:
+        noted.update(transaction.works.told())
+        result.update(noted)
+        if transaction.works.hooks.warnings:
+            result.setdefault("warnings", []).extend(transaction.works.hooks.warnings)
     result.update(
         release=outcome.identity,
         directory=str(plan.desired.layout.release(outcome.identity or "")),

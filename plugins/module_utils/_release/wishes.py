@@ -30,6 +30,10 @@ class Migration:
     irreversible: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    def what(self, image: str) -> dict[str, Any]:
+        """Equal for two that would do the same."""
+        return {"image": image, "command": list(self.command), "environment": dict(self.environment)}
+
 
 @dataclass(frozen=True)
 class Hook:

@@ -53,6 +53,7 @@ class Works:
                 redactor=redactor,
                 clock=host.clock,
                 told=self._told,
+                going_back=plan.back is not None,
                 variables={
                     "STACK": plan.desired.name,
                     "RELEASE": options.identity,

@@ -196,7 +196,13 @@ capacity = fields.record(
     }
 )
 
-release = fields.record({"keep_warm": Field(scalar(coerce.to_bool), False)})
+release = fields.record(
+    {
+        "keep_warm": Field(scalar(coerce.to_bool), False),
+        "hooks": Field(fields.list_of(around.hook), []),
+        "backup": Field(around.backup, filled=True),
+    }
+)
 
 declared_secret = fields.record({"length": Field(scalar(coerce.within(coerce.to_int, 16, 512)), 32)})
 

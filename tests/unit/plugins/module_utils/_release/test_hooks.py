@@ -185,7 +185,7 @@ def test_a_release_that_succeeds_has_no_failure_to_tell(world: World) -> None:
 def test_a_repair_has_no_hooks_and_changed_hooks_are_no_release(world: World) -> None:
     world.release()
     stack = with_hooks(world, hook("before", "up"), image="api:1")
-    assert not world.release(stack)["changed"]
+    assert world.release(stack)["kind"] == "repair"
     world.docker.containers[("demo-blue", "api")].state = "exited"
     assert world.release(stack)["kind"] == "repair"
     assert world.programs.calls == []
