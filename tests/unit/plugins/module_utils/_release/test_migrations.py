@@ -219,6 +219,33 @@ def test_a_note_that_is_damaged_stops_a_run_before_the_migration(world: World) -
     assert world.serving()["api"] == "api:1"
 
 
+def test_going_back_across_it_is_refused_with_the_reason_unless_forced_and_migrates_nothing(world: World) -> None:
+    world.release()
+    world.release(migrating(world, irreversible="drops the old pages"))
+    with pytest.raises(DrydockError) as failure:
+        world.back()
+    assert failure.value.kind == "irreversible"
+    assert "drops the old pages" in failure.value.message
+    assert "op@ctl" in failure.value.message
+    assert world.serving()["api"] == "api:2"
+    world.docker.jobs.begun.clear()
+    world.back(force=True)
+    assert world.serving()["api"] == "api:1"
+    assert world.docker.jobs.begun == []
+    world.back(to="r002")  # which is not older than its own migration
+    assert world.serving()["api"] == "api:2"
+    assert world.docker.jobs.begun == []
+
+
+def test_a_release_after_a_rollback_migrates_again(world: World) -> None:
+    world.release()
+    world.release(migrating(world))
+    world.back()
+    world.docker.jobs.begun.clear()
+    world.release(migrating(world))
+    assert [job.service for job in world.docker.jobs.begun] == ["api"]
+
+
 # -- killed ----------------------------------------------------------------------------------------------------------
 
 
