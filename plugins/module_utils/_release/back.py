@@ -100,8 +100,8 @@ def _refuse_crossed(layout: Layout, target: Record) -> None:
             "irreversible",
             f"The data on this host are too new for the release {target.identity}. Nothing was touched.\n"
             + "\n".join(f"  {irreversible.said(item)}" for item in crossed)
-            + "\nGo back to a release that was made after that. Or bring the data back from a backup of before, then go "
-            "back with force.",
+            + "\nGo back to a release that was made after that. Or bring the data back from a backup of before, "
+            "then go back with force.",
             release=target.identity,
             migrations=crossed,
         )
