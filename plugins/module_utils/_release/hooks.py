@@ -140,7 +140,8 @@ class Hooks:
         if not trouble:
             return
         words = _words(hook, trouble, output)
-        if binding and hook.required:
+        optional = self._around.going_back and hook.where == ON_CONTROLLER
+        if binding and hook.required and not optional:
             raise DrydockError("hook_failed", words, hook=hook.name, exit_code=code)
         self.warnings.append(words)
 

@@ -253,6 +253,30 @@ def test_without_a_controller_a_hook_that_is_not_required_is_left_out_with_a_war
     assert "after-healthy" in result["warnings"][0]
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_going_back_does_not_depend_on_a_controller(world: World, monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    world.release()
+    world.release(world.with_api(image="api:2"))
+    world.release(with_hooks(world, hook("after", "healthy", where="controller")))  # changed hooks are no release
+    if there:
+        answering(world, Controller(Answer(code=127, output="no such hook")), monkeypatch)
+    result = world.back()
+    assert world.serving()["api"] == "api:1"
+    assert "after-healthy" in result["warnings"][0]
+
+
+def test_a_rollback_that_is_stopped_by_a_hook_leaves_what_serves(world: World) -> None:
+    world.release()
+    world.release(with_hooks(world, hook("before", "commit")))
+    world.programs.ends = {"/hooks/before-commit": Ended(1)}
+    with pytest.raises(DrydockError) as failure:
+        world.back()
+    assert failure.value.kind == "hook_failed"
+    assert world.programs.calls[-1].record["kind"] == "rollback"
+    assert world.serving()["api"] == "api:2"
+    assert world.leftovers() == []
+
+
 # -- killed ----------------------------------------------------------------------------------------------------------
 
 
