@@ -301,7 +301,7 @@ def test_hooks_get_the_record_and_leave_nothing_running(place: Place) -> None:
     program = place.folder / "hook"
     program.write_text(HOOK.format(place=place.folder))
     program.chmod(0o755)
-    hooks = [
+    hooks: list[dict[str, Any]] = [
         {"name": "told", "when": "after", "phase": "healthy", "command": [str(program)]},
         {"name": "late", "when": "before", "phase": "commit", "command": ["sleep", "600"], "timeout": 1},
     ]
