@@ -84,14 +84,17 @@ class Place:
         """The role, on this machine."""
         model = (
             "{{ stack | drydock.serving.stack_model(models={}, secrets=[]) "
-            "| combine({'paths': paths}, recursive=true) }}"
+            "| combine(places, recursive=true) }}"
         )
         play = {
             "hosts": "localhost",
             "gather_facts": False,
             "vars": {
                 "stack": dict(stack),
-                "paths": {"root": str(self.root), "secrets": str(self.folder / "secrets")},
+                "places": {
+                    "paths": {"root": str(self.root), "secrets": str(self.folder / "secrets")},
+                    "components": {name: {"data": str(self.root / "data" / name)} for name in ("postgres", "redis")},
+                },
                 "stack_secrets": {},
                 "stack_registries": {},
                 "stack_command_enabled": False,
