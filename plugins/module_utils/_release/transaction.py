@@ -43,6 +43,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired, entry
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor
+from ansible_collections.drydock.serving.plugins.module_utils._release.history import before
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.images import Images
 from ansible_collections.drydock.serving.plugins.module_utils._release.model import MODEL, model_text
@@ -464,7 +465,7 @@ class Transaction:
                 "revision": self._options.revision,
                 "secrets": dict(self._plan.secrets.fingerprints),
                 "closed": list(self._plan.closed),
-                **(self._plan.back.as_dict() if self._plan.back else {}),
+                **({**self._plan.back.as_dict(), "before": before(self._plan.back.to)} if self._plan.back else {}),
                 "health": self.outcome.health,
                 "durations": dict(self.outcome.durations),
             },
