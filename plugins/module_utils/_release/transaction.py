@@ -217,9 +217,8 @@ class Transaction:
     def _step_check(self) -> None:
         if any(unit.url for unit in self._desired.units):
             load_requests()  # its absence must not come up when containers have been touched
-        folder = (
-            self._staging if self._staging.is_dir() else self._folder
-        )  # it has its name where the edge is led first
+        staged = self._staging.is_dir()  # it has its name already where the edge is led first
+        folder = self._staging if staged else self._folder
         for part in self._desired.parts:
             self._compose(part, folder).check()
 
