@@ -256,6 +256,7 @@ class Nginx:
         self.deaf = False  # a reload that changes nothing
         self.loaded = ""
         self.reloads = 0
+        self.routes: dict[str, str] = {}  # path -> service; the others lead to api
 
     def run(self, argv: Sequence[str]) -> Completed:
         if argv[0] == "nginx":
@@ -270,9 +271,10 @@ class Nginx:
             self.loaded = self.loaded if self.deaf else self.upstreams.read_text()
         return Completed(tuple(argv), 0)
 
-    def ask(self, _path: str) -> tuple[int, str]:
-        """Whoever the loaded upstream of api leads to."""
-        port = re.search(r"upstream drydock_api \{[^}]*server (127\.0\.0\.1:\d+)", self.loaded)
+    def ask(self, path: str) -> tuple[int, str]:
+        """Whoever the loaded upstream leads to."""
+        name = self.routes.get(path, "api")
+        port = re.search(rf"upstream drydock_{name} \{{[^}}]*server (127\.0\.0\.1:\d+)", self.loaded)
         if port is None:
             return 503, ""
         return 200, port.group(1)
