@@ -99,6 +99,7 @@ class FakeDocker:
                     name,
                     item.hash,
                     ",".join(sorted(item.networks)),
+                    "",
                 ]
             )
             for (project, name), item in self._sorted()
