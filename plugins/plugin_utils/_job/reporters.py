@@ -11,26 +11,27 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants, context
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync import controller
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.report import (
+from ansible_collections.drydock.serving.plugins.plugin_utils._job import controller
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.kind import Kind, R
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.report import (
     Known,
     Lines,
     Place,
     Reporter,
     Silent,
 )
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.screen import choose
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.shared import Shared
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.screen import choose
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.shared import Shared
 
 VARIABLE = "DRYDOCK_PROGRESS"
 
 
-def reporter_for(host: str, *, wanted: Any, display: Any, folder: Path) -> Reporter:
+def reporter_for(host: str, kind: Kind[R], *, wanted: Any, display: Any, local_tmp: str) -> Reporter:
     """The reporter for one host.
 
     :param wanted: ``auto``, ``lines`` or ``off``.
     :param display: ansible-core's; in a worker it hands everything to the first process.
-    :param folder: what the run's processes share.
+    :param local_tmp: the run's temporary directory on the controller.
     """
     mode = choose(
         wanted,
@@ -39,10 +40,10 @@ def reporter_for(host: str, *, wanted: Any, display: Any, folder: Path) -> Repor
         callback="oneline" if context.CLIARGS.get("one_line") else str(constants.DEFAULT_STDOUT_CALLBACK),
         verbosity=display.verbosity,
     )
-    shared = Shared(folder, host)
+    shared = Shared(Path(local_tmp) / kind.folder, host, kind)
 
     def lines(**how: Any) -> Lines:
-        return Lines(host, lambda text: display.display(text, **how), monotonic=time.monotonic)
+        return Lines(host, lambda text: display.display(text, **how), monotonic=time.monotonic, silence=kind.silence)
 
     inside: Reporter = Silent()
     if mode.kind == "lines":

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.watch import Clock
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Clock
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words import Snapshot
 
 
