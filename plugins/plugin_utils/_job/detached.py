@@ -15,7 +15,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.drydock.serving.plugins.plugin_utils._job import controller, job
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.kind import Kind, R
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.report import Reporter
-from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Clock, Died, GivenUp, Look, Watch
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Clock, Died, GivenUp, Host, Look, Watch
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,23 @@ class Follower(Generic[R]):
     reporter: Reporter
     on_look: Callable[[Look[R]], None] = lambda _look: None
 
-    def run(self, module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def run(
+        self, module: str, arguments: Mapping[str, Any], *, alone: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Start the module and wait for its result.
 
+        :param alone: the arguments where it can only run as long as its connection lives.
         :raises Died: it ended without one.
         :raises AnsibleConnectionFailure: the host does not answer any more.
         """
         started = job.start(self.action, module, arguments, self.variables)
         if isinstance(started, job.Started):
-            return self._follow(started)
+            running = job.Job(self.action, self.variables, started, kind=self.kind, status=self.status)
+            try:
+                return self.follow(running, f"job {started.job}", running.on_look)
+            except Died:
+                running.tidy()
+                raise
         if not job.is_homeless(started):
             return started
         self.reporter.note(
@@ -53,29 +61,34 @@ class Follower(Generic[R]):
             "Next step: set ansible_async_dir to a directory of that user"
         )
         found: dict[str, Any] = self.action._execute_module(
-            module_name=module, module_args=dict(arguments), task_vars=self.variables
+            module_name=module, module_args=dict(arguments if alone is None else alone), task_vars=self.variables
         )
         return found
 
-    def _follow(self, started: job.Started) -> dict[str, Any]:
-        running = job.Job(self.action, self.variables, started, kind=self.kind, status=self.status)
+    def follow(
+        self, host: Host[R], called: str, first: Callable[[Look[R]], None] = lambda _look: None
+    ) -> dict[str, Any]:
+        """Wait for the result of what runs there.
+
+        :param called: what it is called there.
+        :param first: called after each answer, before ``on_look``.
+        :raises Died: see :meth:`run`.
+        :raises AnsibleConnectionFailure: see :meth:`run`.
+        """
 
         def on_look(look: Look[R]) -> None:
-            running.on_look(look)
+            first(look)
             self.on_look(look)
 
-        waiting = Watch(running, self.kind, self.reporter, clock(), patience=self.patience, on_look=on_look)
+        waiting = Watch(host, self.kind, self.reporter, clock(), patience=self.patience, on_look=on_look)
         try:
             return waiting.result()
         except GivenUp as error:
             raise AnsibleConnectionFailure(
                 f"{self.host} has not answered for {self.patience:g} s. {self.kind.noun.capitalize()} goes on there by "
-                f"itself (job {started.job}); {self.kind.later}. {error}"
+                f"itself ({called}); {self.kind.later}. {error}"
             ) from error
-        except Died:
-            running.tidy()
-            raise
-        except KeyboardInterrupt:
+        except (Died, KeyboardInterrupt):
             raise
         except BaseException as error:  # the task's own timeout, for one
             why = "the task's time is over" if "Timeout" in type(error).__name__ else str(error)

@@ -105,7 +105,7 @@ class Job(Generic[R]):
         :raises Died: there is none: the module was killed.
         """
         arguments = {"jid": self._started.job, "_async_dir": str(PurePosixPath(self._started.results).parent)}
-        with _questioning(THOROUGH):
+        with questioning(THOROUGH):
             found = self._action._execute_module(
                 module_name="ansible.legacy.async_status", module_args=arguments, task_vars=self._variables
             )
@@ -122,12 +122,8 @@ class Job(Generic[R]):
                 self._sweep(f"rm -rf {self._quoted(self._started.folder)}", privileged=False)
 
     def reconnect(self) -> None:
-        """Drop the connection; a master process of ssh whose connection died would block every further try."""
-        try:
-            with within(QUICK):
-                self._action._connection.reset()
-        except (TooSlow, AnsibleError, AttributeError, OSError):
-            return
+        """See :func:`reconnect`."""
+        reconnect(self._action)
 
     def _quoted(self, text: str | None) -> str:
         return str(self._action._connection._shell.quote(text or ""))
@@ -152,6 +148,15 @@ def look(action: Any, kind: Kind[R], status: str, results: str | None = None) ->
     return Look(kind.parse(text.strip()), "missing" if not head else "running" if head == RUNNING else "finished")
 
 
+def reconnect(action: Any) -> None:
+    """Drop the connection; a master process of ssh whose connection died would block every further try."""
+    try:
+        with within(QUICK):
+            action._connection.reset()
+    except (TooSlow, AnsibleError, AttributeError, OSError):
+        return
+
+
 def lives(action: Any, process: int) -> bool:
     """Whether there is a process of this number. :raises Lost: no answer."""
     return f"{END}0" in ask(action, f"test -d /proc/{process}; echo {END}$?")
@@ -159,7 +164,7 @@ def lives(action: Any, process: int) -> bool:
 
 def ask(action: Any, command: str, *, privileged: bool = True) -> str:
     """The answer to one cheap command, which has to say END. :raises Lost: none came, or none from this command."""
-    with _questioning(QUICK):
+    with questioning(QUICK):
         answer = action._low_level_execute_command(command, sudoable=privileged)
     if END not in answer["stdout"]:
         raise Lost(clean(answer["stderr"] or answer["stdout"])[:200])
@@ -167,7 +172,8 @@ def ask(action: Any, command: str, *, privileged: bool = True) -> str:
 
 
 @contextlib.contextmanager
-def _questioning(seconds: float) -> Iterator[None]:
+def questioning(seconds: float) -> Iterator[None]:
+    """Ask the host something, for so many seconds at most. :raises Lost: no answer."""
     try:
         with within(seconds):
             yield
