@@ -18,8 +18,11 @@ description:
     removed. See C(docs/releases.md).
   - When a step fails, what served goes on serving, and the evidence is kept on the host. The failure names its
     directory.
-  - A run that was killed is finished or undone by the next one. Two runs at once are refused, with who is at work,
-    since when, doing what and when last seen alive.
+  - The release runs on its host as a job of its own and is followed from the controller, which shows how far it is. It
+    goes on when the controller or the connection is lost.
+  - A run that was killed is finished or undone by the next one. Of two runs at once that were started from the same
+    controller and want the same, the second follows the first. Any other is refused, with who is at work, since when,
+    doing what and when last seen alive.
   - Images that older releases of the stack brought to the host are removed when no release that is kept needs them.
   - An unchanged stack is left alone. A container that is stopped, missing, unhealthy or different is brought back.
 options:

@@ -33,5 +33,5 @@ def waits_for(states: Sequence[TargetState], seconds: float, limit: float) -> st
 
 def _named(state: TargetState) -> str:
     """A target's name, and its phase where that says something. Targets of a release have their path in the name."""
-    name = state.target.name.partition(" ")[0]
+    name = state.target.name.partition(" http")[0]
     return name if state.target.phase == Target.phase else f"{name} ({state.target.phase})"
