@@ -65,7 +65,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         try:
             return as_given(work.run(found))
         except DrydockError as error:
-            return {**empty_result(), **as_given(found), **error.as_result(), "failed": True}
+            return {**empty_result(), **as_given(found), **error.as_result(), "changed": True, "failed": True}
 
     def _look(self, arguments: Mapping[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """What is to be done, and by whom it is being done already; the result when that is nothing."""

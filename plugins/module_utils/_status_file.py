@@ -17,6 +17,9 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import STAGING_PREFIX
 
+# A status that was not renewed for so long is that of a process that is gone.
+FRESH = 5.0
+
 
 class StatusFile:
     """The status file of this process. Whoever reads it sees the old or the new content, never a part."""
@@ -32,6 +35,16 @@ class StatusFile:
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
+
+    def is_anothers(self, now: float) -> bool:
+        """Whether another process renews it. What that one writes stays.
+
+        :param now: seconds since the epoch, as in ``updated``.
+        """
+        other = self.read()
+        updated = other.get("updated")
+        fresh = isinstance(updated, (int, float)) and abs(now - updated) < FRESH
+        return fresh and other.get("pid") != os.getpid()
 
     def write(self, content: Mapping[str, Any]) -> None:
         """Replace it. The number of this process is added as ``pid``."""

@@ -265,7 +265,7 @@ def test_a_module_that_is_killed_is_told_and_the_next_run_finishes_or_undoes(sit
     os.kill(site.reach("healthy"), signal.SIGKILL)
     code, output = ended(process)
     assert code == 2, output
-    assert "ended without a result: it ended without a result" in output
+    assert "The release on one broke off: it ended without a result, as when it is killed." in output
     assert site.serving()["api"] in {"api:1", "api:2"}
     assert site.left() == []
     site.starting()

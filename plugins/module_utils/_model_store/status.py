@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from typing import Any
 from ansible_collections.drydock.serving.plugins.module_utils._status_file import StatusFile
 
 SCHEMA = 1
-# A status that was not renewed for so long is that of a process that is gone.
-FRESH = 5.0
 _NOTHING = {
     "bytes_done": 0,
     "bytes_total": 0,
@@ -41,12 +38,8 @@ class Status:
 
     def wait(self, holder: str) -> None:
         """Another process holds the store. What it writes here itself says more, and stays."""
-        other = self._file.read()
-        if other and other.get("pid") != os.getpid():
-            updated = other.get("updated")
-            if isinstance(updated, (int, float)) and abs(self._now() - updated) < FRESH:
-                return
-        self._write("wait", holder)
+        if not self._file.is_anothers(self._now()):
+            self._write("wait", holder)
 
     def fetch(self, snapshot: Mapping[str, Any], waiting_for: str = "") -> None:
         """Bytes are moving, or some are waited for."""

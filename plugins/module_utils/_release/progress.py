@@ -27,7 +27,7 @@ STATUS = "status.json"
 
 
 class Progress:
-    """Says how far the run is while it holds its stack; before that, and afterwards, nobody is told.
+    """Says how far the run is, once it is shown; before that, and afterwards, nobody is told.
 
     :param clock: seconds that never jump.
     :param wall: seconds since the epoch.
@@ -39,16 +39,21 @@ class Progress:
         self._since = clock()
         self._now: dict[str, Any] = {"step": "", "number": 0, "total": 0, "waiting_for": "", "question": None}
         self._file: StatusFile | None = None
+        self._holding = False
         self.folder: Path | None = None
 
     @contextlib.contextmanager
-    def shown(self, folder: Path, about: Mapping[str, Any]) -> Iterator[None]:
-        """Tell it in this directory, which is made anew, until the block ends.
+    def shown(self, folder: Path, about: Mapping[str, Any], *, holding: bool = True) -> Iterator[None]:
+        """Tell it in this directory until the block ends.
 
         :param about: what stays the same, as ``release`` and ``wish``.
+        :param holding: this run holds the stack: the directory is made anew. One that does not hold it only tells while
+            nobody else does.
         """
-        _private(folder)
+        if holding:
+            _private(folder)
         with self._turn:
+            self._holding = holding
             self._now.update(about, schema=SCHEMA, started=self._wall())
             self._file, self.folder = StatusFile(folder / STATUS), folder
         over = threading.Event()
@@ -92,7 +97,7 @@ class Progress:
 
     def _write(self) -> None:
         with self._turn:
-            if self._file is not None:
+            if self._file is not None and (self._holding or not self._file.is_anothers(self._wall())):
                 elapsed = round(self._clock() - self._since, 1)
                 self._file.write({**self._now, "elapsed": elapsed, "updated": self._wall()})
 

@@ -69,7 +69,7 @@ class Stage:
         """Such as ``healthy (10 of 23) for 12 s: 1 of 3 healthy, waits for api, worker: 12 s of 300 s``."""
         if not self.step:
             return "starts"
-        text = f"{self.step} ({self.number} of {self.total})"
+        text = f"{self.step} ({self.number} of {self.total})" if self.number else self.step
         if self.elapsed >= 1:
             text += f" for {duration(self.elapsed)}"
         doing = f"the hook {self.question.name} on the controller" if self.question else self.waiting_for

@@ -75,7 +75,7 @@ class Work:
         except Died as error:
             raise DrydockError(
                 "interrupted",
-                f"The release on {self._host} ended without a result: {error}. What served before serves on, or the "
+                f"The release on {self._host} broke off: {error}. What served before serves on, or the "
                 "new release does where it was proven already. The next run finishes or undoes what was begun. Was it "
                 "killed, is the host short of memory, or was it restarted? Look at `journalctl -k` there, then run "
                 "again.",

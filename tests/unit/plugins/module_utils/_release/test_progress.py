@@ -82,6 +82,21 @@ def test_nothing_is_told_before_the_stack_is_held_and_after_it(tmp_path: Path) -
     assert list((tmp_path / "job").iterdir()) == []
 
 
+def test_who_does_not_hold_the_stack_tells_only_while_nobody_else_does(tmp_path: Path) -> None:
+    folder = tmp_path / "job"
+    folder.mkdir(mode=0o700)
+    (folder / STATUS).write_text('{"pid": 1, "updated": 1000.0, "step": "up"}')
+    now = [1003.0]
+    progress = Progress(wall=lambda: now[0])
+    with progress.shown(folder, ABOUT, holding=False):
+        progress.step("probation", 0, 0)
+        assert status(folder)["step"] == "up"
+        now[0] = 1006.0
+        progress.step("probation", 0, 0)
+        assert status(folder)["step"] == "probation"
+    assert list(folder.iterdir()) == []
+
+
 def test_every_step_of_a_release_is_told_in_its_order_and_without_a_secret(world: World) -> None:
     world.with_edge()
     world.given = {"db_password": "canary-Vq8wT2mZ"}

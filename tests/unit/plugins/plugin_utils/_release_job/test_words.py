@@ -67,6 +67,7 @@ SAID = {
     "up (9 of 19)": Stage(step="up", number=9, total=19, elapsed=0.4),
     "up (9 of 19) for 3 s": Stage(step="up", number=9, total=19, elapsed=3.0),
     "healthy (10 of 19) for 12 s: 1 of 3 healthy, waits for api: 12 s of 300 s": STAGE,
+    "probation for 5 s": Stage(step="probation", elapsed=5.0),
     "healthy (10 of 19) for 12 s: the hook smoke on the controller": replace(STAGE, question=QUESTION),
 }
 

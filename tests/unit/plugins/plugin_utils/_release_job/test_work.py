@@ -104,7 +104,7 @@ def test_one_that_is_always_too_late_gives_up() -> None:
 
 
 def test_a_release_that_died_is_told_with_what_serves_and_what_is_next() -> None:
-    with pytest.raises(DrydockError, match="on lab-1 ended without a result: its process is gone") as caught:
+    with pytest.raises(DrydockError, match="on lab-1 broke off: its process is gone") as caught:
         Script([Died("its process is gone")], []).run(PENDING)
     assert caught.value.kind == "interrupted"
 
