@@ -71,10 +71,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             return self._fetch(arguments, variables, reporter) if self._before.get("pending") else self._before
 
     def _host(self, variables: Mapping[str, Any]) -> str:
-        """The host's name, and the one the task is delegated to, as ansible-core writes it."""
-        host = str(variables.get("inventory_hostname") or "the host")
-        other = self._task.delegate_to
-        return f"{host} -> {other}" if other and other != host else host
+        from ansible_collections.drydock.serving.plugins.plugin_utils._job.detached import host_of  # noqa: PLC0415 - see above
+
+        return host_of(self, variables)
 
     def _empty(self) -> dict[str, Any]:
         """The keys that every result has."""

@@ -21,7 +21,18 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.report imp
 from ansible_collections.drydock.serving.plugins.module_utils._health.state import TargetState
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import PHASES, Observation, Target
 
-__all__ = ["MAX_WORKERS", "Clock", "Pool", "Probe", "Report", "TargetState", "ThreadPool", "poll", "workers_for"]
+__all__ = [
+    "MAX_WORKERS",
+    "Clock",
+    "Pool",
+    "Probe",
+    "Report",
+    "TargetState",
+    "ThreadPool",
+    "nobody_looks",
+    "poll",
+    "workers_for",
+]
 
 Clock = Callable[[], float]
 Probe = Callable[[Target, float], Observation]
@@ -35,8 +46,8 @@ def _even() -> float:
     return 0.5
 
 
-def _nobody_looks(_states: Sequence[TargetState], _seconds: float) -> None:
-    return
+def nobody_looks(_states: Sequence[TargetState], _seconds: float) -> None:
+    """For whoever only waits for the end."""
 
 
 def poll(
@@ -50,7 +61,7 @@ def poll(
     budgets: Mapping[str, float] | None = None,
     jitter: float = 0.0,
     chance: Callable[[], float] = _even,
-    on_look: Callable[[Sequence[TargetState], float], None] = _nobody_looks,
+    on_look: Callable[[Sequence[TargetState], float], None] = nobody_looks,
 ) -> Report:
     """Poll until all are healthy, one is lost (every other one has then been seen at least once), or time is over.
 

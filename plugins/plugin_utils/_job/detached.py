@@ -96,6 +96,13 @@ class Follower(Generic[R]):
             raise
 
 
+def host_of(action: Any, variables: Mapping[str, Any]) -> str:
+    """The host's name, and the one the task is delegated to, as ansible-core writes it."""
+    host = str(variables.get("inventory_hostname") or "the host")
+    other = action._task.delegate_to
+    return f"{host} -> {other}" if other and other != host else host
+
+
 def clock() -> Clock:
     """The real time, for a worker that ends when its run was killed."""
     return Clock(monotonic=time.monotonic, sleep=_sleep)

@@ -42,23 +42,29 @@ def start(
     action: Any, module: str, arguments: Mapping[str, Any], variables: dict[str, Any]
 ) -> Started | dict[str, Any]:
     """Start the module on the host; its result instead when it could not be started."""
-    task, shell = action._task, action._connection._shell
+    task = action._task
     given = task.async_val
     task.async_val = TIME_LIMIT
     try:
-        if shell.tmpdir is None:
-            action._make_tmp_path()
-        folder = shell.tmpdir
+        folder = folder_for(action)
         found: dict[str, Any] = action._execute_module(
             module_name=module, module_args=dict(arguments), task_vars=variables, wrap_async=True
         )
     finally:
         task.async_val = given
     if "ansible_job_id" not in found:
-        shell.tmpdir, action._cleanup_remote_tmp = folder, True  # which nobody else removes now
+        action._connection._shell.tmpdir, action._cleanup_remote_tmp = folder, True  # which nobody else removes now
         return {**found, "changed": False, "failed": True}
     keep = constants.DEFAULT_KEEP_REMOTE_FILES or "-tmp-" not in str(folder)
     return Started(str(found["ansible_job_id"]), str(found["results_file"]), None if keep else str(folder))
+
+
+def folder_for(action: Any) -> str:
+    """The directory on the host that the next module's file comes to lie in; it goes when that ends."""
+    shell = action._connection._shell
+    if shell.tmpdir is None:
+        action._make_tmp_path()
+    return str(shell.tmpdir)
 
 
 def is_homeless(result: Mapping[str, Any]) -> bool:

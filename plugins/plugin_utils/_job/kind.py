@@ -58,6 +58,7 @@ class Kind(Generic[R]):
     :param start: a reading before the first one.
     :param parse: reads a status file; ``None`` when it is none. Nothing of it reaches a terminal unclean.
     :param board: all hosts on one line of so many letters; the last number says which host comes first.
+    :param quiet: seconds for which nothing is shown, as most are over by then.
     :param silence: seconds after which a log gets a line in any case.
     :param pauses: seconds between two looks at the host: at first, and at most.
     """
@@ -70,3 +71,4 @@ class Kind(Generic[R]):
     board: Callable[[Mapping[str, R], int, int], str]
     silence: float
     pauses: tuple[float, float]
+    quiet: float = 0.0

@@ -46,14 +46,14 @@ class Lines:
     """For logs.
 
     :param emit: prints one line.
-    :param silence: seconds after which a line is due in any case.
+    :param rhythm: says when a line is due.
     """
 
     def __init__(
-        self, host: str, emit: Callable[[str], None], *, monotonic: Callable[[], float], silence: float
+        self, host: str, emit: Callable[[str], None], *, monotonic: Callable[[], float], rhythm: Rhythm
     ) -> None:
         self._host, self._emit, self._monotonic = clean(host), emit, monotonic
-        self._rhythm = Rhythm(silence)
+        self._rhythm = rhythm
         self._last: Reading | None = None
         self._shown: Reading | None = None
 
@@ -67,7 +67,7 @@ class Lines:
 
     def close(self) -> None:
         """The last reading, so that a log never ends in the middle."""
-        if self._last is not None and self._last != self._shown:
+        if self._last is not None and self._last != self._shown and self._rhythm.awake:
             self._print(self._last)
 
     def _print(self, reading: Reading) -> None:

@@ -20,7 +20,7 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._job.report import
     Reporter,
     Silent,
 )
-from ansible_collections.drydock.serving.plugins.plugin_utils._job.screen import choose
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.screen import Mode, choose
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.shared import Shared
 
 VARIABLE = "DRYDOCK_PROGRESS"
@@ -33,13 +33,7 @@ def reporter_for(host: str, kind: Kind[R], *, wanted: Any, display: Any, local_t
     :param display: ansible-core's; in a worker it hands everything to the first process.
     :param local_tmp: the run's temporary directory on the controller.
     """
-    mode = choose(
-        wanted,
-        environment=os.environ.get(VARIABLE),
-        terminal=controller.Controller.terminal,
-        callback="oneline" if context.CLIARGS.get("one_line") else str(constants.DEFAULT_STDOUT_CALLBACK),
-        verbosity=display.verbosity,
-    )
+    mode = _mode(wanted, display)
     shared = Shared(Path(local_tmp) / kind.folder, host, kind)
 
     def lines(**how: Any) -> Lines:
@@ -57,3 +51,18 @@ def reporter_for(host: str, kind: Kind[R], *, wanted: Any, display: Any, local_t
             width=controller.width,
         )
     return Known(shared, inside)
+
+
+def is_shown(wanted: Any, display: Any) -> bool:
+    """Whether anything is shown at all."""
+    return _mode(wanted, display).kind != "off"
+
+
+def _mode(wanted: Any, display: Any) -> Mode:
+    return choose(
+        wanted,
+        environment=os.environ.get(VARIABLE),
+        terminal=controller.Controller.terminal,
+        callback="oneline" if context.CLIARGS.get("one_line") else str(constants.DEFAULT_STDOUT_CALLBACK),
+        verbosity=display.verbosity,
+    )

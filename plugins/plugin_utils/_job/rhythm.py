@@ -9,16 +9,28 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._job.kind import R
 
 
 class Rhythm:
-    """The first reading, every tenth of the way, every landmark, and at least one in ``silence`` seconds."""
+    """The first reading, every tenth of the way, every landmark, and at least one in ``silence`` seconds.
 
-    def __init__(self, silence: float) -> None:
-        self._silence = silence
+    :param quiet: seconds since the first reading in which there is no line.
+    """
+
+    def __init__(self, silence: float, quiet: float = 0.0) -> None:
+        self._silence, self._quiet = silence, quiet
+        self._first: float | None = None
         self._at: float | None = None
         self._tenths = 0
         self._landmark: tuple[str, ...] = ()
 
+    @property
+    def awake(self) -> bool:
+        """Whether there has been a line."""
+        return self._at is not None
+
     def due(self, reading: Reading, now: float) -> bool:
         """Whether this reading deserves a line. :param now: seconds that never jump."""
+        self._first = now if self._first is None else self._first
+        if now - self._first < self._quiet:
+            return False
         tenths, landmark = reading.tenths, reading.landmark
         news = tenths > self._tenths or landmark != self._landmark
         if self._at is not None and not news and now - self._at < self._silence:

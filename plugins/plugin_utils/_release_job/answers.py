@@ -15,11 +15,11 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.job import END, QUICK, ask, questioning
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.report import Reporter
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.stage import Question, Stage
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.text import clean
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Look
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job import hooks
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.hooks import Done
-from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.words import Question, Stage
 
 Run = Callable[[Mapping[str, Any], Question], Done]
 

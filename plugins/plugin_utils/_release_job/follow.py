@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.job import lives, look, reconnect
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.stage import Stage
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Look
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.kind import RELEASE
-from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.words import Stage
 
 
 class Other:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.words import Question
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.stage import Question
 
 LONGEST_OUTPUT = 64 * 1024  # bytes that are kept, the last ones
 BLOCK = 4096

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.kind import Kind
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.stage import Stage, board, parse
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.names import FOLDER
-from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.words import Stage, board, parse
 
 RELEASE = Kind(
     noun="the release",

@@ -11,15 +11,15 @@ from typing import Any
 from ansible import constants
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.plugin_utils._job import controller
-from ansible_collections.drydock.serving.plugins.plugin_utils._job.detached import Follower
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.detached import Follower, host_of
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.report import Reporter, closing
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.reporters import reporter_for
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.stage import Question, Stage
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Died
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job import hooks
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.answers import Answers
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.follow import Other
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.kind import RELEASE
-from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.words import Question, Stage
 
 FOLLOWED = 3  # runs of others that are followed, one after the other
 RECONNECT_TIMEOUT = 300.0  # as the module documents it
@@ -125,10 +125,7 @@ class Work:
 
     @property
     def _host(self) -> str:
-        """The host's name, and the one the task is delegated to, as ansible-core writes it."""
-        host = str(self._variables.get("inventory_hostname") or "the host")
-        other = self._action._task.delegate_to
-        return f"{host} -> {other}" if other and other != host else host
+        return host_of(self._action, self._variables)
 
     def _reporter(self) -> Reporter:
         return reporter_for(

@@ -15,6 +15,7 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._job.report import
     Silent,
     closing,
 )
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.rhythm import Rhythm
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.screen import CLEAR, drawn
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.shared import Shared, names_in
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.kind import DOWNLOAD
@@ -27,7 +28,7 @@ def at(percent: int) -> Snapshot:
 
 def test_a_log_gets_the_first_the_tenths_and_the_last() -> None:
     told: list[str] = []
-    lines = Lines("lab-1", told.append, monotonic=lambda: 0.0, silence=30.0)
+    lines = Lines("lab-1", told.append, monotonic=lambda: 0.0, rhythm=Rhythm(30.0))
     for percent in (1, 5, 12, 13, 14):
         lines.show(at(percent))
     lines.close()
@@ -40,16 +41,30 @@ def test_a_log_gets_the_first_the_tenths_and_the_last() -> None:
 
 def test_the_last_line_is_not_said_twice_and_nothing_comes_of_nothing() -> None:
     told: list[str] = []
-    lines = Lines("lab-1", told.append, monotonic=lambda: 0.0, silence=30.0)
+    lines = Lines("lab-1", told.append, monotonic=lambda: 0.0, rhythm=Rhythm(30.0))
     lines.close()
     lines.show(at(5))
     lines.close()
     assert len(told) == 1
 
 
+def test_what_is_over_soon_leaves_no_line_in_a_log() -> None:
+    told: list[str] = []
+    now = [0.0]
+    lines = Lines("lab-1", told.append, monotonic=lambda: now[0], rhythm=Rhythm(30.0, 10.0))
+    for second in (0.0, 5.0, 9.9):
+        now[0] = second
+        lines.show(at(5))
+    lines.close()
+    assert told == []
+    now[0] = 10.0
+    lines.show(at(5))
+    assert len(told) == 1
+
+
 def test_a_note_is_one_clean_line() -> None:
     told: list[str] = []
-    Lines("lab-1", told.append, monotonic=lambda: 0.0, silence=30.0).note("does not answer\nok: [lab-2]\x1b[2J")
+    Lines("lab-1", told.append, monotonic=lambda: 0.0, rhythm=Rhythm(30.0)).note("does not answer\nok: [lab-2]\x1b[2J")
     assert told == ["progress: [lab-1] does not answerok: [lab-2][2J"]
 
 
@@ -63,8 +78,8 @@ def test_a_terminal_shows_all_hosts_on_one_line_and_keeps_notes(tmp_path: Path) 
     place = Place(
         shared,
         drawings.append,
-        lines=Lines("lab-1", lines.append, monotonic=lambda: 0.0, silence=30.0),
-        log=Lines("lab-1", log.append, monotonic=lambda: 0.0, silence=30.0),
+        lines=Lines("lab-1", lines.append, monotonic=lambda: 0.0, rhythm=Rhythm(30.0)),
+        log=Lines("lab-1", log.append, monotonic=lambda: 0.0, rhythm=Rhythm(30.0)),
         width=lambda: 200,
     )
     known = Known(shared, place)

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.stage import Question, Stage
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Look, Lost
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.answers import Answers
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.hooks import Done
-from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.words import Question, Stage
 from ansible_collections.drydock.serving.tests.unit.plugins.plugin_utils._job.stand_ins import Told
 
 STACK = {"release": {"hooks": [{"name": "smoke", "when": "before", "phase": "switch", "where": "controller"}]}}

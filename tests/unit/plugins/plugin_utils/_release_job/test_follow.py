@@ -13,9 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.stage import Stage
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Look
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.follow import Other
-from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.words import Stage
 
 NOBODY = 2**22 + 7
 

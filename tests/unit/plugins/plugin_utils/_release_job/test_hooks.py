@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.stage import Question
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job import hooks
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.hooks import Done, find, run
-from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.words import Question
 
 HOOK = {"name": "smoke", "when": "before", "phase": "switch", "where": "controller", "command": ["true"]}
 ASKED = Question(identity="0" * 32, name="smoke", when="before", phase="switch")

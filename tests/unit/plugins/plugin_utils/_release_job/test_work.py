@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.stage import Question
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Died
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job import work
-from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.words import Question
 from ansible_collections.drydock.serving.tests.unit.plugins.plugin_utils._job.stand_ins import Told
 
 ARGUMENTS = {"stack": {"name": "ocr", "paths": {"root": "/opt/ocr"}}, "secrets": {"a": "b"}}

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.words import Question, Stage, board, parse
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.stage import Question, Stage, board, parse
 from hypothesis import given
 from hypothesis import strategies as st
 
