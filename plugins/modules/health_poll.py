@@ -259,8 +259,8 @@ options:
     default: 0.0
   progress:
     description:
-      - How the controller shows whom a poll that takes longer than ten seconds waits for. V(auto) shows it in place on a
-        terminal and as lines elsewhere, V(lines) always as lines, V(off) not at all. The environment variable
+      - How the controller shows whom a poll that takes longer than ten seconds waits for. V(auto) shows it in place on
+        a terminal and as lines elsewhere, V(lines) always as lines, V(off) not at all. The environment variable
         E(DRYDOCK_PROGRESS) has the last word.
     type: str
     choices: [auto, lines, "off"]
