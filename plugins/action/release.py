@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
@@ -56,12 +57,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         connection = self._connection
         if self._task.check_mode or connection.has_native_async or connection.always_pipeline_modules:
             return self._call(arguments, variables)
-        found = self._look(arguments, variables)
-        if not found.get("pending"):
+        looks = _looks(arguments)
+        found = self._look(arguments, variables) if looks else {}
+        if looks and not found.get("pending"):
             return found
         from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.work import Work  # noqa: PLC0415 - a run with nothing to do does not need it
 
-        work = Work(self, MODULE, arguments, variables, lambda: self._look(arguments, variables))
+        look = (lambda: self._look(arguments, variables)) if looks else None
+        work = Work(self, MODULE, arguments, variables, look)
         try:
             return as_given(work.run(found))
         except DrydockError as error:
@@ -77,6 +80,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             module_name=MODULE, module_args=dict(arguments), task_vars=variables
         )
         return found
+
+
+def _looks(arguments: Mapping[str, Any]) -> bool:
+    """Whether it is worth a look if anything is to be done; who goes back or gives up surely wants something done."""
+    back = boolean(arguments.get("rollback") or False, strict=False)
+    return not back and arguments.get("state") != "abandoned"
 
 
 def as_given(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -322,10 +322,8 @@ def main() -> None:
         module.no_log_values.difference_update(login.username for login in registries.values())
         module.no_log_values.update([*hidden(registries), *map(str, params["secrets"].values())])
         desired = parse_desired(params["stack"], params["files"])
-        wish = desired.hash({})
         options = Options(
-            identity=f"{started:%Y%m%dT%H%M%SZ}-{wish[:8]}",
-            wish=wish,
+            identity=f"{started:%Y%m%dT%H%M%SZ}-{desired.hash({})[:8]}",
             started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
             actor=params["actor"] or "unknown",
             controller=params["controller"] or "unknown",

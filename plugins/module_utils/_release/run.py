@@ -79,6 +79,7 @@ def _run(
     result: dict[str, Any],
     look: bool,
 ) -> None:
+    options = replace(options, wish=desired.hash({}))
     plan = make_plan(desired, given, host.engine, may_write=not check_mode)
     _tell(result, plan)
     if check_mode or not plan.changed:

@@ -28,7 +28,7 @@ RECONNECT_TIMEOUT = 300.0  # as the module documents it
 class Work:
     """What is left to be done on one host.
 
-    :param look: what the module says when it only looks.
+    :param look: what the module says when it only looks; None for what is done without a look.
     """
 
     def __init__(
@@ -37,12 +37,13 @@ class Work:
         module: str,
         arguments: Mapping[str, Any],
         variables: dict[str, Any],
-        look: Callable[[], dict[str, Any]],
+        look: Callable[[], dict[str, Any]] | None,
     ) -> None:
         self._action, self._module, self._arguments = action, module, arguments
         self._variables, self._look = variables, look
         self._stack: Mapping[str, Any] = arguments["stack"]
-        self._folder = f"{self._stack['paths']['root']}/state/job"
+        root = (self._stack.get("paths") or {}).get("root") or f"/opt/{self._stack['name']}"
+        self._folder = f"{root}/state/job"
 
     def run(self, found: dict[str, Any]) -> dict[str, Any]:
         """The module's result.
@@ -51,20 +52,26 @@ class Work:
         :raises DrydockError: ``interrupted``.
         """
         with closing(self._reporter()) as reporter:
-            for _again in range(FOLLOWED):
-                if found.get("running"):
-                    self._join(found["running"], reporter)
-                    found = self._look()
-                    if not found.get("pending"):
-                        return found
-                    continue
-                result = self._begin(reporter)
-                if (result.get("failure") or {}).get("kind") != "locked":
-                    return result
-                found = self._look()  # somebody was quicker; perhaps it is the same that is wanted
-                if not found.get("running"):
-                    return result
-            return self._begin(reporter)
+            if self._look is None:
+                return self._begin(reporter)
+            return self._in_turn(found, self._look, reporter)
+
+    def _in_turn(self, found: dict[str, Any], look: Callable[[], dict[str, Any]], reporter: Reporter) -> dict[str, Any]:
+        """Follow whoever does the same already, then do what is left."""
+        for _again in range(FOLLOWED):
+            if found.get("running"):
+                self._join(found["running"], reporter)
+                found = look()
+                if not found.get("pending"):
+                    return found
+                continue
+            result = self._begin(reporter)
+            if (result.get("failure") or {}).get("kind") != "locked":
+                return result
+            found = look()  # somebody was quicker; perhaps it is the same that is wanted
+            if not found.get("running"):
+                return result
+        return self._begin(reporter)
 
     def _begin(self, reporter: Reporter) -> dict[str, Any]:
         """Start the release and follow it."""

@@ -30,8 +30,8 @@ class Action(release.ActionModule):
         self.calls.append(module_args)
         return self.answers.pop(0)
 
-    def release(self) -> dict[str, Any]:
-        return self._release(dict(ARGUMENTS), {})
+    def release(self, **arguments: Any) -> dict[str, Any]:
+        return self._release({**ARGUMENTS, **arguments}, {})
 
 
 def test_with_nothing_to_do_the_host_is_asked_once() -> None:
@@ -61,6 +61,16 @@ def test_what_is_to_be_done_is_the_work_of_a_job_and_its_result_has_nothing_of_t
         "kind": "release",
         "invocation": {"module_args": {"job": "none", "keep": 5}},
     }
+
+
+@pytest.mark.parametrize("arguments", [{"rollback": True}, {"rollback": "yes"}, {"state": "abandoned"}])
+def test_who_goes_back_or_gives_up_does_not_look_first(
+    arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work.Work, "run", lambda _self, _found: {"changed": True})
+    action = Action()
+    assert action.release(**arguments) == {"changed": True}
+    assert action.calls == []
 
 
 def test_a_job_that_died_is_a_failure_with_all_keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,15 +32,17 @@ class Reporter(Told):
 class Script(work.Work):
     """The work with hosts from a script: how each release that is begun ends, and what each look finds."""
 
-    def __init__(self, ends: list[dict[str, Any] | Exception], looks: list[dict[str, Any]]) -> None:
-        self.ends, self.looks = iter(ends), iter(looks)
+    def __init__(self, ends: list[dict[str, Any] | Exception], looks: list[dict[str, Any]] | None) -> None:
+        self.ends, self.looks = iter(ends), iter(looks or [])
         self.begun: list[Mapping[str, Any]] = []
         self.followed: list[str] = []
         self.told = Reporter()
         action = SimpleNamespace(
             _task=SimpleNamespace(delegate_to=None), _loader=SimpleNamespace(get_basedir=lambda: "/")
         )
-        super().__init__(action, "m", ARGUMENTS, {"inventory_hostname": "lab-1"}, lambda: next(self.looks))
+        super().__init__(
+            action, "m", ARGUMENTS, {"inventory_hostname": "lab-1"}, None if looks is None else lambda: next(self.looks)
+        )
 
     def _reporter(self) -> Any:
         return self.told
@@ -69,6 +71,11 @@ def test_what_is_to_be_done_is_done_in_a_job_that_is_watched() -> None:
     script = Script([DONE], [])
     assert script.run(PENDING) == DONE
     assert script.begun == [{**ARGUMENTS, "job": "watched"}]
+
+
+def test_what_is_done_without_a_look_is_begun_and_its_end_is_the_result() -> None:
+    assert Script([DONE], None).run({}) == DONE
+    assert Script([LOCKED], None).run({}) == LOCKED
 
 
 def test_a_run_that_wants_the_same_is_followed_and_its_work_not_done_again() -> None:
