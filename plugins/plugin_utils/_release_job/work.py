@@ -41,8 +41,9 @@ class Work:
     ) -> None:
         self._action, self._module, self._arguments = action, module, arguments
         self._variables, self._look = variables, look
-        self._stack: Mapping[str, Any] = arguments["stack"]
-        root = (self._stack.get("paths") or {}).get("root") or f"/opt/{self._stack['name']}"
+        stack = arguments.get("stack")
+        self._stack: Mapping[str, Any] = stack if isinstance(stack, Mapping) else {}  # the module refuses the rest
+        root = (self._stack.get("paths") or {}).get("root") or f"/opt/{self._stack.get('name')}"
         self._folder = f"{root}/state/job"
 
     def run(self, found: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +117,7 @@ class Work:
             question.record,
             environment={
                 "DRYDOCK_HOST": str(self._variables.get("inventory_hostname") or ""),
-                "DRYDOCK_STACK": str(self._stack["name"]),
+                "DRYDOCK_STACK": str(self._stack.get("name")),
                 "DRYDOCK_RELEASE": str(question.record.get("id") or ""),
                 "DRYDOCK_HOOK": question.name,
                 "DRYDOCK_WHEN": question.when,

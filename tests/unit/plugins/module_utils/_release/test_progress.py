@@ -70,6 +70,19 @@ def test_what_stands_in_the_place_of_the_directory_is_not_used(tmp_path: Path, w
     assert [path.name for path in other.iterdir()] == ["kept"]
 
 
+def test_where_it_cannot_be_told_the_run_goes_on(tmp_path: Path) -> None:
+    progress = Progress()
+    with progress.shown(tmp_path / "missing" / "job", ABOUT):
+        progress.step("up", 1, 2)
+        assert progress.folder is None
+    folder = tmp_path / "job"
+    folder.mkdir()
+    folder.chmod(0o755)
+    with progress.shown(folder, ABOUT, holding=False):
+        assert progress.folder is None
+    assert list(folder.iterdir()) == []
+
+
 def test_nothing_is_told_before_the_stack_is_held_and_after_it(tmp_path: Path) -> None:
     progress = Progress()
     progress.step("up", 1, 2)
