@@ -15,12 +15,12 @@ import pickle
 import sys
 from pathlib import Path
 
-from ansible_collections.drydock.serving.tests.unit.plugins.module_utils._release.fake_docker import FakeDocker
+from tests.unit.plugins.module_utils._release.fake_docker import FakeDocker
 
 STATE, STARTING, LOCK = "engine.pickle", "starting", "lock"
 VARIABLE = "FAKE_DOCKER"
 PROGRAM = """#!/bin/sh
-exec {python} -c 'from {module} import main; main()' docker "$@"
+PYTHONPATH={root}:$PYTHONPATH exec {python} -c 'from {module} import main; main()' docker "$@"
 """
 
 
@@ -29,7 +29,9 @@ def install(folder: Path, engine: FakeDocker) -> Path:
     (folder / STATE).write_bytes(pickle.dumps(engine))
     programs = folder / "programs"
     programs.mkdir()
-    (programs / "docker").write_text(PROGRAM.format(python=sys.executable, module=__name__))
+    (programs / "docker").write_text(
+        PROGRAM.format(root=Path(__file__).resolve().parents[2], python=sys.executable, module=__name__)
+    )
     for other in ("nginx", "systemctl"):  # this machine's own have nothing to do with it
         (programs / other).write_text("#!/bin/sh\nexit 127\n")
     for program in programs.iterdir():

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.drydock.serving.tests.integration import release_engine
-from ansible_collections.drydock.serving.tests.unit.plugins.module_utils._release.world import World
+
+from tests.integration import release_engine
+from tests.unit.plugins.module_utils._release.world import World
 
 BIN = Path(sys.executable).parent
 CANARY = "canary-Vq8wT2mZ"

@@ -45,12 +45,18 @@ class Site:
 
     folder: Path
     host: Host
-    images: dict[str, str]
+    image: str
+    redis: str
     certificate: KeyPair
 
     def want(self, label: str, faults: str = "") -> None:
-        pair = {"certificate": self.certificate.certificate, "key": self.certificate.key}
-        value = stack(Wanted(label, faults), **self.images, **pair)
+        value = stack(
+            Wanted(label, faults),
+            image=self.image,
+            redis=self.redis,
+            certificate=self.certificate.certificate,
+            key=self.certificate.key,
+        )
         place = self.folder / "group_vars" / "all"
         place.mkdir(parents=True, exist_ok=True)
         (place / "stack.json").write_text(json.dumps({"stack": value}), encoding="utf-8")
@@ -103,11 +109,11 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("job")
     certificate = ensure_certificate(Checkout(ROOT), "release-job", (DOMAIN,))
-    images = {"image": json.loads(lab("images", "echo"))["echo"], "redis": json.loads(lab("images"))["redis"]}
+    image, redis = json.loads(lab("images", "echo"))["echo"], json.loads(lab("images"))["redis"]
     facts: dict[str, Any] = json.loads(lab("host-up", HOST, "--engine", "--fresh"))
     try:
         host = Host({key: value for key, value in facts.items() if key.startswith("ansible_")})
-        made = Site(folder, host, images, certificate)
+        made = Site(folder, host, image, redis, certificate)
         made.want("first")
         code, output = ended(made.start("engine", "stack"))
         assert code == 0, output[-8000:]

@@ -20,6 +20,7 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._job.report import
     Reporter,
     Silent,
 )
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.rhythm import Rhythm
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.screen import Mode, choose
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.shared import Shared
 
@@ -37,7 +38,12 @@ def reporter_for(host: str, kind: Kind[R], *, wanted: Any, display: Any, local_t
     shared = Shared(Path(local_tmp) / kind.folder, host, kind)
 
     def lines(**how: Any) -> Lines:
-        return Lines(host, lambda text: display.display(text, **how), monotonic=time.monotonic, silence=kind.silence)
+        return Lines(
+            host,
+            lambda text: display.display(text, **how),
+            monotonic=time.monotonic,
+            rhythm=Rhythm(kind.silence, kind.quiet),
+        )
 
     inside: Reporter = Silent()
     if mode.kind == "lines":

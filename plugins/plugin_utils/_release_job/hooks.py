@@ -73,8 +73,8 @@ def run(
             start_new_session=True,
         )
     except (OSError, ValueError, IndexError) as error:
-        code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUN
-        return Done(code, f"{command[0] if command else 'the hook'} could not be run: {error}")
+        status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUN
+        return Done(status, f"{command[0] if command else 'the hook'} could not be run: {error}")
     kept: deque[bytes] = deque(maxlen=LONGEST_OUTPUT // BLOCK)
     text = json.dumps(record, sort_keys=True).encode("utf-8")
     threads = [
@@ -83,7 +83,7 @@ def run(
     ]
     for thread in threads:
         thread.start()
-    code = None
+    code: int | None = None
     try:
         code = _wait(process, float(hook.get("timeout") or TIMEOUT), gone)
         threads[1].join(LINGER)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.drydock.serving.plugins.action import release
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job import work
 
 ARGUMENTS = {"stack": {"name": "ocr", "paths": {"root": "/opt/ocr"}}, "files": []}
@@ -80,5 +81,5 @@ def test_a_job_that_died_is_a_failure_with_all_keys(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(work.Work, "run", died)
     result = Action(PENDING).release()
     assert (result["failed"], result["failure"]["kind"], result["kind"]) == (True, "interrupted", "release")
-    assert release.empty_result().keys() <= result.keys()
+    assert empty_result().keys() <= result.keys()
     assert "pending" not in result

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release import controller
 from ansible_collections.drydock.serving.plugins.module_utils._release.controller import (
     Answer,
     NoController,
@@ -134,7 +133,7 @@ def test_an_answer_of_another_user_is_not_taken(scene: Scene, monkeypatch: pytes
     scene.meanwhile = lambda question: scene.put(question, code=0)
     me = os.geteuid()
     with scene.progress.shown(scene.folder, {}):
-        monkeypatch.setattr(controller.os, "geteuid", lambda: me + 1)
+        monkeypatch.setattr(os, "geteuid", lambda: me + 1)
         with pytest.raises(DrydockError, match="did not answer"):
             scene.watcher.ask(HOOK, RECORD)
 

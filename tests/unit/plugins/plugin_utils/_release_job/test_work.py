@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.stage import Question
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Died
-from ansible_collections.drydock.serving.plugins.plugin_utils._release_job import work
+from ansible_collections.drydock.serving.plugins.plugin_utils._release_job import hooks, work
 from ansible_collections.drydock.serving.tests.unit.plugins.plugin_utils._job.stand_ins import Told
 
 ARGUMENTS = {"stack": {"name": "ocr", "paths": {"root": "/opt/ocr"}}, "secrets": {"a": "b"}}
@@ -118,7 +118,7 @@ def test_a_release_that_died_is_told_with_what_serves_and_what_is_next() -> None
 
 def test_a_hook_is_told_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(work.hooks, "run", lambda hook, record, **how: seen.update(hook=hook, record=record, **how))
+    monkeypatch.setattr(hooks, "run", lambda hook, record, **how: seen.update(hook=hook, record=record, **how))
     question = Question("0" * 32, "smoke", "before", "switch", {"id": "r002"})
     Script([], [])._hook({"name": "smoke"}, question)
     assert (seen["hook"], seen["record"], seen["folder"]) == ({"name": "smoke"}, {"id": "r002"}, "/")
