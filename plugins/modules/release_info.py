@@ -160,6 +160,19 @@ lease:
     - C(live) is false where that run has died and left its note.
   returned: always
   type: dict
+maintenance:
+  description:
+    - C(since), C(by), C(reason) and C(retry_after) (seconds) where the edge is closed for maintenance, by the command on
+      the host. That is no problem; clients are answered 503.
+    - Null otherwise.
+  returned: always
+  type: dict
+stopped:
+  description:
+    - The same where the stack was stopped by its systemd unit, which is a problem.
+    - Null otherwise.
+  returned: always
+  type: dict
 engine:
   description: How the engine answered. V(ok), V(missing) or V(unreachable).
   returned: always

@@ -13,6 +13,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.gate import MAINTENANCE, STOPPED, read_note
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import DeploymentLog
@@ -42,6 +43,7 @@ def empty_result() -> dict[str, Any]:
         "cut": [],
         "pruned_images": [],
         "lease_taken_over": None,
+        "maintenance": None,
         "diff": [],
     }
 
@@ -77,6 +79,7 @@ def _run(
 ) -> None:
     plan = make_plan(desired, given, host.engine, may_write=not check_mode)
     _tell(result, plan)
+    _tell_maintenance(result, desired)
     if check_mode or not plan.changed:
         return
     result["changed"] = False  # until something is
@@ -93,7 +96,8 @@ def _run(
             clock=host.clock,
             warn=lambda text: result.setdefault("warnings", []).append(text),
         )
-        settled = recover(desired.layout, host.edge(desired.layout))
+        gate = host.gate(desired.layout)
+        settled = recover(desired.layout, host.edge(desired.layout)) + gate.settle()
         if settled:
             log.recovered(settled)
         plan = make_plan(desired, given, host.engine, may_write=True)
@@ -103,6 +107,19 @@ def _run(
         if plan.changed:
             with log.attempt(plan):
                 _execute(plan, options, host, held, result)
+        if gate.closed(STOPPED):
+            gate.open(STOPPED)
+
+
+def _tell_maintenance(result: dict[str, Any], desired: Desired) -> None:
+    """Maintenance is for people to end; a release only says that it is still on."""
+    closed = read_note(desired.layout).causes.get(MAINTENANCE)
+    if closed is not None:
+        result["maintenance"] = closed.as_dict()
+        result.setdefault("warnings", []).append(
+            f"The edge is closed for maintenance {closed.said}. It stays so: clients are answered 503 until somebody "
+            f"runs `{desired.name} maintenance off` on the host."
+        )
 
 
 def _owner(options: Options) -> dict[str, str]:

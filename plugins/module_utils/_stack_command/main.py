@@ -70,12 +70,13 @@ def _parser(stack: Stack, found: Mapping[str, Verb]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"drydock.serving {stack.version}")
     listed = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, verb in found.items():
+        line = {} if verb.hidden else {"help": verb.summary}  # argparse lists what has a line
         verb.arguments(
             listed.add_parser(
                 name,
-                help=verb.summary,
                 description=f"{verb.summary}.\n\n{verb.text}",
                 formatter_class=argparse.RawDescriptionHelpFormatter,
+                **line,
             )
         )
     return parser
