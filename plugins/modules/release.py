@@ -209,8 +209,8 @@ lease_taken_over:
   type: dict
 maintenance:
   description:
-    - C(since), C(by), C(reason) and C(retry_after) (seconds) where the edge is closed for maintenance, by the command on
-      the host. A release leaves it closed and warns of it.
+    - C(since), C(by), C(reason) and C(retry_after) (seconds) where the edge is closed for maintenance, by the command
+      on the host. A release leaves it closed and warns of it.
     - Null otherwise.
   returned: always
   type: dict

@@ -162,8 +162,8 @@ lease:
   type: dict
 maintenance:
   description:
-    - C(since), C(by), C(reason) and C(retry_after) (seconds) where the edge is closed for maintenance, by the command on
-      the host. That is no problem; clients are answered 503.
+    - C(since), C(by), C(reason) and C(retry_after) (seconds) where the edge is closed for maintenance, by the command
+      on the host. That is no problem; clients are answered 503.
     - Null otherwise.
   returned: always
   type: dict
