@@ -110,7 +110,7 @@ def test_whoever_looks_is_told_and_it_is_no_problem(site: Site) -> None:
     assert told["ok"], told["problems"]
     assert told["maintenance"]["reason"] == "new disk"
     assert "; closed for MAINTENANCE since 2026-11-21T04:15:00Z by op@host (new disk); all is well." in told["msg"]
-    assert "maintenance  since 2026-11-21T04:15:00Z by op@host: new disk; clients get 503" in status_text(told)
+    assert "since 2026-11-21T04:15:00Z by op@host: new disk; clients get 503\n" in status_text(told)
 
 
 def test_an_edge_that_is_not_as_it_was_asked_for_is_a_problem(site: Site) -> None:
