@@ -205,8 +205,8 @@ problems:
   description:
     - C(kind) and C(message) of everything that is wrong.
     - The kind is one of V(attempt_failed), V(certificate_ends), V(certificate_expired), V(certificate_unreadable),
-      V(container), V(engine_missing), V(engine_unreachable), V(host_failed), V(no_space), V(not_permitted),
-      V(not_released), V(state_unreadable), V(stuck), V(timed_out), V(unfinished).
+      V(container), V(edge_unsettled), V(engine_missing), V(engine_unreachable), V(host_failed), V(no_space),
+      V(not_permitted), V(not_released), V(state_unreadable), V(stopped), V(stuck), V(timed_out), V(unfinished).
   returned: always
   type: list
   elements: dict
