@@ -119,7 +119,7 @@ class Starter:
             return
         self._hold_back([item for items in later for item in items.values()], live)
         self._bring(down, live)
-        report = self._host.waiter.wait_recorded(down, limit=self._limit)  # type: ignore[arg-type]  # names and URLs
+        report = self._host.waiter.wait_recorded(down, limit=self._limit)
         if not report.ok:
             raise report.error()
         self._join(down)

@@ -64,7 +64,7 @@ def site(world: World) -> Site:
 
 
 def test_what_others_need_comes_first() -> None:
-    containers = {
+    containers: dict[str, dict[str, Any]] = {
         "web": {"part": "blue", "depends_on": ["api", "redis"]},
         "api": {"part": "green", "depends_on": ["db"]},
         "redis": {"part": "base"},
