@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.screen import CLEAR, Mode, choose, drawn
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.screen import CLEAR, Mode, choose, drawn
 
 TERMINAL = {"wanted": "auto", "environment": None, "terminal": True, "callback": "default", "verbosity": 0}
 PLACE, LINES, OFF = Mode("place"), Mode("lines"), Mode("off")

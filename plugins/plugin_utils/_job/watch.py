@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.report import Reporter
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words import Snapshot, duration
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.kind import Kind, R, R_co
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.report import Reporter
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.text import duration
 
-FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 3.0, 1.4  # seconds, seconds, factor
+GROWTH = 1.4  # of the pause between two looks
 FIRST_RETRY, LONGEST_RETRY = 2.0, 20.0  # seconds between tries to reach a host that was lost
 STALE = 20.0  # seconds without news, after which somebody looks whether the job still lives
 MISSING = 3  # looks at a job without a result file, before it counts as gone
@@ -31,17 +32,17 @@ class Died(Exception):  # noqa: N818 - as above
 
 
 @dataclass(frozen=True)
-class Look:
+class Look(Generic[R_co]):
     """One answer of the host."""
 
-    status: Snapshot | None
+    status: R_co | None
     job: Literal["running", "finished", "missing"]
 
 
-class Host(Protocol):
+class Host(Protocol[R_co]):
     """The host with the job. Every method raises :class:`Lost` when it does not answer."""
 
-    def look(self) -> Look:
+    def look(self) -> Look[R_co]:
         """The status file and how the job is."""
 
     def alive(self) -> bool:
@@ -62,23 +63,25 @@ class Clock:
     sleep: Callable[[float], None]
 
 
-class Watch:
+class Watch(Generic[R]):
     """Waits for one job.
 
+    :param kind: what it is.
     :param patience: seconds for which a host may stay silent before it is given up.
     :param on_look: called after each answer, for what has to be done once the job is under way.
     """
 
     def __init__(
         self,
-        host: Host,
+        host: Host[R],
+        kind: Kind[R],
         reporter: Reporter,
         clock: Clock,
         *,
         patience: float,
-        on_look: Callable[[Look], None] = lambda _look: None,
+        on_look: Callable[[Look[R]], None] = lambda _look: None,
     ) -> None:
-        self._host, self._reporter, self._clock = host, reporter, clock
+        self._host, self._kind, self._reporter, self._clock = host, kind, reporter, clock
         self._patience, self._on_look = patience, on_look
         self._lost_at: float | None = None
         self._retry = FIRST_RETRY
@@ -93,10 +96,10 @@ class Watch:
         :raises GivenUp: the host does not answer.
         :raises Died: the job ended without one.
         """
-        pause = FIRST_PAUSE
+        pause, longest = self._kind.pauses
         while True:
             self._clock.sleep(min(pause, self._soon))
-            pause = min(LONGEST_PAUSE, pause * GROWTH)
+            pause = min(longest, pause * GROWTH)
             try:
                 result = self._ask()
             except Lost as error:
@@ -111,13 +114,13 @@ class Watch:
         self._on_look(look)
         if look.status is not None and look.job == "running":
             self._reporter.show(look.status)
-        self._soon = _end_in_sight(look.status)
+        self._soon = self._end_in_sight(look.status)
         if look.job == "finished":
             return self._host.result()
         self._judge(look)
         return None
 
-    def _judge(self, look: Look) -> None:
+    def _judge(self, look: Look[R]) -> None:
         """:raises Died: there is no job any more."""
         self._missing = self._missing + 1 if look.job == "missing" else 0
         if self._missing >= MISSING:
@@ -139,7 +142,7 @@ class Watch:
         if left <= 0:
             raise GivenUp(why)
         self._reporter.note(
-            f"does not answer; the download goes on there. Trying again for {duration(left)} more. {why}".rstrip()
+            f"does not answer; {self._kind.noun} goes on there. Trying again for {duration(left)} more. {why}".rstrip()
         )
         self._host.reconnect()
         pause, self._retry = self._retry, min(LONGEST_RETRY, self._retry * 2)
@@ -152,9 +155,8 @@ class Watch:
             self._news_at = self._clock.monotonic()
             self._reporter.note(f"answers again after {duration(away)}")
 
-
-def _end_in_sight(status: Snapshot | None) -> float:
-    """Seconds after which it is worth looking, because it may be over by then."""
-    if status is None or status.phase != "fetch" or status.eta is None:
-        return LONGEST_RETRY
-    return max(FIRST_PAUSE, status.eta)
+    def _end_in_sight(self, status: R | None) -> float:
+        """Seconds after which it is worth looking, because it may be over by then."""
+        if status is None or status.soon is None:
+            return LONGEST_RETRY
+        return max(self._kind.pauses[0], status.soon)

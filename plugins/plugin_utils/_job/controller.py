@@ -16,9 +16,8 @@ import os
 import sys
 from pathlib import Path
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.screen import CLEAR
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.screen import CLEAR
 
-FOLDER = "drydock-model-sync"
 NARROW = 80
 
 
@@ -28,19 +27,25 @@ class Controller:
     terminal = False
     tty: str | None = None
     pid = 0
+    folders: set[str] = set()
 
 
-def prepare(local_tmp: str) -> None:
+def prepare(local_tmp: str, folder: str, farewell: str) -> None:
     """Look at the terminal, make lines appear in a log when they are written, and say good-bye when interrupted.
 
     Does nothing in a worker, which would only see that its own output leads nowhere.
 
     :param local_tmp: the run's temporary directory on the controller.
+    :param folder: of a kind of job, see :class:`Kind`.
+    :param farewell: what is said of jobs that go on when the run is interrupted, with ``{hosts}`` in it.
     """
-    if multiprocessing.parent_process() is not None or Controller.pid:
+    if multiprocessing.parent_process() is not None or folder in Controller.folders:
+        return
+    Controller.folders.add(folder)
+    atexit.register(_say_what_goes_on, Path(local_tmp) / folder, farewell, os.getpid())
+    if Controller.pid:
         return
     Controller.pid = os.getpid()
-    atexit.register(_say_what_goes_on, Path(local_tmp) / FOLDER, Controller.pid)
     if sys.stdout is not sys.__stdout__ or not isinstance(sys.stdout, io.TextIOWrapper):
         return
     with contextlib.suppress(OSError, ValueError):
@@ -72,19 +77,16 @@ def orphaned() -> bool:
     return Controller.pid not in (0, os.getpid(), os.getppid())
 
 
-def _say_what_goes_on(folder: Path, pid: int) -> None:
-    """At the end of a run that was interrupted: which hosts still fetch."""
-    from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.shared import hosts_in  # noqa: PLC0415 - an idle run does not need it
+def _say_what_goes_on(folder: Path, farewell: str, pid: int) -> None:
+    """At the end of a run that was interrupted: on which hosts something goes on."""
+    from ansible_collections.drydock.serving.plugins.plugin_utils._job.shared import names_in  # noqa: PLC0415 - an idle run does not need it
 
     if os.getpid() != pid or not folder.is_dir():
         return
-    hosts = sorted(hosts_in(folder))
+    hosts = sorted(names_in(folder))
     if not hosts:
         return
     shown = ", ".join(hosts[:10]) + (f" and {len(hosts) - 10} more" if len(hosts) > 10 else "")
     clear = CLEAR if Controller.terminal else ""
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(
-            f"{clear}The download of models goes on by itself on {shown}. Run again to see how far it is; "
-            "what is there by then is not fetched again.\n"
-        )
+        sys.stderr.write(f"{clear}{farewell.format(hosts=shown)}\n")

@@ -1,37 +1,38 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Showing one host's download: in place together with the others, as lines, or not at all."""
+"""Showing one host's job: in place together with the others, as lines, or not at all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.rhythm import Rhythm
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.screen import CLEAR, drawn
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.shared import Shared
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words import Snapshot, board, clean, describe
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.kind import Reading
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.rhythm import Rhythm
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.screen import CLEAR, drawn
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.shared import Shared
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.text import clean
 
 
 class Reporter(Protocol):
     """What the watch tells."""
 
-    def show(self, snapshot: Snapshot) -> None:
+    def show(self, reading: Reading) -> None:
         """A reading of the host's status."""
 
     def note(self, text: str) -> None:
         """Something happened that the operator should see now."""
 
     def close(self) -> None:
-        """The download is over, one way or the other."""
+        """The job is over, one way or the other."""
 
 
 class Silent:
     """Shows nothing; what goes wrong is in the result."""
 
-    def show(self, snapshot: Snapshot) -> None:
+    def show(self, reading: Reading) -> None:
         """Nothing."""
 
     def note(self, text: str) -> None:
@@ -42,30 +43,36 @@ class Silent:
 
 
 class Lines:
-    """For logs. :param emit: prints one line."""
+    """For logs.
 
-    def __init__(self, host: str, emit: Callable[[str], None], *, monotonic: Callable[[], float]) -> None:
+    :param emit: prints one line.
+    :param rhythm: says when a line is due.
+    """
+
+    def __init__(
+        self, host: str, emit: Callable[[str], None], *, monotonic: Callable[[], float], rhythm: Rhythm
+    ) -> None:
         self._host, self._emit, self._monotonic = clean(host), emit, monotonic
-        self._rhythm = Rhythm()
-        self._last: Snapshot | None = None
-        self._shown: Snapshot | None = None
+        self._rhythm = rhythm
+        self._last: Reading | None = None
+        self._shown: Reading | None = None
 
-    def show(self, snapshot: Snapshot) -> None:
-        self._last = snapshot
-        if self._rhythm.due(snapshot, self._monotonic()):
-            self._print(snapshot)
+    def show(self, reading: Reading) -> None:
+        self._last = reading
+        if self._rhythm.due(reading, self._monotonic()):
+            self._print(reading)
 
     def note(self, text: str) -> None:
         self._emit(f"progress: [{self._host}] {clean(text)}")
 
     def close(self) -> None:
         """The last reading, so that a log never ends in the middle."""
-        if self._last is not None and self._last != self._shown:
+        if self._last is not None and self._last != self._shown and self._rhythm.awake:
             self._print(self._last)
 
-    def _print(self, snapshot: Snapshot) -> None:
-        self._shown = snapshot
-        self.note(describe(snapshot))
+    def _print(self, reading: Reading) -> None:
+        self._shown = reading
+        self.note(reading.describe())
 
 
 class Place:
@@ -77,17 +84,23 @@ class Place:
     """
 
     def __init__(
-        self, shared: Shared, emit: Callable[[str], None], *, lines: Lines, log: Lines | None, width: Callable[[], int]
+        self,
+        shared: Shared[Any],
+        emit: Callable[[str], None],
+        *,
+        lines: Lines,
+        log: Lines | None,
+        width: Callable[[], int],
     ) -> None:
         self._shared, self._emit, self._lines, self._log, self._width = shared, emit, lines, log, width
         self._turn = 0
 
-    def show(self, snapshot: Snapshot) -> None:
+    def show(self, reading: Reading) -> None:
         if self._log is not None:
-            self._log.show(snapshot)
+            self._log.show(reading)
         if self._shared.may_draw():
             self._turn += 1
-            self._emit(drawn(board(self._shared.hosts(), width=self._width(), turn=self._turn)))
+            self._emit(drawn(self._shared.board(width=self._width(), turn=self._turn)))
 
     def note(self, text: str) -> None:
         self._emit(CLEAR)
@@ -102,13 +115,13 @@ class Place:
 class Known:
     """Lets the other processes of the run know of this host besides; how it is shown is up to the one inside."""
 
-    def __init__(self, shared: Shared, inside: Reporter) -> None:
+    def __init__(self, shared: Shared[Any], inside: Reporter) -> None:
         self._shared, self._inside = shared, inside
-        shared.tell(Snapshot(phase="start"))
+        shared.begin()
 
-    def show(self, snapshot: Snapshot) -> None:
-        self._shared.tell(snapshot)
-        self._inside.show(snapshot)
+    def show(self, reading: Reading) -> None:
+        self._shared.tell(reading)
+        self._inside.show(reading)
 
     def note(self, text: str) -> None:
         self._inside.note(text)

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync import job
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.watch import Died, Look, Lost
+from ansible_collections.drydock.serving.plugins.plugin_utils._job import job
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Died, Look, Lost
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.kind import DOWNLOAD
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words import Snapshot
 
 NAME = "j847362519283.4711"
@@ -57,9 +58,9 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def made(action: Action, place: Path) -> job.Job:
+def made(action: Action, place: Path) -> job.Job[Snapshot]:
     started = job.Started(NAME, str(place / NAME), str(place / "ansible-tmp-1"))
-    return job.Job(action, {}, started, str(place / "status it's.json"))
+    return job.Job(action, {}, started, kind=DOWNLOAD, status=str(place / "status it's.json"))
 
 
 def test_one_command_tells_the_status_and_the_state_of_the_job(place: Path) -> None:
@@ -168,12 +169,12 @@ def test_processes_of_the_job_are_found_by_its_name(place: Path) -> None:
 
 def test_a_status_file_counts_only_while_its_process_lives(place: Path) -> None:
     status = place / "status it's.json"
-    store = job.Store(Action(), str(status), dict)
-    assert store.status() == Snapshot(phase="fetch", updated=1.0, pid=1)
+    action = Action()
+    assert job.current(action, DOWNLOAD, str(status)) == Snapshot(phase="fetch", updated=1.0, pid=1)
     status.write_text(json.dumps({"phase": "fetch", "pid": 2**22 + 7}))
-    assert store.status() is None
+    assert job.current(action, DOWNLOAD, str(status)) is None
     status.unlink()
-    assert store.status() is None
+    assert job.current(action, DOWNLOAD, str(status)) is None
 
 
 class Task:

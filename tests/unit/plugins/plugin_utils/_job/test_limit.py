@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.limit import TooSlow, children, within
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.limit import TooSlow, children, within
 
 
 def test_what_takes_too_long_is_ended_with_the_processes_it_started() -> None:

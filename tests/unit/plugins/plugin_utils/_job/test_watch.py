@@ -9,31 +9,32 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.watch import (
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import (
     Died,
     GivenUp,
     Look,
     Lost,
     Watch,
 )
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.kind import DOWNLOAD
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words import Snapshot
-from ansible_collections.drydock.serving.tests.unit.plugins.plugin_utils._model_sync.stand_ins import Time, Told
+from ansible_collections.drydock.serving.tests.unit.plugins.plugin_utils._job.stand_ins import Time, Told
 
 RESULT = {"changed": True}
 
 
-def running(updated: float) -> Look:
+def running(updated: float) -> Look[Snapshot]:
     return Look(Snapshot(bytes_done=int(updated), bytes_total=100, updated=updated), "running")
 
 
 class Host:
     """Answers what the script says for the number of the question."""
 
-    def __init__(self, script: Callable[[int], Look | Exception], *, lives: bool = True) -> None:
+    def __init__(self, script: Callable[[int], Look[Snapshot] | Exception], *, lives: bool = True) -> None:
         self.script, self.lives = script, lives
         self.asked = self.reconnected = self.life_asked = 0
 
-    def look(self) -> Look:
+    def look(self) -> Look[Snapshot]:
         self.asked += 1
         answer = self.script(self.asked)
         if isinstance(answer, Exception):
@@ -52,7 +53,7 @@ class Host:
 
 
 def watched(host: Host, time: Time, told: Told) -> dict[str, Any]:
-    return Watch(host, told, time.clock, patience=300).result()
+    return Watch(host, DOWNLOAD, told, time.clock, patience=300).result()
 
 
 def test_it_asks_often_at_first_and_every_three_seconds_later() -> None:
@@ -76,7 +77,7 @@ def test_it_asks_sooner_when_the_end_is_in_sight() -> None:
 
 def test_a_lost_connection_is_said_and_tried_again_at_growing_pauses() -> None:
     time, told = Time(), Told()
-    answers: list[Look | Exception] = [
+    answers: list[Look[Snapshot] | Exception] = [
         running(1),
         Lost("no route"),
         Lost("no route"),
@@ -107,7 +108,7 @@ def test_a_host_that_stays_silent_is_given_up_after_the_time_allowed() -> None:
 def test_each_loss_has_the_whole_time_again() -> None:
     time, told = Time(), Told()
 
-    def script(number: int) -> Look | Exception:
+    def script(number: int) -> Look[Snapshot] | Exception:
         if number == 60:
             return Look(None, "finished")
         return running(number) if number % 15 == 0 else Lost("")
@@ -146,7 +147,7 @@ def test_a_job_without_a_result_file_is_gone_after_three_looks() -> None:
 
 
 def test_somebody_may_act_on_each_look() -> None:
-    seen: list[Look] = []
+    seen: list[Look[Snapshot]] = []
     host = Host(lambda number: running(number) if number < 3 else Look(None, "finished"))
-    Watch(host, Told(), Time().clock, patience=300, on_look=seen.append).result()
+    Watch(host, DOWNLOAD, Told(), Time().clock, patience=300, on_look=seen.append).result()
     assert [look.job for look in seen] == ["running", "running", "finished"]

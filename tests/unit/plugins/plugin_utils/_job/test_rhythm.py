@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.rhythm import Rhythm
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.rhythm import Rhythm
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words import Snapshot
 
 
@@ -33,6 +33,6 @@ RUNS: dict[str, list[tuple[float, Snapshot, bool]]] = {
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_line_is_due(name: str) -> None:
-    rhythm = Rhythm()
+    rhythm = Rhythm(30.0)
     for second, snapshot, expected in RUNS[name]:
         assert rhythm.due(snapshot, second) is expected, second

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.watch import Clock
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words import Snapshot
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.kind import Reading
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Clock
 
 
 class Time:
@@ -27,11 +27,11 @@ class Told:
     """Keeps what was reported."""
 
     def __init__(self) -> None:
-        self.shown: list[Snapshot] = []
+        self.shown: list[Reading] = []
         self.notes: list[str] = []
 
-    def show(self, snapshot: Snapshot) -> None:
-        self.shown.append(snapshot)
+    def show(self, reading: Reading) -> None:
+        self.shown.append(reading)
 
     def note(self, text: str) -> None:
         self.notes.append(text)
