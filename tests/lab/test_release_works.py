@@ -82,10 +82,7 @@ class Place:
 
     def start(self, stack: Mapping[str, Any]) -> subprocess.Popen[str]:
         """The role, on this machine."""
-        model = (
-            "{{ stack | drydock.serving.stack_model(models={}, secrets=[]) "
-            "| combine(places, recursive=true) }}"
-        )
+        model = "{{ stack | drydock.serving.stack_model(models={}, secrets=[]) | combine(places, recursive=true) }}"
         play = {
             "hosts": "localhost",
             "gather_facts": False,

@@ -16,8 +16,10 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.controlle
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Drainer
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.gate import Gate
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.programs import HostPrograms, Programs
+from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
@@ -37,11 +39,22 @@ class Host:
     ready: Callable[[str], bool] = is_ready
     proc: Path = Path("/proc")
     on_step: Callable[[str], None] | None = None
+    progress: Progress = field(default_factory=Progress)
     controller: Controller = field(default_factory=NoController)
     programs: Programs = field(default_factory=HostPrograms)
 
     def edge(self, layout: Layout) -> Edge:
         return Edge(layout.upstreams, self.runner, proc=self.proc)
 
+    def gate(self, layout: Layout) -> Gate:
+        return Gate(layout, Edge(layout.gate, self.runner, proc=self.proc))
+
     def drainer(self, edge: Edge) -> Drainer:
-        return Drainer(self.engine, edge.old_workers, clock=self.clock, sleep=self.sleep, proc=self.proc)
+        return Drainer(
+            self.engine,
+            edge.old_workers,
+            clock=self.clock,
+            sleep=self.sleep,
+            proc=self.proc,
+            tell=self.progress.tell,
+        )

@@ -9,7 +9,7 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
@@ -18,6 +18,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, read_record
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import services as services_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 
 NAME = "deployments.jsonl"
@@ -32,6 +33,25 @@ FAILED = "failed"
 RECOVERED = "recovered"
 RESTARTED = "restarted"  # the containers of what serves, by the command on the host
 RESTART_FAILED = "restart_failed"
+BACKED_UP = "backed_up"  # the data of what serves, by the command on the host
+BACKUP_FAILED = "backup_failed"
+MAINTENANCE_ON = "maintenance_on"  # the edge answers 503 to all, by the command on the host
+MAINTENANCE_OFF = "maintenance_off"
+STARTED = "started"  # what serves was brought back as it is recorded, after a reboot or a stop
+START_FAILED = "start_failed"
+STOPPED = "stopped"
+# what makes no release: it neither is an attempt nor makes up for one
+NO_RELEASES = (
+    RESTARTED,
+    RESTART_FAILED,
+    BACKED_UP,
+    BACKUP_FAILED,
+    MAINTENANCE_ON,
+    MAINTENANCE_OFF,
+    STARTED,
+    START_FAILED,
+    STOPPED,
+)
 
 
 def log_path(layout: Layout) -> Path:
@@ -60,6 +80,46 @@ def append(path: Path, entry: Mapping[str, Any], *, limit: int = LIMIT) -> None:
         os.close(descriptor)
     if fresh:
         fsync_dir(path.parent)
+
+
+def append_or_warn(layout: Layout, entry: Mapping[str, Any], warn: Callable[[str], None]) -> None:
+    """Add one line; that it cannot be written is told and is no reason to fail."""
+    path = log_path(layout)
+    try:
+        append(path, entry)
+    except OSError as error:
+        warn(f"The log of deployments {path} could not be written: {error}.")
+
+
+def note_of(
+    layout: Layout,
+    *,
+    stack: str,
+    at: str,
+    actor: str,
+    reason: str,
+    outcome: str,
+    duration: float | None = None,
+    services: Sequence[str] = (),
+    failure: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A line of something that makes no release."""
+    serving = _serving(layout)
+    return {
+        "at": at,
+        "stack": stack,
+        "actor": actor,
+        "reason": reason,
+        "outcome": outcome,
+        "release": serving,
+        "previous": serving,
+        "serving": serving,
+        "duration": duration,
+        "services": sorted(services),
+        "images": {},
+        "models": {},
+        "failure": failure,
+    }
 
 
 def aside(path: Path) -> Path:
@@ -159,11 +219,7 @@ class DeploymentLog:
             "duration": None if started is None else round(self._clock() - started, 2),
             **entry,
         }
-        path = log_path(self._layout)
-        try:
-            append(path, whole)
-        except OSError as error:
-            self._warn(f"The log of deployments {path} could not be written: {error}.")
+        append_or_warn(self._layout, whole, self._warn)
 
 
 def _serving(layout: Layout) -> str | None:
@@ -196,13 +252,14 @@ def changes(plan: Plan, after: Record | None) -> dict[str, Any]:
         {name: _version(item) for name, item in desired.models.items()},
     )
     services = set(images) | {
-        unit.name for unit in desired.units if {name for name, *_where in unit.models} & models.keys()
+        unit.service for unit in desired.units if {name for name, *_where in unit.models} & models.keys()
     }
+    known = {**(services_of(before) if before else {}), **(services_of(after) if after else {})}
     if after is not None:
-        services |= set(_differences(_made(before), _made(after)))
+        services |= {known[name] for name in _differences(_made(before), _made(after))}
     if before is not None:
         drifted = {change.name.rsplit(" ", 1)[-1] for change in plan.changes if change.topic == "container"}
-        services |= {name for name, item in before.containers.items() if item.get("name") in drifted}
+        services |= {known[name] for name, item in before.containers.items() if item.get("name") in drifted}
     return {"services": sorted(services), "images": images, "models": models}
 
 

@@ -47,16 +47,15 @@ def key(unit: Unit, migration: Migration) -> str:
 
 def keys(desired: Desired) -> dict[str, str]:
     """Service -> what a release notes as done."""
-    return {unit.name: key(unit, unit.migrate) for unit in desired.units if unit.migrate is not None}
+    return {unit.service: key(unit, unit.migrate) for unit in desired.units if unit.migrate is not None}
 
 
 def due(desired: Desired, current: Record | None) -> tuple[Unit, ...]:
     """Services whose migration the release that serves has not had done, those that others depend on first."""
     done = (current.rest.get("migrations") or {}) if current else {}
     wanted = keys(desired)
-    return tuple(
-        unit for unit in by_dependency(desired.units) if wanted.get(unit.name) not in (None, done.get(unit.name))
-    )
+    once = (unit for unit in desired.units if unit.first)  # however many replicas there are
+    return tuple(unit for unit in by_dependency(once) if wanted.get(unit.name) not in (None, done.get(unit.name)))
 
 
 def by_dependency(units: Iterable[Unit]) -> tuple[Unit, ...]:

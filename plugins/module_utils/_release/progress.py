@@ -12,13 +12,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Callable
 
-from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._status_file import StatusFile
 
 SCHEMA = 1
@@ -44,14 +44,15 @@ class Progress:
 
     @contextlib.contextmanager
     def shown(self, folder: Path, about: Mapping[str, Any], *, holding: bool = True) -> Iterator[None]:
-        """Tell it in this directory until the block ends.
+        """Tell it in this directory until the block ends. Where that cannot be made, nobody is told.
 
         :param about: what stays the same, as ``release`` and ``wish``.
         :param holding: this run holds the stack: the directory is made anew. One that does not hold it only tells while
             nobody else does.
         """
-        if holding:
-            _private(folder)
+        if not _private(folder, anew=holding):
+            yield
+            return
         with self._turn:
             self._holding = holding
             self._now.update(about, schema=SCHEMA, started=self._wall())
@@ -102,14 +103,22 @@ class Progress:
                 self._file.write({**self._now, "elapsed": elapsed, "updated": self._wall()})
 
 
-def _private(folder: Path) -> None:
-    """An empty directory for this user alone, whatever was there: answers of hooks are trusted because of it."""
+def _private(folder: Path, *, anew: bool) -> bool:
+    """A directory for this user alone, whatever was there: answers of hooks are trusted because of it."""
+    try:
+        if anew:
+            _remove(folder)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        about = folder.lstat()
+    except OSError:  # a full disk, which the release itself tells in better words
+        return False
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & 0o077
+
+
+def _remove(folder: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         if folder.is_symlink() or not folder.is_dir():
             folder.unlink()
         else:
             shutil.rmtree(folder)
-    folder.mkdir(mode=0o700)
-    folder.chmod(0o700)
-    if folder.stat().st_uid != os.geteuid():
-        raise DrydockError("host_failed", f"{folder} could not be made for this user alone.")

@@ -33,7 +33,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release import (
     room,
     warm,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm
+from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm, confirmed
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import unit_hash
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import (
     VARIABLES,
@@ -49,6 +49,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired, entry
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor
+from ansible_collections.drydock.serving.plugins.module_utils._release.history import before
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.images import Images
 from ansible_collections.drydock.serving.plugins.module_utils._release.model import MODEL, model_text
@@ -104,6 +105,7 @@ class Options:
     reason: str = ""
     revision: str = ""
     registries: Logins = field(default_factory=dict)
+    wish: str = ""  # the same for whoever wants the same
 
 
 @dataclass
@@ -140,6 +142,7 @@ class Transaction:
         self._report: Report | None = None
         self._begun = host.clock() if begun is None else begun
         self._led = False  # nginx goes by what this run has written
+        self._workers: frozenset[str] = frozenset()  # of nginx, before that
         self._lent: tuple[networks.Link, ...] = ()
         releasing = plan.kind == RELEASE
         self.order = REPAIRING if not releasing else EDGE_FIRST if plan.edge_first else RELEASING
@@ -230,9 +233,8 @@ class Transaction:
     def _step_check(self) -> None:
         if any(unit.url for unit in self._desired.units):
             load_requests()  # its absence must not come up when containers have been touched
-        folder = (
-            self._staging if self._staging.is_dir() else self._folder
-        )  # it has its name where the edge is led first
+        staged = self._staging.is_dir()  # it has its name already where the edge is led first
+        folder = self._staging if staged else self._folder
         for part in self._desired.parts:
             self._compose(part, folder).check()
 
@@ -320,25 +322,17 @@ class Transaction:
 
     def _step_switch(self) -> None:
         if self._edge.read() != self._plan.upstreams:
+            self._workers = self._edge.workers()
             self._led = self._edge.lead(self._plan.upstreams)
 
     def _step_confirm(self) -> None:
         """Not before its answers come from where they have to is a release proven."""
-        changed = {unit.name for unit in (*self._plan.moved, *self._plan.replaced)}
-        wanted = {
-            unit.name: (*_asked(unit), unit.host_port)
-            for unit in self._desired.units
-            if self._led and unit.name in changed and unit.routes and unit.host_port
-        }
+        wanted = confirmed((*self._plan.moved, *self._plan.replaced)) if self._led else {}
         if wanted:
             client = self._host.client(self._desired.domain, self._desired.https_port)
-            confirm(
-                {name: (path, port, exact) for name, (path, exact, port) in wanted.items()},
-                client,
-                clock=self._host.clock,
-                sleep=self._host.sleep,
-            )
-        if self._led:
+            confirm(wanted, client, clock=self._host.clock, sleep=self._host.sleep)
+        if self._led:  # what nobody is led to any more cannot be seen by asking
+            self._edge.wait_left(self._workers, clock=self._host.clock, sleep=self._host.sleep)
             self.outcome.switched = round(self._host.clock() - self._begun, 2)
 
     def _step_settle(self) -> None:
@@ -465,6 +459,7 @@ class Transaction:
             files={dest: sha256(content) for dest, content in self._desired.files.items()},
             containers={
                 unit.name: {
+                    "service": unit.service,
                     "part": unit.part,
                     **_told_of(unit),
                     "host_port": unit.host_port,
@@ -485,7 +480,7 @@ class Transaction:
                 "revision": self._options.revision,
                 "secrets": dict(self._plan.secrets.fingerprints),
                 "closed": list(self._plan.closed),
-                **(self._plan.back.as_dict() if self._plan.back else {}),
+                **({**self._plan.back.as_dict(), "before": before(self._plan.back.to)} if self._plan.back else {}),
                 "migrations": migrating.keys(self._desired),
                 "irreversible": self.works.irreversible,
                 "backup": self.works.backup,
@@ -498,16 +493,6 @@ class Transaction:
 def _told_of(unit: Unit) -> dict[str, Any]:
     """What a record says of a container that another value of does not restart."""
     return {**entry(unit), "url": unit.url or "", "routes": list(unit.routes)}
-
-
-def _asked(unit: Unit) -> tuple[str, bool]:
-    """The path that tells through the edge who answers: the health path where a route leads there, else a route."""
-    health = unit.health.path
-    for route in unit.routes:
-        prefix = route.rstrip("/")
-        if health is not None and (health == prefix or health.startswith(f"{prefix}/")):
-            return health, True
-    return unit.routes[0], False
 
 
 def _write(path: Path, content: bytes, *, mode: int, folder_mode: int = 0o750) -> None:

@@ -23,6 +23,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     current_record,
     read_journal,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import services as services_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
@@ -82,7 +83,7 @@ def restart(stack: Stack, order: Order, host: Host) -> None:
         record = _settled(stack)
         chosen = choose(record, order.services)
         _look(stack, chosen, host)
-        _logged(stack, record, order, host, chosen=chosen, held=held)
+        _logged(stack, order, host, chosen=chosen, held=held)
 
 
 def _require(stack: Stack) -> None:
@@ -120,11 +121,11 @@ def _settled(stack: Stack) -> Record:
 
 
 def choose(record: Record, services: Sequence[str] | None) -> dict[str, Mapping[str, Any]]:
-    """The containers of the record to restart, components before services.
+    """The containers of the record to restart, components before services, and all replicas of a service.
 
     :raises DrydockError: ``unknown_service``.
     """
-    known = record.containers
+    known, names_of = record.containers, services_of(record)
     unknown = [name for name in services or () if name not in known]
     if unknown:
         raise DrydockError(
@@ -132,7 +133,7 @@ def choose(record: Record, services: Sequence[str] | None) -> dict[str, Mapping[
             f"The release {record.identity} has no {', '.join(unknown)}. It has: {', '.join(sorted(known))}. Nothing "
             "was restarted.",
         )
-    names = known if services is None else services
+    names = known if services is None else {name for name in known if {name, names_of[name]} & set(services)}
     return {name: known[name] for name in sorted(names, key=lambda name: (known[name]["part"] != BASE, name))}
 
 
@@ -159,7 +160,6 @@ def _look(stack: Stack, chosen: Mapping[str, Mapping[str, Any]], host: Host) -> 
 
 def _logged(
     stack: Stack,
-    record: Record,
     order: Order,
     host: Host,
     *,
@@ -179,25 +179,18 @@ def _logged(
         failure = {"kind": "interrupted", "step": None, "evidence": None}
         raise
     finally:
-        _write(
-            stack,
-            host,
-            {
-                "at": host.now(),
-                "stack": stack.name,
-                "actor": order.actor,
-                "reason": order.reason,
-                "outcome": log.RESTART_FAILED if failure else log.RESTARTED,
-                "release": record.identity,
-                "previous": record.identity,
-                "serving": record.identity,
-                "duration": round(host.clock() - started, 2),
-                "services": sorted(done),
-                "images": {},
-                "models": {},
-                "failure": failure,
-            },
+        entry = log.note_of(
+            stack.layout,
+            stack=stack.name,
+            at=host.now(),
+            actor=order.actor,
+            reason=order.reason,
+            outcome=log.RESTART_FAILED if failure else log.RESTARTED,
+            duration=round(host.clock() - started, 2),
+            services=done,
+            failure=failure,
         )
+        log.append_or_warn(stack.layout, entry, host.warn)
 
 
 def _each(
@@ -230,11 +223,3 @@ def _each(
 def _rest(stack: Stack, failed: str, chosen: Mapping[str, Any], done: Sequence[str]) -> str:
     untouched = ", ".join(name for name in chosen if name not in done)
     return f"Look at `{stack.name} logs {failed}`." + (f" Not touched: {untouched}." if untouched else "")
-
-
-def _write(stack: Stack, host: Host, entry: Mapping[str, Any]) -> None:
-    path = log.log_path(stack.layout)
-    try:
-        log.append(path, entry)
-    except OSError as error:
-        host.warn(f"The log of deployments {path} could not be written: {error}.")

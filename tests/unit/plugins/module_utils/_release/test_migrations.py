@@ -109,6 +109,14 @@ def test_services_that_others_depend_on_are_migrated_first(world: World) -> None
     assert world.docker.jobs.most == 1
 
 
+def test_a_service_with_replicas_is_migrated_once_and_another_number_of_them_does_not_migrate(world: World) -> None:
+    world.docker.images.add("api:2")
+    world.release(world.with_replicas(3, image="api:2", migrate=UPGRADE))
+    assert [job.name for job in world.docker.jobs.begun] == ["demo-blue-api-migrate"]
+    world.release(world.with_replicas(2, image="api:2", migrate=UPGRADE))
+    assert len(world.docker.jobs.begun) == 1
+
+
 def test_a_migration_that_fails_leaves_what_serves_and_keeps_its_log(world: World) -> None:
     world.given = {"db_password": "canary-value"}
     world.release()
