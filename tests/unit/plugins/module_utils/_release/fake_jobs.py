@@ -67,7 +67,7 @@ class Jobs:
 
     def rows(self) -> list[str]:
         return [
-            "\t".join([job.name, job.state, "Up 1 second", job.project, job.service, "hash", job.project])
+            "\t".join([job.name, job.state, "Up 1 second", job.project, job.service, "hash", job.project, job.service])
             for job in self.there.values()
         ]
 
