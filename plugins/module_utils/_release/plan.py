@@ -13,12 +13,15 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
+from ansible_collections.drydock.serving.plugins.module_utils._release import rotation
 from ansible_collections.drydock.serving.plugins.module_utils._release.around import look_around
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import place, stay
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, Desired, Unit
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import upstreams_text
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import READY
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Journal,
     Record,
@@ -94,11 +97,14 @@ class Plan:
         return {"kind": self.kind, "actions": self.actions(), "engine": self.engine, "hash": self.hash}
 
 
-def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may_write: bool) -> Plan:
+def make_plan(
+    desired: Desired, given: Mapping[str, str], engine: Engine, *, may_write: bool, ready: Record | None = None
+) -> Plan:
     """Compare the host with what is wanted.
 
     :param given: secret values from the operator.
     :param may_write: false in check mode: the key for fingerprints is then not made.
+    :param ready: the release that was made ready for this wish; its services have their colours.
     :raises DrydockError: ``secret_lost``, ``secret_invalid``, ``state_unreadable`` and ``timed_out``.
     """
     layout = desired.layout
@@ -121,7 +127,8 @@ def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may
     content = _files(desired) + _images(desired, current) + _models(desired, current) + _keys(secrets, current)
     if current is None or current.hash != wanted_hash or content:
         kind = RELEASE
-        desired = place(desired, current, secrets.versions, [item.name for item in live if item.running])
+        running = [item.name for item in live if item.running]
+        desired = stay(desired, ready) if ready else place(desired, current, secrets.versions, running)
     else:
         kind = REPAIR
         desired = stay(desired, current)
@@ -136,6 +143,7 @@ def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may
         *drifted,
         *_strays(around.strays, live),
         *_edge(layout.upstreams, upstreams),
+        *_out_of_service(layout),
         *_leftovers(journal, status),
     ]
     kind = kind if kind == RELEASE or changes else NONE
@@ -347,11 +355,22 @@ def _edge(path: Path, wanted: bytes) -> list[Change]:
     return [Change("edge", str(path), _text(before), _text(wanted), f"lead the edge to the services by {path}")]
 
 
+def _out_of_service(layout: Layout) -> list[Change]:
+    """A release that could not be brought back left the host to no balancer; what serves now may be sent requests."""
+    note = rotation.out_of_service(layout)
+    if not rotation.by_release(note):
+        return []
+    said = "put the host back into service for the balancers in front of it"
+    return [Change("edge", str(layout.out_of_service), "out of service\n", "", said)]
+
+
 def _leftovers(journal: Journal | None, status: str) -> list[Change]:
     found = []
     if journal is not None:
         said = (
             f"clean up after the release {journal.release or '(unknown)'}, interrupted at {journal.step or '(unknown)'}"
+            if journal.step != READY
+            else f"the release {journal.release} is ready and was not switched"
         )
         found.append(Change("journal", "unfinished release", f"{journal.release}: {journal.step}\n", "", said))
     if status != engines.OK:

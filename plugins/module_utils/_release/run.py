@@ -7,19 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
-from ansible_collections.drydock.serving.plugins.module_utils._release.log import DeploymentLog
-from ansible_collections.drydock.serving.plugins.module_utils._release.plan import Plan, make_plan
+from ansible_collections.drydock.serving.plugins.module_utils._release.log import PREPARED, DeploymentLog
+from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan, make_plan
+from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import (
+    READY,
+    Owner,
+    Prepared,
+    forget_prepared,
+    read_prepared,
+    refuse_waiting,
+)
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import current_record
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
+from ansible_collections.drydock.serving.plugins.module_utils._release.together import fetch, give_up
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import (
     Options,
+    Outcome,
     Transaction,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import HARMLESS, host_error
@@ -42,6 +54,7 @@ def empty_result() -> dict[str, Any]:
         "cut": [],
         "pruned_images": [],
         "lease_taken_over": None,
+        "prepared": None,
         "diff": [],
     }
 
@@ -83,26 +96,95 @@ def _run(
     _require_engine(plan)
     _refuse_foreign(desired, host.engine)
     desired.layout.make()
+    going_on = options.prepared not in ("", result["release"])
+    options = replace(options, identity=options.prepared) if going_on else options
     with lease(desired.layout, _owner(options)) as held:
         result["lease_taken_over"] = held.taken_over
-        log = DeploymentLog(
-            desired.name,
-            desired.layout,
-            options,
-            now=host.now,
-            clock=host.clock,
-            warn=lambda text: result.setdefault("warnings", []).append(text),
-        )
-        settled = recover(desired.layout, host.edge(desired.layout))
+        log = _log(desired.name, desired.layout, options, host, result)
+        if going_on:
+            _go_on(desired, given, options, host, held=held, log=log, result=result)
+            return
+        settled = recover(desired.layout, host.edge(desired.layout), Owner(options.actor, options.controller))
         if settled:
             log.recovered(settled)
         plan = make_plan(desired, given, host.engine, may_write=True)
         _tell(result, plan)
         result["actions"] = settled + result["actions"]
         result["changed"] = bool(settled) or plan.changed
-        if plan.changed:
+        if plan.kind == RELEASE and options.until == READY:  # a repair leads to no other release: it is done at once
+            with log.attempt(plan, PREPARED):
+                _execute(plan, options, host, held, result=result, how=Transaction.make_ready)
+        elif plan.changed:
             with log.attempt(plan):
-                _execute(plan, options, host, held, result)
+                _execute(plan, options, host, held, result=result, how=Transaction.run)
+
+
+def _go_on(
+    desired: Desired,
+    given: Mapping[str, str],
+    options: Options,
+    host: Host,
+    *,
+    held: Lease,
+    log: DeploymentLog,
+    result: dict[str, Any],
+) -> None:
+    plan, note = fetch(desired, given, host, identity=options.prepared, limit=options.wait_timeout)
+    _tell(result, plan)
+    forget_prepared(desired.layout)
+    with log.attempt(plan):
+        _execute(plan, options, host, held, result=result, how=lambda transaction: transaction.go_on(note.lent))
+
+
+def abandon(
+    stack: str, layout: Layout, options: Options, host: Host, *, check_mode: bool, result: dict[str, Any]
+) -> None:
+    """Give up the release that this owner, or anybody before its time was over, made ready here; nothing when none is.
+
+    :param options: ``prepared`` names it, when only that one is meant.
+    :raises DrydockError: ``prepared``, ``locked``, and what keeps what served from being brought back.
+    """
+    try:
+        _abandon(stack, layout, options, host, check_mode=check_mode, result=result)
+    except OSError as error:
+        raise host_error(error, "give up") from error
+
+
+def _abandon(
+    stack: str, layout: Layout, options: Options, host: Host, *, check_mode: bool, result: dict[str, Any]
+) -> None:
+    current = current_record(layout)
+    serving = current.identity if current else None
+    directory = str(layout.release(serving)) if serving else None
+    result.update(release=serving, previous=serving, directory=directory)
+    note = _given_up(layout, options)
+    if note is None:
+        return
+    result.update(changed=True, actions=[f"give up the release {note.release}, which is ready and was not switched"])
+    if check_mode:
+        return
+    with lease(layout, _owner(options)) as held:
+        held.doing(f"give up the release {note.release}")
+        note = _given_up(layout, options)
+        if note is None:
+            result.update(changed=False, actions=[])
+            return
+        log = _log(stack, layout, options, host, result)
+        log.abandoned(note.release, give_up(stack, layout, note, host, limit=options.wait_timeout))
+
+
+def _given_up(layout: Layout, options: Options) -> Prepared | None:
+    note = read_prepared(layout)
+    if note is None or options.prepared not in ("", note.release):
+        return None
+    return refuse_waiting(layout, Owner(options.actor, options.controller))
+
+
+def _log(stack: str, layout: Layout, options: Options, host: Host, result: dict[str, Any]) -> DeploymentLog:
+    def warn(text: str) -> None:
+        result.setdefault("warnings", []).append(text)
+
+    return DeploymentLog(stack, layout, options, now=host.now, clock=host.clock, warn=warn)
 
 
 def _owner(options: Options) -> dict[str, str]:
@@ -126,7 +208,15 @@ def _refuse_foreign(desired: Desired, engine: Engine) -> None:
         )
 
 
-def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict[str, Any]) -> None:
+def _execute(
+    plan: Plan,
+    options: Options,
+    host: Host,
+    held: Lease,
+    *,
+    result: dict[str, Any],
+    how: Callable[[Transaction], Outcome],
+) -> None:
     def on_step(step: str) -> None:
         held.doing(f"release {options.identity}, step {step}")
         if host.on_step is not None:
@@ -134,13 +224,15 @@ def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict
 
     transaction = Transaction(plan, options, replace(host, on_step=on_step))
     try:
-        outcome = transaction.run()
+        outcome = how(transaction)
     except DrydockError as error:
         result["changed"] = error.details.get("step") not in HARMLESS
         raise
+    if options.until == READY and plan.kind == RELEASE and not options.prepared:
+        result["prepared"] = outcome.identity
+    else:
+        result.update(release=outcome.identity, directory=str(plan.desired.layout.release(outcome.identity or "")))
     result.update(
-        release=outcome.identity,
-        directory=str(plan.desired.layout.release(outcome.identity or "")),
         health=outcome.health,
         durations=outcome.durations,
         pruned=outcome.pruned,

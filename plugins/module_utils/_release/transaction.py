@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._atomic import (
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import load_requests
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
-from ansible_collections.drydock.serving.plugins.module_utils._release import networks, room
+from ansible_collections.drydock.serving.plugins.module_utils._release import networks, room, rotation
 from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import unit_hash
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import (
@@ -45,12 +45,14 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.engine im
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.images import Images
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import (
     DATA_MODE,
     RELEASE,
     Plan,
     model_dirs_missing,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import READY, Prepared, keep_until
 from ansible_collections.drydock.serving.plugins.module_utils._release.prune import prune, prune_images
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     RECORD,
@@ -81,6 +83,7 @@ RELEASE_STEPS = (
     "place",
     "secrets",
     "data",
+    "leave",
     "base",
     "up",
     "healthy",
@@ -90,6 +93,7 @@ RELEASE_STEPS = (
     "switch",
     "confirm",
     "commit",
+    "enter",
     "drain",
     "stop",
     "prune",
@@ -103,6 +107,7 @@ REPAIR_STEPS = (
     "healthy",
     "join",
     "switch",
+    "enter",
     "settle",
     "drain",
     "stop",
@@ -110,9 +115,23 @@ REPAIR_STEPS = (
 )
 
 
+TURN = "switch"  # before it nothing is led to the new release; there several hosts wait for each other
+SWITCHED = "switched"
+
+
+def until_ready(steps: Sequence[str]) -> tuple[str, ...]:
+    """What is done of a release before hosts wait for each other."""
+    return (*steps[: steps.index(TURN)], READY)
+
+
+def from_ready(steps: Sequence[str]) -> tuple[str, ...]:
+    """What is done of it after that."""
+    return ("still", *steps[steps.index(TURN) :])
+
+
 @dataclass(frozen=True)
 class Options:
-    """What the operator says about how a release is made."""
+    """What the operator says about how a release is made. ``until`` is ``switched`` or ``ready``; times in seconds."""
 
     identity: str
     started: str
@@ -120,6 +139,10 @@ class Options:
     pull_timeout: float = 1800.0
     keep: int = 5
     reserve: int = 512 * 1024 * 1024
+    until: str = SWITCHED
+    prepared: str = ""  # the release that was made ready, to go on with
+    ready_timeout: float = 3600.0
+    out_of_service: float = 0.0
     actor: str = "unknown"
     controller: str = "unknown"
     reason: str = ""
@@ -170,9 +193,26 @@ class Transaction:
 
         :raises DrydockError: the kind of the step that failed; what served before serves again.
         """
+        self._through(self.steps)
+        clear_journal(self._layout)
+        return self.outcome
+
+    def make_ready(self) -> Outcome:
+        """Take the steps before the switch and leave a note. The journal stays: who does not go on has it undone."""
+        self._through(until_ready(self.steps))
+        return self.outcome
+
+    def go_on(self, lent: tuple[networks.Link, ...]) -> Outcome:
+        """See that what was made ready is still healthy, then take the steps that are left."""
+        self._lent = lent
+        self._through(from_ready(self.steps))
+        clear_journal(self._layout)
+        return self.outcome
+
+    def _through(self, steps: Iterable[str]) -> None:
         step = ""
         try:
-            for step in self.steps:
+            for step in steps:
                 self._take(step)
         except OSError as error:
             raise self._failed(step, host_error(error, step)) from error
@@ -181,8 +221,6 @@ class Transaction:
             if isinstance(error, DrydockError):
                 raise failure from error
             raise
-        clear_journal(self._layout)
-        return self.outcome
 
     def _take(self, step: str) -> None:
         Journal(release=self._identity, step=step, previous=self._previous, hash=self._plan.hash).write(self._layout)
@@ -266,6 +304,13 @@ class Transaction:
         for network in networks.all_networks(self._desired):
             self._engine.ensure_network(network, self._desired.name)
 
+    def _step_leave(self) -> None:
+        """Balancers look every few seconds; what they have sent by then is answered by what serves."""
+        if self._options.out_of_service > 0 and self._plan.current is not None:
+            now = self._host.now()
+            if rotation.leave(self._layout, release=self._identity, since=now, actor=self._options.actor):
+                self._host.sleep(self._options.out_of_service)
+
     def _step_base(self) -> None:
         coming = tuple(unit for unit in self._coming() if unit.part == BASE)
         self._up(coming, (BASE,))
@@ -284,6 +329,22 @@ class Transaction:
     def _step_healthy(self) -> None:
         held = {unit.name for unit in self._plan.replaced if unit.part != BASE}
         self._wait(tuple(unit for unit in self._desired.units if unit.name not in held))
+        self.outcome.health = self._report.as_list() if self._report else []
+
+    def _step_ready(self) -> None:
+        """The journal says that it is; the note, for whom it waits."""
+        Prepared(
+            release=self._identity,
+            previous=self._previous,
+            hash=self._plan.hash,
+            actor=self._options.actor,
+            controller=self._options.controller,
+            lent=self._lent,
+            **keep_until(Clocks(), self._options.ready_timeout),
+        ).write(self._layout)
+
+    def _step_still(self) -> None:
+        self._wait(self._desired.units)
         self.outcome.health = self._report.as_list() if self._report else []
 
     def _step_replace(self) -> None:
@@ -320,6 +381,9 @@ class Transaction:
                 clock=self._host.clock,
                 sleep=self._host.sleep,
             )
+
+    def _step_enter(self) -> None:
+        rotation.enter(self._layout)
 
     def _step_settle(self) -> None:
         """Another version of Compose hashes the same file otherwise; what it has just made is what was released."""

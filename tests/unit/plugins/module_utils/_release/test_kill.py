@@ -28,13 +28,13 @@ def consistent(world: World) -> None:
     assert not (world.root / "state" / "lease.json").exists()
 
 
-def die_at_step(world: World, step: str, stack: dict[str, object]) -> None:
+def die_at_step(world: World, step: str, stack: dict[str, object], **options: object) -> None:
     def kill(reached: str) -> None:
         if reached == step:
             raise KilledError
 
     with pytest.raises(KilledError):
-        world.release(stack, on_step=kill)
+        world.release(stack, on_step=kill, **options)
 
 
 @pytest.mark.parametrize("step", RELEASE_STEPS)
