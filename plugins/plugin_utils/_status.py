@@ -56,6 +56,8 @@ _TOLD = (
     "containers",
     "releases",
     "unfinished",
+    "prepared",
+    "out_of_service",
     "lease",
     "engine",
     "disks",

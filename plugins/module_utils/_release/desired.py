@@ -207,12 +207,12 @@ def parse_desired(stack: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) 
 
     :raises DrydockError: ``invalid_stack`` when they do not fit together.
     """
+    name, layout = parse_place(stack)
     try:
-        name = str(stack["name"])
         units = _units(stack, name)
         desired = Desired(
             name=name,
-            layout=Layout(root=Path(stack["paths"]["root"]), secrets=Path(stack["paths"]["secrets"])),
+            layout=layout,
             files=_files(files),
             units=units,
             models={
@@ -227,17 +227,33 @@ def parse_desired(stack: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) 
             https_port=int((stack.get("edge") or {}).get("https_port") or 443),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise DrydockError(
-            "invalid_stack",
-            f"The stack model cannot be read: {type(error).__name__} {error}. `stack` has to be what the filter "
-            "drydock.serving.stack_model returns.",
-        ) from error
+        raise _unreadable(error) from error
     missing = [name for name in sorted({compose_file(part) for part in desired.parts}) if name not in desired.files]
     if missing:
         raise DrydockError(
             "invalid_stack", f"The rendered files lack {', '.join(missing)}, which the stack's containers need."
         )
     return desired
+
+
+def parse_place(stack: Mapping[str, Any]) -> tuple[str, Layout]:
+    """The stack's name, and where it lives.
+
+    :raises DrydockError: ``invalid_stack``.
+    """
+    try:
+        layout = Layout(root=Path(stack["paths"]["root"]), secrets=Path(stack["paths"]["secrets"]))
+        return str(stack["name"]), layout
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> DrydockError:
+    return DrydockError(
+        "invalid_stack",
+        f"The stack model cannot be read: {type(error).__name__} {error}. `stack` has to be what the filter "
+        "drydock.serving.stack_model returns.",
+    )
 
 
 def _files(files: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:

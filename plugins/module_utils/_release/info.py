@@ -32,6 +32,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder
+from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import read_prepared
 from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Record,
@@ -39,6 +40,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     read_journal,
     read_record,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.rotation import out_of_service
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.verdict import judge, sentence
 
@@ -109,6 +111,8 @@ def empty_result() -> dict[str, Any]:
         "containers": [],
         "releases": [],
         "unfinished": None,
+        "prepared": None,
+        "out_of_service": None,
         "lease": None,
         "engine": engines.MISSING,
         "disks": [],
@@ -183,6 +187,10 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
         result["lease"] = _lease(layout)
     with problems.told():
         result["unfinished"] = _unfinished(layout)
+        waiting = read_prepared(layout)
+        result["prepared"] = waiting.told() if waiting else None
+    with problems.told():
+        result["out_of_service"] = out_of_service(layout)
     with problems.told():
         result["releases"] = list(_releases(layout, result, problems))
     with problems.told():
