@@ -45,6 +45,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.log impor
     PREPARED,
     RELEASED,
     REPAIRED,
+    ROLLED_BACK,
     append,
 )
 
@@ -74,7 +75,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carrie
         """A release, one that is ready or was given up, a repair, or nothing to do."""
         told = result._result
         if told.get("changed"):
-            kinds = {"release": PREPARED if told.get("prepared") else RELEASED, "repair": REPAIRED}
+            released = PREPARED if told.get("prepared") else ROLLED_BACK if told.get("rolled_back_to") else RELEASED
+            kinds = {"release": released, "repair": REPAIRED}
             given_up = result._task.args.get("state") == "abandoned"
             self._note(result, ABANDONED if given_up else kinds.get(str(told.get("kind")), CHANGED))
 

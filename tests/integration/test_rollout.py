@@ -146,7 +146,7 @@ def test_another_user_is_told_whose_release_waits_and_nothing_is_undone(site: Si
     assert site.releases == dict.fromkeys(NAMES, "1")
 
 
-def test_one_that_fails_to_switch_is_told_together_with_those_that_did(site: Site) -> None:
+def test_one_that_fails_to_switch_has_those_that_did_go_back(site: Site) -> None:
     (site.hosts["three"].place / "hold").touch()
     process = site.start()
     until(site.hosts["one"].prepared.exists)
@@ -161,7 +161,9 @@ def test_one_that_fails_to_switch_is_told_together_with_those_that_did(site: Sit
     output, _none = process.communicate(timeout=300)
     assert process.returncode != 0
     assert "something has moved" in output
-    assert "Not every host has switched: one: " in output
+    assert "Not every host has switched, so those that had went back. one: " in output
+    assert site.releases == dict.fromkeys(NAMES, "1")
+    assert [host.outcomes()[-1] for host in site.hosts.values()] == ["prepared", "rolled_back", "rolled_back"]
     clean(site)
 
 

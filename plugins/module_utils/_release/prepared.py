@@ -21,9 +21,9 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.layout im
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
 from ansible_collections.drydock.serving.plugins.module_utils._release.networks import Link
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import read_journal
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import READY
 
 SCHEMA = 1
-READY = "ready"  # what the journal says between the last step before the switch and the switch
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
@@ -18,23 +19,18 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.layout im
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import PREPARED, DeploymentLog
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan, make_plan
-from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import (
-    READY,
-    Owner,
-    Prepared,
-    forget_prepared,
-    read_prepared,
-    refuse_waiting,
-)
-from ansible_collections.drydock.serving.plugins.module_utils._release.record import current_record
+from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import Owner, forget_prepared
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
-from ansible_collections.drydock.serving.plugins.module_utils._release.together import fetch, give_up
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import READY
+from ansible_collections.drydock.serving.plugins.module_utils._release.together import fetch
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import (
     Options,
     Outcome,
     Transaction,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import HARMLESS, host_error
+from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import host_error
+from ansible_collections.drydock.serving.plugins.module_utils._release.wish import Wanted, Wish
 
 
 def empty_result() -> dict[str, Any]:
@@ -53,6 +49,10 @@ def empty_result() -> dict[str, Any]:
         "moved": {},
         "cut": [],
         "pruned_images": [],
+        "rolled_back_to": None,
+        "rolled_back_from": None,
+        "kept": [],
+        "switched": None,
         "lease_taken_over": None,
         "prepared": None,
         "diff": [],
@@ -72,122 +72,120 @@ def run(
 
     :raises DrydockError: with the kinds of the steps, ``locked``, ``engine_missing`` and ``engine_unreachable``.
     """
+    run_wish(lambda: Wanted(desired, given), options, host, check_mode=check_mode, result=result)
+
+
+def run_wish(
+    wish: Wish,
+    options: Options,
+    host: Host,
+    *,
+    check_mode: bool,
+    result: dict[str, Any],
+    look_first: bool = True,
+) -> None:
+    """The same for what is only known when the host is looked at.
+
+    :param look_first: whether to look without the lease whether there is something to do at all.
+    :raises DrydockError: the same kinds, and those of the wish.
+    """
     try:
-        _run(desired, given, options, host, check_mode=check_mode, result=result)
+        _run(wish, options, host, check_mode=check_mode, result=result, look_first=look_first)
     except OSError as error:  # outside of the transaction: making the skeleton, the lease, recovery
         result["changed"] = False
         raise host_error(error, "prepare") from error
 
 
 def _run(
-    desired: Desired,
-    given: Mapping[str, str],
+    wish: Wish,
     options: Options,
     host: Host,
     *,
     check_mode: bool,
     result: dict[str, Any],
+    look_first: bool,
 ) -> None:
-    plan = make_plan(desired, given, host.engine, may_write=not check_mode)
-    _tell(result, plan)
-    if check_mode or not plan.changed:
-        return
-    result["changed"] = False  # until something is
-    _require_engine(plan)
+    begun = host.clock()
+    wanted = wish()
+    desired = wanted.desired
+    if look_first or check_mode:
+        plan = _planned(wanted, host, may_write=not check_mode)
+        _tell(result, plan)
+        if check_mode or not plan.changed:
+            return
+        result["changed"] = False  # until something is
+        _require_engine(plan)
     _refuse_foreign(desired, host.engine)
+    if not options.identity:
+        options = replace(options, identity=f"{options.stamp}-{desired.hash({})[:8]}")
     desired.layout.make()
     going_on = options.prepared not in ("", result["release"])
     options = replace(options, identity=options.prepared) if going_on else options
-    with lease(desired.layout, _owner(options)) as held:
+    with lease(desired.layout, owner_of(options)) as held:
         result["lease_taken_over"] = held.taken_over
-        log = _log(desired.name, desired.layout, options, host, result)
+        log = log_of(desired.name, desired.layout, options, host, result)
         if going_on:
-            _go_on(desired, given, options, host, held=held, log=log, result=result)
+            _go_on(wanted, options, host, held=held, log=log, result=result, begun=begun)
             return
         settled = recover(desired.layout, host.edge(desired.layout), Owner(options.actor, options.controller))
         if settled:
             log.recovered(settled)
-        plan = make_plan(desired, given, host.engine, may_write=True)
+        plan = _planned(wish(), host, may_write=True)
         _tell(result, plan)
+        _require_engine(plan)
         result["actions"] = settled + result["actions"]
         result["changed"] = bool(settled) or plan.changed
         if plan.kind == RELEASE and options.until == READY:  # a repair leads to no other release: it is done at once
             with log.attempt(plan, PREPARED):
-                _execute(plan, options, host, held, result=result, how=Transaction.make_ready)
+                _execute(plan, options, host, held, result=result, how=Transaction.make_ready, begun=begun)
         elif plan.changed:
             with log.attempt(plan):
-                _execute(plan, options, host, held, result=result, how=Transaction.run)
+                _execute(plan, options, host, held, result=result, how=Transaction.run, begun=begun)
 
 
 def _go_on(
-    desired: Desired,
-    given: Mapping[str, str],
+    wanted: Wanted,
     options: Options,
     host: Host,
     *,
     held: Lease,
     log: DeploymentLog,
     result: dict[str, Any],
+    begun: float,
 ) -> None:
-    plan, note = fetch(desired, given, host, identity=options.prepared, limit=options.wait_timeout)
+    """What was made ready, to its end."""
+    look = partial(_planned, wanted, host, may_write=True)
+    plan, note = fetch(wanted.desired, look, host, identity=options.prepared, limit=options.wait_timeout)
     _tell(result, plan)
-    forget_prepared(desired.layout)
+    forget_prepared(wanted.desired.layout)
     with log.attempt(plan):
-        _execute(plan, options, host, held, result=result, how=lambda transaction: transaction.go_on(note.lent))
+        _execute(plan, options, host, held, result=result, how=lambda it: it.go_on(note.lent), begun=begun)
 
 
-def abandon(
-    stack: str, layout: Layout, options: Options, host: Host, *, check_mode: bool, result: dict[str, Any]
-) -> None:
-    """Give up the release that this owner, or anybody before its time was over, made ready here; nothing when none is.
-
-    :param options: ``prepared`` names it, when only that one is meant.
-    :raises DrydockError: ``prepared``, ``locked``, and what keeps what served from being brought back.
-    """
-    try:
-        _abandon(stack, layout, options, host, check_mode=check_mode, result=result)
-    except OSError as error:
-        raise host_error(error, "give up") from error
-
-
-def _abandon(
-    stack: str, layout: Layout, options: Options, host: Host, *, check_mode: bool, result: dict[str, Any]
-) -> None:
-    current = current_record(layout)
-    serving = current.identity if current else None
-    directory = str(layout.release(serving)) if serving else None
-    result.update(release=serving, previous=serving, directory=directory)
-    note = _given_up(layout, options)
-    if note is None:
-        return
-    result.update(changed=True, actions=[f"give up the release {note.release}, which is ready and was not switched"])
-    if check_mode:
-        return
-    with lease(layout, _owner(options)) as held:
-        held.doing(f"give up the release {note.release}")
-        note = _given_up(layout, options)
-        if note is None:
-            result.update(changed=False, actions=[])
-            return
-        log = _log(stack, layout, options, host, result)
-        log.abandoned(note.release, give_up(stack, layout, note, host, limit=options.wait_timeout))
+def _planned(wanted: Wanted, host: Host, *, may_write: bool, prepared: Record | None = None) -> Plan:
+    return make_plan(
+        wanted.desired,
+        wanted.given,
+        host.engine,
+        may_write=may_write,
+        now=host.now(),
+        back=wanted.back,
+        prepared=prepared,
+        ready=host.ready,
+    )
 
 
-def _given_up(layout: Layout, options: Options) -> Prepared | None:
-    note = read_prepared(layout)
-    if note is None or options.prepared not in ("", note.release):
-        return None
-    return refuse_waiting(layout, Owner(options.actor, options.controller))
+def log_of(stack: str, layout: Layout, options: Options, host: Host, result: dict[str, Any]) -> DeploymentLog:
+    """The log of deployments, with its warnings in the result."""
 
-
-def _log(stack: str, layout: Layout, options: Options, host: Host, result: dict[str, Any]) -> DeploymentLog:
     def warn(text: str) -> None:
         result.setdefault("warnings", []).append(text)
 
     return DeploymentLog(stack, layout, options, now=host.now, clock=host.clock, warn=warn)
 
 
-def _owner(options: Options) -> dict[str, str]:
+def owner_of(options: Options) -> dict[str, str]:
+    """Who holds the lease, for whoever finds it taken."""
     return {
         "actor": options.actor,
         "host": options.controller,
@@ -216,17 +214,18 @@ def _execute(
     *,
     result: dict[str, Any],
     how: Callable[[Transaction], Outcome],
+    begun: float,
 ) -> None:
     def on_step(step: str) -> None:
         held.doing(f"release {options.identity}, step {step}")
         if host.on_step is not None:
             host.on_step(step)
 
-    transaction = Transaction(plan, options, replace(host, on_step=on_step))
+    transaction = Transaction(plan, options, replace(host, on_step=on_step), begun=begun)
     try:
         outcome = how(transaction)
     except DrydockError as error:
-        result["changed"] = error.details.get("step") not in HARMLESS
+        result["changed"] = not transaction.order.harmless(str(error.details.get("step")))
         raise
     if options.until == READY and plan.kind == RELEASE and not options.prepared:
         result["prepared"] = outcome.identity
@@ -239,6 +238,8 @@ def _execute(
         moved=outcome.moved,
         cut=outcome.cut,
         pruned_images=outcome.pruned_images,
+        kept=outcome.kept,
+        switched=outcome.switched,
     )
 
 
@@ -253,6 +254,7 @@ def _tell(result: dict[str, Any], plan: Plan) -> None:
         previous=current.identity if current else None,
         directory=str(plan.desired.layout.release(current.identity)) if current else None,
         diff=[change.as_diff() for change in plan.changes],
+        **(plan.back.as_dict() if plan.back else {}),
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import networks, rotation
@@ -19,7 +19,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import retired_from
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
-from ansible_collections.drydock.serving.plugins.module_utils._release.plan import Plan, make_plan
+from ansible_collections.drydock.serving.plugins.module_utils._release.plan import Plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import (
     Prepared,
     forget_prepared,
@@ -37,10 +37,11 @@ from ansible_collections.drydock.serving.plugins.module_utils._secrets import re
 
 
 def fetch(
-    desired: Desired, given: Mapping[str, str], host: Host, *, identity: str, limit: float
+    desired: Desired, look: Callable[..., Plan], host: Host, *, identity: str, limit: float
 ) -> tuple[Plan, Prepared]:
     """The release that was made ready here, as a plan to go on with.
 
+    :param look: makes the plan of a run; ``prepared`` is the record of what is ready.
     :param limit: seconds that what serves may take to be healthy, should it have to be brought back.
     :raises DrydockError: ``prepared_lost``: it is not here any more, or something has moved. Then it was given up.
     """
@@ -53,7 +54,7 @@ def fetch(
             f"The release {identity}, which was made ready here, is not here any more: another run has undone it, or "
             "the host was put back. What served before serves. Run again.",
         )
-    plan = make_plan(desired, given, host.engine, may_write=True, ready=record)
+    plan = look(prepared=record)
     moved = list(_moved(plan, note, record))
     if moved:
         said = give_up(desired.name, layout, note, host, limit=limit)

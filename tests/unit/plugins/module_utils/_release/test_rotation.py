@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import RELEASE_STEPS
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
 
 from tests.unit.plugins.module_utils._release.fake_docker import KilledError
 from tests.unit.plugins.module_utils._release.test_kill import consistent

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import newest
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import (
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import (
     RELEASE_STEPS,
     from_ready,
     until_ready,
