@@ -32,7 +32,8 @@ class HostState:
     said: str
 
     def line(self, width: int) -> str:
-        return f"{self.name:<{width}}  {self.release or 'unknown':<25}  {self.said}".rstrip()
+        release = self.release or ("unknown" if self.state == SILENT else "none")
+        return f"{self.name:<{width}}  {release:<25}  {self.said}".rstrip()
 
 
 def rollout(names: Sequence[str], hostvars: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,14 +70,14 @@ def _state(name: str, hostvars: Mapping[str, Any]) -> HostState:
         return HostState(name, SILENT, None, "no answer: serves what it served, or what it was last told to")
     release = str(told["release"]) if told.get("release") else None
     if told.get("failed"):
-        return HostState(name, FAILED, release, f"failed: {_first_line(told.get('msg'))}")
+        return HostState(name, FAILED, release, f"failed: {_short(told.get('msg'))}")
     given_up, back = _told(name, hostvars, GIVEN_UP), _told(name, hostvars, WENT_BACK)
     if back is not None:
         return _went_back(name, release, back)
     ready = told.get("prepared")
     if ready and given_up is not None:
         failed = given_up.get("failed")
-        said = f"could not give up {ready}: {_first_line(given_up.get('msg'))}" if failed else f"gave up {ready}"
+        said = f"could not give up {ready}: {_short(given_up.get('msg'))}" if failed else f"gave up {ready}"
         return HostState(name, FAILED if failed else READY, release, said)
     if ready:
         return HostState(name, READY, release, f"{ready} is ready and not switched")
@@ -85,7 +86,7 @@ def _state(name: str, hostvars: Mapping[str, Any]) -> HostState:
 
 def _went_back(name: str, release: str | None, back: Mapping[str, Any]) -> HostState:
     if back.get("failed"):
-        return HostState(name, FAILED, release, f"could not go back: {_first_line(back.get('msg'))}")
+        return HostState(name, FAILED, release, f"could not go back: {_short(back.get('msg'))}")
     return HostState(name, READY, back.get("release") or None, f"went back from {release}")
 
 
@@ -104,6 +105,6 @@ def _cause(found: Iterable[HostState]) -> str:
     return ""
 
 
-def _first_line(text: Any) -> str:
-    line = str(text or "").strip().partition("\n")[0]
+def _short(text: Any) -> str:
+    line = " ".join(str(text or "").split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"

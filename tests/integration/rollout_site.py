@@ -136,7 +136,7 @@ class Site:
             "services": {
                 "api": {
                     "image": f"registry.example.org/api:{self.image}",
-                    "health": {"command": ["true"], "start_period": 1, "interval": 1, "timeout": 1, "retries": 1},
+                    "health": {"command": ["true"], "start_period": 8, "interval": 1, "timeout": 1, "retries": 2},
                 }
             },
         }
