@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
@@ -21,7 +22,7 @@ def flag(world: World) -> Path:
     return world.root / "edge" / "out-of-service"
 
 
-def out_at(world: World, stack: dict[str, object], **options: object) -> dict[str, bool]:
+def out_at(world: World, stack: dict[str, object], **options: Any) -> dict[str, bool]:
     """Step -> whether the host was out of service when it began."""
     found: dict[str, bool] = {}
     world.release(stack, on_step=lambda step: found.update({step: flag(world).exists()}), **options)
@@ -42,7 +43,7 @@ def test_the_host_is_out_of_service_from_before_anything_is_touched_until_the_re
 
 def test_the_file_is_one_that_nginx_may_look_for_and_says_who_and_why(world: World) -> None:
     world.release()
-    seen = {}
+    seen: dict[str, Any] = {}
 
     def look(step: str) -> None:
         if step == "up":

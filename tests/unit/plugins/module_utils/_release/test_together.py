@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,11 @@ def test_what_waits_for_somebody_else_is_refused_with_who_and_until_when(world: 
     new = world.with_api(image="api:2")
     world.make_ready(new)
     note = json.loads(note_of(world).read_text())
-    for attempt in (lambda: world.release(new, actor="other@ctl"), lambda: world.give_up(actor="other@ctl")):
+    attempts: list[Callable[[], object]] = [
+        lambda: world.release(new, actor="other@ctl"),
+        lambda: world.give_up(actor="other@ctl"),
+    ]
+    for attempt in attempts:
         with pytest.raises(DrydockError) as caught:
             attempt()
         assert caught.value.kind == "prepared"
