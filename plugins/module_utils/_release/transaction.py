@@ -27,7 +27,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import load_requests
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
 from ansible_collections.drydock.serving.plugins.module_utils._release import networks, room, rotation, warm
-from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm
+from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm, confirmed
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import unit_hash
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import (
     VARIABLES,
@@ -112,6 +112,7 @@ class Options:
     reason: str = ""
     revision: str = ""
     registries: Logins = field(default_factory=dict)
+    wish: str = ""  # the same for whoever wants the same
 
 
 @dataclass
@@ -148,6 +149,7 @@ class Transaction:
         self._report: Report | None = None
         self._begun = host.clock() if begun is None else begun
         self._led = False  # nginx goes by what this run has written
+        self._workers: frozenset[str] = frozenset()  # of nginx, before that
         self._lent: tuple[networks.Link, ...] = ()
         releasing = plan.kind == RELEASE
         self.order = REPAIRING if not releasing else EDGE_FIRST if plan.edge_first else RELEASING
@@ -169,13 +171,15 @@ class Transaction:
 
     def make_ready(self) -> Outcome:
         """Take the steps before the switch and leave a note. The journal stays: who does not go on has it undone."""
-        self._through(until_ready(self.steps))
+        self.steps = until_ready(self.steps)
+        self._through(self.steps)
         return self.outcome
 
     def go_on(self, lent: tuple[networks.Link, ...]) -> Outcome:
         """See that what was made ready is still healthy, then take the steps that are left."""
         self._lent = lent
-        self._through(from_ready(self.steps))
+        self.steps = from_ready(self.steps)
+        self._through(self.steps)
         clear_journal(self._layout)
         return self.outcome
 
@@ -246,9 +250,8 @@ class Transaction:
     def _step_check(self) -> None:
         if any(unit.url for unit in self._desired.units):
             load_requests()  # its absence must not come up when containers have been touched
-        folder = (
-            self._staging if self._staging.is_dir() else self._folder
-        )  # it has its name where the edge is led first
+        staged = self._staging.is_dir()  # it has its name already where the edge is led first
+        folder = self._staging if staged else self._folder
         for part in self._desired.parts:
             self._compose(part, folder).check()
 
@@ -353,25 +356,17 @@ class Transaction:
 
     def _step_switch(self) -> None:
         if self._edge.read() != self._plan.upstreams:
+            self._workers = self._edge.workers()
             self._led = self._edge.lead(self._plan.upstreams)
 
     def _step_confirm(self) -> None:
         """Not before its answers come from where they have to is a release proven."""
-        changed = {unit.name for unit in (*self._plan.moved, *self._plan.replaced)}
-        wanted = {
-            unit.name: (*_asked(unit), unit.host_port)
-            for unit in self._desired.units
-            if self._led and unit.name in changed and unit.routes and unit.host_port
-        }
+        wanted = confirmed((*self._plan.moved, *self._plan.replaced)) if self._led else {}
         if wanted:
             client = self._host.client(self._desired.domain, self._desired.https_port)
-            confirm(
-                {name: (path, port, exact) for name, (path, exact, port) in wanted.items()},
-                client,
-                clock=self._host.clock,
-                sleep=self._host.sleep,
-            )
-        if self._led:
+            confirm(wanted, client, clock=self._host.clock, sleep=self._host.sleep)
+        if self._led:  # what nobody is led to any more cannot be seen by asking
+            self._edge.wait_left(self._workers, clock=self._host.clock, sleep=self._host.sleep)
             self.outcome.switched = round(self._host.clock() - self._begun, 2)
 
     def _step_enter(self) -> None:
@@ -500,6 +495,7 @@ class Transaction:
             files={dest: sha256(content) for dest, content in self._desired.files.items()},
             containers={
                 unit.name: {
+                    "service": unit.service,
                     "part": unit.part,
                     **_told_of(unit),
                     "host_port": unit.host_port,
@@ -530,16 +526,6 @@ class Transaction:
 def _told_of(unit: Unit) -> dict[str, Any]:
     """What a record says of a container that another value of does not restart."""
     return {**entry(unit), "url": unit.url or "", "routes": list(unit.routes)}
-
-
-def _asked(unit: Unit) -> tuple[str, bool]:
-    """The path that tells through the edge who answers: the health path where a route leads there, else a route."""
-    health = unit.health.path
-    for route in unit.routes:
-        prefix = route.rstrip("/")
-        if health is not None and (health == prefix or health.startswith(f"{prefix}/")):
-            return health, True
-    return unit.routes[0], False
 
 
 def _write(path: Path, content: bytes, *, mode: int, folder_mode: int = 0o750) -> None:

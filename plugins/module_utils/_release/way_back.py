@@ -233,7 +233,7 @@ def bring_up_recorded(
     for name in names:
         item = previous.containers[name]
         if item["part"] != PARTS[0] and stack not in attached.get(item["name"], ()):
-            host.engine.connect(stack, item["name"], alias=name)
+            host.engine.connect(stack, item["name"], alias=item.get("service", name))
 
 
 def host_error(error: OSError, step: str) -> DrydockError:
