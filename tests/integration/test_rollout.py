@@ -96,7 +96,7 @@ def test_one_host_alone_costs_no_second_call(tmp_path: Path) -> None:
     assert run.tasks == [
         "Model | Check what is wanted and complete it",
         "Stack | Release",
-        f"{role}Validating arguments against arg spec main - Release the stack of services and components",
+        f"{role}Validating arguments against arg spec 'main' - Release the stack of services and components",
         f"{role}command | Put the stack's command in place",
         f"{role}release | Release the stack",
         "Edge | Put nginx in front",

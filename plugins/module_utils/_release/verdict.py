@@ -59,9 +59,9 @@ def _release(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _prepared(note: Mapping[str, Any]) -> str:
     return (
-        f"The release {note['release']} is prepared, not switched: ready since {note['since']} for {note['actor']} from "
-        f"{note['controller']}, who waits for other hosts. When that run has died, the next run of the tag `stack` by "
-        f"the same user undoes it, and anybody's after {note['expires']}."
+        f"The release {note['release']} is prepared, not switched: ready since {note['since']} for {note['actor']} "
+        f"from {note['controller']}, who waits for other hosts. When that run has died, the next run of the tag "
+        f"`stack` by the same user undoes it, and anybody's after {note['expires']}."
     )
 
 
