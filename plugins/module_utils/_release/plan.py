@@ -20,6 +20,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import closed_text, upstreams_text
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
+from ansible_collections.drydock.serving.plugins.module_utils._release.gate import STOPPED, read_note, unsettled
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.model import MODEL, read_model
 from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
@@ -188,6 +189,7 @@ def make_plan(
         *_strays(around.strays, live),
         *_edge(layout.upstreams, upstreams),
         *_out_of_service(layout),
+        *_gate(layout),
         *_leftovers(journal, status),
         *(_settings(desired) + _still_named(keeping) if kind == REPAIR else []),
     ]
@@ -453,6 +455,18 @@ def _out_of_service(layout: Layout) -> list[Change]:
         return []
     said = "put the host back into service for the balancers in front of it"
     return [Change("edge", str(layout.out_of_service), "out of service\n", "", said)]
+
+
+def _gate(layout: Layout) -> list[Change]:
+    """Maintenance is no difference; an edge that is not as it was asked for, or that was closed for a stop, is."""
+    note = read_note(layout)
+    if STOPPED in note.causes:
+        said = "open the edge, which was closed when the stack was stopped"
+    elif unsettled(layout):
+        said = f"have the edge {'closed' if note.causes else 'open'}, as it was asked for"
+    else:
+        return []
+    return [Change("edge", str(layout.gate), "", "", said)]
 
 
 def _leftovers(journal: Journal | None, status: str) -> list[Change]:

@@ -14,6 +14,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.gate import MAINTENANCE, STOPPED, read_note
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import ALIVE, Lease, holder, lease
@@ -55,6 +56,7 @@ def empty_result() -> dict[str, Any]:
         "switched": None,
         "lease_taken_over": None,
         "prepared": None,
+        "maintenance": None,
         "diff": [],
     }
 
@@ -113,6 +115,7 @@ def _run(
     begun = host.clock()
     wanted = wish()
     desired = wanted.desired
+    _tell_maintenance(result, desired)
     same = desired.hash({})
     options = replace(options, wish=same, identity=options.identity or f"{options.stamp}-{same[:8]}")
     if look_first or look or check_mode:
@@ -135,7 +138,9 @@ def _run(
         if going_on:
             _go_on(wanted, options, host, held=held, log=log, result=result, begun=begun)
             return
+        gate = host.gate(desired.layout)
         settled = recover(desired.layout, host.edge(desired.layout), Owner(options.actor, options.controller))
+        settled += gate.settle()
         if settled:
             log.recovered(settled)
         plan = _planned(wish(), host, may_write=True)
@@ -149,6 +154,8 @@ def _run(
         elif plan.changed:
             with log.attempt(plan):
                 _execute(plan, options, host, held, result=result, how=Transaction.run, begun=begun)
+        if gate.closed(STOPPED):
+            gate.open(STOPPED)
 
 
 def _go_on(
@@ -181,6 +188,17 @@ def _planned(wanted: Wanted, host: Host, *, may_write: bool, prepared: Record | 
         prepared=prepared,
         ready=host.ready,
     )
+
+
+def _tell_maintenance(result: dict[str, Any], desired: Desired) -> None:
+    """Maintenance is for people to end; a release only says that it is still on."""
+    closed = read_note(desired.layout).causes.get(MAINTENANCE)
+    if closed is not None:
+        result["maintenance"] = closed.as_dict()
+        result.setdefault("warnings", []).append(
+            f"The edge is closed for maintenance {closed.said}. It stays so: clients are answered 503 until somebody "
+            f"runs `{desired.name} maintenance off` on the host."
+        )
 
 
 def log_of(stack: str, layout: Layout, options: Options, host: Host, result: dict[str, Any]) -> DeploymentLog:
