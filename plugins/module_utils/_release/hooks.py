@@ -89,17 +89,17 @@ class Hooks:
             self._run(BEFORE, WHOLE, binding=True)
             self._run(BEFORE, step, binding=True)
 
-    def end(self, step: str, *, proven: bool) -> None:
+    def end(self, step: str, following: str | None, *, proven: bool) -> None:
         """When a step is done, and still counts as the one under way: what comes after it, and before the next.
 
+        :param following: the step that this run takes next.
         :param proven: nothing can be undone any more, so a hook that fails is only told.
         :raises DrydockError: ``hook_failed``.
         """
         self._run(AFTER, step, binding=not proven)
-        following = self._steps[self._steps.index(step) + 1 :]
-        if following:
-            self._run(BEFORE, following[0], binding=not proven)
-        else:
+        if following is not None:
+            self._run(BEFORE, following, binding=not proven)
+        elif step == self._steps[-1]:
             self._run(AFTER, WHOLE, binding=False)
 
     def failed(self, failure: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.evidence 
 from ansible_collections.drydock.serving.plugins.module_utils._release.hooks import Hooks, Surroundings
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan
-from ansible_collections.drydock.serving.plugins.module_utils._release.record import next_sequence
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, next_sequence
 
 
 class Works:
@@ -129,6 +129,12 @@ class Works:
             actor=self._options.actor,
             at=self._host.now(),
         )
+
+    def take_up(self, record: Record | None) -> None:
+        """What was done before the release waited for other hosts."""
+        if record is not None:
+            self.migrated = [str(name) for name in record.rest.get("migrated") or ()]
+            self.backup = record.rest.get("backup")
 
     def stays(self) -> str:
         """What is said of a release that failed: the data do not go back with it."""
