@@ -19,6 +19,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.engine im
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import Gate
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
+from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 
@@ -34,6 +35,7 @@ class Host:
     clock: Clock
     sleep: Callable[[float], None] = time.sleep
     client: Callable[[str, int], Ask] = EdgeClient
+    ready: Callable[[str], bool] = is_ready
     proc: Path = Path("/proc")
     on_step: Callable[[str], None] | None = None
     progress: Progress = field(default_factory=Progress)
