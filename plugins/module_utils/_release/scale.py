@@ -61,7 +61,7 @@ def scale(
     :raises DrydockError: with the kinds of ``run`` and of ``restore``, ``not_released``, ``unknown_service``,
         ``invalid_input``, ``no_memory``.
     """
-    options = replace(options, keep=max(options.keep, len(all_records(layout))))
+    options = replace(options, keep=max(options.keep, len(all_records(layout)) + 1))
     run_wish(lambda: _wanted(layout, wish, total), options, host, check_mode=check_mode, result=result)
 
 

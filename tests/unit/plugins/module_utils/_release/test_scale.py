@@ -13,7 +13,8 @@ import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
 from ansible_collections.drydock.serving.plugins.module_utils._release.scale import Scale, memory, scale
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import RELEASE_STEPS, Options
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
+from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 
 from tests.unit.plugins.module_utils._release.fake_docker import KilledError
 from tests.unit.plugins.module_utils._release.test_kill import consistent
@@ -124,7 +125,9 @@ def test_more_than_the_host_has_memory_for_is_refused_unless_forced(world: World
         scaled_to(world, api=2, total=GIB)  # fewer is never too much
         assert len(apis(world)) == 2
     else:
-        with pytest.raises(DrydockError, match="could then use 3072 MiB; the host has 3072 MiB, and 256 MiB") as failure:
+        with pytest.raises(
+            DrydockError, match="could then use 3072 MiB; the host has 3072 MiB, and 256 MiB"
+        ) as failure:
             scaled_to(world, api=3, total=3 * GIB)
         assert failure.value.kind == "no_memory"
         assert len(apis(world)) == 1
