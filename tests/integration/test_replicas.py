@@ -104,7 +104,7 @@ class Site:
     def containers(self) -> dict[str, str]:
         """Containers that run, by name, with what tells one from another of the same name."""
         lines = docker("ps", "--filter", f"label=drydock.stack={NAME}", "--format", "{{.Names}} {{.ID}}").splitlines()
-        return dict(line.split() for line in lines)  # type: ignore[misc]  # two words in each
+        return dict(line.split() for line in lines)
 
     def ports(self) -> list[int]:
         """Where the edge is led to."""
