@@ -14,6 +14,7 @@ description:
   - Builds one file from this collection's own code and puts it, named after the stack, where people's shells find it.
     It tells the status, shows logs and restarts containers, without Ansible, and takes the same lease as a release.
   - It needs the host's Python and the packages that a release needs, nothing else.
+  - With it come the units of systemd that run it, such as the one that watches a release on probation.
   - Never replaces a file that this collection did not write, and never hides another program of that name.
 options:
   name:
@@ -34,6 +35,10 @@ options:
     description: Where the command is put.
     type: path
     default: /usr/local/bin
+  units:
+    description: Where the units of systemd are put. A host without that directory gets none.
+    type: path
+    default: /etc/systemd/system
   state:
     description: Whether it is there. V(absent) removes only what this collection wrote.
     type: str
@@ -49,7 +54,7 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: [Tells the version and the digest of the file, not its content.]
+    details: [Tells the version and the digest of the command, not its content, and the units.]
   idempotent:
     support: full
   platform:
@@ -75,7 +80,7 @@ path:
 failure:
   description:
     - Why it failed. RV(ignore:kind) is one of V(command_foreign), V(invalid_input), V(io_error), V(no_space),
-      V(not_a_file), V(permission_denied), V(program_shadowed), V(read_only), V(symlink).
+      V(not_a_file), V(permission_denied), V(program_shadowed), V(read_only), V(symlink), V(timed_out), V(unit_foreign).
   returned: failure
   type: dict
 """
@@ -88,13 +93,16 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import os_failure
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.install import execute, make_plan
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.units import apply, differences, units
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "root": {"type": "path"},
     "secrets": {"type": "path"},
     "directory": {"type": "path", "default": "/usr/local/bin"},
+    "units": {"type": "path", "default": "/etc/systemd/system"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "payload": {"type": "str"},
 }
@@ -104,15 +112,21 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
     path = Path(params["directory"], params["name"])
-    result: dict[str, Any] = {"changed": False, "path": str(path), "diff": {}}
+    result: dict[str, Any] = {"changed": False, "path": str(path), "diff": []}
+    directory = Path(params["units"])
+    wanted = units(params["name"], root=params["root"] or f"/opt/{params['name']}", command=str(path))
     content = None
     if params["state"] == "present":
         content = zlib.decompress(base64.b64decode(params["payload"] or ""))
     try:
         plan = make_plan(params["name"], content, directory=path.parent)
-        result.update(changed=plan.changed, diff=plan.diff())
-        if plan.changed and not module.check_mode:
-            execute(plan)
+        found = differences(params["name"], wanted, present=params["state"] == "present", directory=directory)
+        diffs = [plan.diff()] if plan.changed else []
+        result.update(changed=plan.changed or bool(found), diff=diffs + [item.diff() for item in found])
+        if not module.check_mode:
+            if plan.changed:
+                execute(plan)
+            apply(found, SubprocessRunner(), directory=directory)
     except DrydockError as error:
         module.fail_json(**{**result, "changed": False, **error.as_result()})
     except OSError as error:

@@ -29,6 +29,8 @@ RELEASED = "released"
 REPAIRED = "repaired"
 FAILED = "failed"
 RECOVERED = "recovered"
+KEPT = "kept"  # a release that was on probation, to its end
+PROBATION_ENDED = "probation_ended"  # before its time, by a later release
 RESTARTED = "restarted"  # the containers of what serves, by the command on the host
 RESTART_FAILED = "restart_failed"
 

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The run that has made a release stays until its probation is over, and ends as that ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.ending import Ending, watch_of
+from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.probation import ENDED, FAILED, active
+from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import KIND, STEP, verdict_of
+from ansible_collections.drydock.serving.plugins.module_utils._release.unit_names import probation_unit
+from ansible_collections.drydock.serving.plugins.module_utils._release.watching import wait
+
+
+def follow(stack: str, layout: Layout, release: str | None, host: Host, *, actor: str, result: dict[str, Any]) -> None:
+    """Wait for the verdict on a release that this run has made. The unit of systemd watches; where there is none, or it
+    dies, this run does. It does not hold the lease.
+
+    :raises DrydockError: ``probation_failed`` with the figures.
+    """
+    note = active(layout)
+    if note is None or note.release != release:
+        return
+    started = host.runner.run(["systemctl", "start", "--no-block", probation_unit(stack)]).ok
+
+    def say(text: str) -> None:
+        result["actions"].append(text)
+
+    ending = Ending(stack, layout, host, actor=actor, say=say)
+    wait(watch_of(layout, host, actor=actor, say=lambda _text: None), note.release, ending, watched=started)
+    verdict = verdict_of(layout, note.release) or {"verdict": ENDED, "said": [], "end": "ended by another run"}
+    result["probation"] = dict(verdict)
+    if verdict.get("verdict") == FAILED:
+        result["release"] = layout.current.readlink().name
+        raise _failed(note.release, verdict)
+
+
+def _failed(release: str, verdict: Mapping[str, Any]) -> DrydockError:
+    evidence = verdict.get("evidence")
+    where = f" Evidence on the host: {evidence}." if evidence else ""
+    return DrydockError(
+        KIND,
+        f"The release {release} did not pass its probation: {'; '.join(verdict.get('said') or [])}. "
+        f"As to what serves: {verdict.get('end') or 'the host goes back to the release before'}.{where}",
+        step=STEP,
+        evidence=evidence,
+        breaches=verdict.get("breaches") or [],
+        figures=verdict.get("figures") or {},
+    )
