@@ -160,6 +160,13 @@ lease:
     - C(live) is false where that run has died and left its note.
   returned: always
   type: dict
+probation:
+  description:
+    - The probation that the release is on, with C(since), C(until), C(previous), to which the host goes back by itself,
+      C(thresholds), and C(before) with what each service answered before the switch.
+    - Null where it is on none.
+  returned: always
+  type: dict
 engine:
   description: How the engine answered. V(ok), V(missing) or V(unreachable).
   returned: always

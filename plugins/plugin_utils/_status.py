@@ -57,6 +57,7 @@ _TOLD = (
     "releases",
     "unfinished",
     "lease",
+    "probation",
     "engine",
     "disks",
     "certificate",
@@ -126,6 +127,9 @@ def _details(host: Mapping[str, Any]) -> Iterable[str]:
     lease = status["lease"] or {}
     if lease.get("live"):
         yield f"  at work: {lease['actor']} since {lease['since']}: {lease['doing']}"
+    probation = status.get("probation")
+    if probation:
+        yield f"  on probation until {probation['until']}; past its thresholds back to {probation['previous']}"
     for item in status["containers"]:
         restarts = f", {item['restarts']} restarts" if item["restarts"] else ""
         kept = "" if item["recorded"] else ", not of this release"

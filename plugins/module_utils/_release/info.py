@@ -32,6 +32,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder
+from ansible_collections.drydock.serving.plugins.module_utils._release.probation import told_probation
 from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Record,
@@ -110,6 +111,7 @@ def empty_result() -> dict[str, Any]:
         "releases": [],
         "unfinished": None,
         "lease": None,
+        "probation": None,
         "engine": engines.MISSING,
         "disks": [],
         "certificate": None,
@@ -183,6 +185,8 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
         result["lease"] = _lease(layout)
     with problems.told():
         result["unfinished"] = _unfinished(layout)
+    with problems.told():
+        result["probation"] = told_probation(layout)
     with problems.told():
         result["releases"] = list(_releases(layout, result, problems))
     with problems.told():

@@ -151,6 +151,19 @@ def active(layout: Layout) -> Note | None:
     return note if note is not None and serving(layout, note) else None
 
 
+def told_probation(layout: Layout) -> dict[str, Any] | None:
+    """What is told of the probation of what serves: for status.
+
+    :raises DrydockError: ``state_unreadable``.
+    """
+    note = active(layout)
+    if note is None:
+        return None
+    told = note.as_dict()
+    keys = ("release", "previous", "since", "until", "thresholds", "before", "decision")
+    return {key: told[key] for key in keys}
+
+
 # -- time ------------------------------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,9 @@ def _facts(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "release", f"{told['release']}{f' ({colours})' if colours else ''} since {told['since']}"
         yield "by", f"{_word(told['actor'])}{': ' + told['reason'] if told['reason'] else ''}"
         yield "before", _word(told["previous"])
+    probation = told.get("probation")
+    if probation:
+        yield "probation", f"until {probation['until']}; past its thresholds back to {probation['previous']}"
     for model in told["models"]:
         yield "model", f"{model['name']} {model['version']}"
     for disk in told["disks"]:
