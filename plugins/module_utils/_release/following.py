@@ -12,22 +12,26 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release.ending import Ending, watch_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation import ENDED, FAILED, active
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import KIND, STEP, verdict_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.unit_names import probation_unit
 from ansible_collections.drydock.serving.plugins.module_utils._release.watching import wait
 
 
-def follow(stack: str, layout: Layout, release: str | None, host: Host, *, actor: str, result: dict[str, Any]) -> None:
+def follow(stack: str, layout: Layout, host: Host, *, actor: str, result: dict[str, Any]) -> None:
     """Wait for the verdict on a release that this run has made. The unit of systemd watches; where there is none, or it
-    dies, this run does. It does not hold the lease.
+    dies, this run does, also when it has made nothing. It does not hold the lease.
 
+    :param result: of the run.
     :raises DrydockError: ``probation_failed`` with the figures.
     """
     note = active(layout)
-    if note is None or note.release != release:
+    if note is None:
         return
     started = host.runner.run(["systemctl", "start", "--no-block", probation_unit(stack)]).ok
+    if started and result["kind"] != RELEASE:
+        return
 
     def say(text: str) -> None:
         result["actions"].append(text)
