@@ -16,6 +16,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.drain imp
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 
@@ -31,6 +32,7 @@ class Host:
     clock: Clock
     sleep: Callable[[float], None] = time.sleep
     client: Callable[[str, int], Ask] = EdgeClient
+    ready: Callable[[str], bool] = is_ready
     proc: Path = Path("/proc")
     on_step: Callable[[str], None] | None = None
 

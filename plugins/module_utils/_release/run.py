@@ -22,7 +22,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.transacti
     Options,
     Transaction,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import HARMLESS, host_error
+from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import host_error
+from ansible_collections.drydock.serving.plugins.module_utils._release.wish import Wanted, Wish
 
 
 def empty_result() -> dict[str, Any]:
@@ -41,6 +42,10 @@ def empty_result() -> dict[str, Any]:
         "moved": {},
         "cut": [],
         "pruned_images": [],
+        "rolled_back_to": None,
+        "rolled_back_from": None,
+        "kept": [],
+        "switched": None,
         "lease_taken_over": None,
         "diff": [],
     }
@@ -59,29 +64,52 @@ def run(
 
     :raises DrydockError: with the kinds of the steps, ``locked``, ``engine_missing`` and ``engine_unreachable``.
     """
+    run_wish(lambda: Wanted(desired, given), options, host, check_mode=check_mode, result=result)
+
+
+def run_wish(
+    wish: Wish,
+    options: Options,
+    host: Host,
+    *,
+    check_mode: bool,
+    result: dict[str, Any],
+    look_first: bool = True,
+) -> None:
+    """The same for what is only known when the host is looked at.
+
+    :param look_first: whether to look without the lease whether there is something to do at all.
+    :raises DrydockError: the same kinds, and those of the wish.
+    """
     try:
-        _run(desired, given, options, host, check_mode=check_mode, result=result)
+        _run(wish, options, host, check_mode=check_mode, result=result, look_first=look_first)
     except OSError as error:  # outside of the transaction: making the skeleton, the lease, recovery
         result["changed"] = False
         raise host_error(error, "prepare") from error
 
 
 def _run(
-    desired: Desired,
-    given: Mapping[str, str],
+    wish: Wish,
     options: Options,
     host: Host,
     *,
     check_mode: bool,
     result: dict[str, Any],
+    look_first: bool,
 ) -> None:
-    plan = make_plan(desired, given, host.engine, may_write=not check_mode)
-    _tell(result, plan)
-    if check_mode or not plan.changed:
-        return
-    result["changed"] = False  # until something is
-    _require_engine(plan)
+    begun = host.clock()
+    wanted = wish()
+    desired = wanted.desired
+    if look_first or check_mode:
+        plan = _planned(wanted, host, may_write=not check_mode)
+        _tell(result, plan)
+        if check_mode or not plan.changed:
+            return
+        result["changed"] = False  # until something is
+        _require_engine(plan)
     _refuse_foreign(desired, host.engine)
+    if not options.identity:
+        options = replace(options, identity=f"{options.stamp}-{desired.hash({})[:8]}")
     desired.layout.make()
     with lease(desired.layout, _owner(options)) as held:
         result["lease_taken_over"] = held.taken_over
@@ -96,13 +124,26 @@ def _run(
         settled = recover(desired.layout, host.edge(desired.layout))
         if settled:
             log.recovered(settled)
-        plan = make_plan(desired, given, host.engine, may_write=True)
+        plan = _planned(wish(), host, may_write=True)
         _tell(result, plan)
+        _require_engine(plan)
         result["actions"] = settled + result["actions"]
         result["changed"] = bool(settled) or plan.changed
         if plan.changed:
             with log.attempt(plan):
-                _execute(plan, options, host, held, result)
+                _execute(plan, options, host, held, result, begun=begun)
+
+
+def _planned(wanted: Wanted, host: Host, *, may_write: bool) -> Plan:
+    return make_plan(
+        wanted.desired,
+        wanted.given,
+        host.engine,
+        may_write=may_write,
+        now=host.now(),
+        back=wanted.back,
+        ready=host.ready,
+    )
 
 
 def _owner(options: Options) -> dict[str, str]:
@@ -126,17 +167,17 @@ def _refuse_foreign(desired: Desired, engine: Engine) -> None:
         )
 
 
-def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict[str, Any]) -> None:
+def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict[str, Any], *, begun: float) -> None:
     def on_step(step: str) -> None:
         held.doing(f"release {options.identity}, step {step}")
         if host.on_step is not None:
             host.on_step(step)
 
-    transaction = Transaction(plan, options, replace(host, on_step=on_step))
+    transaction = Transaction(plan, options, replace(host, on_step=on_step), begun=begun)
     try:
         outcome = transaction.run()
     except DrydockError as error:
-        result["changed"] = error.details.get("step") not in HARMLESS
+        result["changed"] = not transaction.order.harmless(str(error.details.get("step")))
         raise
     result.update(
         release=outcome.identity,
@@ -147,6 +188,8 @@ def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict
         moved=outcome.moved,
         cut=outcome.cut,
         pruned_images=outcome.pruned_images,
+        kept=outcome.kept,
+        switched=outcome.switched,
     )
 
 
@@ -161,6 +204,7 @@ def _tell(result: dict[str, Any], plan: Plan) -> None:
         previous=current.identity if current else None,
         directory=str(plan.desired.layout.release(current.identity)) if current else None,
         diff=[change.as_diff() for change in plan.changes],
+        **(plan.back.as_dict() if plan.back else {}),
     )
 
 

@@ -129,13 +129,15 @@ class FakeDocker:
         return 1, "[]", "no such container"
 
     def _image(self, rest: list[str]) -> tuple[int, str, str]:
-        name = rest[-1]
-        if name not in self.images:
-            return 1, "", "No such image"
         if rest[0] == "rm":
-            self.images.discard(name)
-            return 0, f"Untagged: {name}", ""
-        return 0, f"sha256:{name}\t[]\tlinux/{self.architectures.get(name, 'amd64')}", ""
+            there = rest[-1] in self.images
+            self.images.discard(rest[-1])
+            return (0, f"Untagged: {rest[-1]}", "") if there else (1, "", "No such image")
+        names = rest[rest.index("--format") + 2 :]
+        lines = [
+            f"sha256:{name}\t[]\tlinux/{self.architectures.get(name, 'amd64')}" for name in names if name in self.images
+        ]
+        return int(len(lines) < len(names)), "\n".join(lines), "" if len(lines) == len(names) else "No such image"
 
     def _manifest(self, rest: list[str]) -> tuple[int, str, str]:
         found = self.manifests.get(rest[-1])

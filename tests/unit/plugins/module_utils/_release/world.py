@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, go_back
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, parse_desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, current_record
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
+from ansible_collections.drydock.serving.plugins.module_utils._release.warm import read_warm
 
 from tests.unit.plugins.module_utils._health.fakes import FakeClock, InlinePool
 from tests.unit.plugins.module_utils._release.fake_docker import FakeDocker, Nginx
@@ -45,6 +48,8 @@ class World:
         self.stack = self._stack()
         self.given: dict[str, str] = {}
         self.result: dict[str, Any] = {}
+        self.time = "2026-11-21T04:15:00Z"
+        self.unready: set[str] = set()  # addresses that do not say that they are ready
         (place / "models" / "ocr" / "4.0").mkdir(parents=True)
 
     def _stack(self) -> dict[str, Any]:
@@ -115,10 +120,11 @@ class World:
             runner=self.docker,
             engine=engine,
             waiter=waiter,
-            now=lambda: "2026-11-21T04:15:00Z",
+            now=lambda: self.time,
             clock=self.clock,
             sleep=self._sleep,
             client=lambda _domain, _port: self.docker.nginx.ask if self.docker.nginx else _nobody,
+            ready=lambda url: url not in self.unready,
             proc=self.place / "proc",
             on_step=on_step,
         )
@@ -148,6 +154,46 @@ class World:
             result=self.result,
         )
         return self.result
+
+    def back(
+        self,
+        to: str | None = None,
+        *,
+        force: bool = False,
+        check: bool = False,
+        on_step: Callable[[str], None] | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Go back once; the result is kept also when it fails."""
+        self.number += 1
+        self.result = empty_result()
+        go_back(
+            Layout(root=self.root, secrets=self.secrets),
+            Way(to=to, force=force),
+            Options(
+                identity=f"r{self.number:03}",
+                started="2026-11-21T04:15:00Z",
+                actor="op@host",
+                **{"reserve": 1, **options},
+            ),
+            self.host(on_step),
+            check_mode=check,
+            result=self.result,
+        )
+        return self.result
+
+    def not_back(self, to: str | None = None, **options: Any) -> DrydockError:
+        """Try to go back once and expect a failure."""
+        try:
+            self.back(to, **options)
+        except DrydockError as error:
+            return error
+        raise AssertionError("it went back")
+
+    def kept(self) -> set[str]:
+        """Names of the containers that are noted as kept running."""
+        warm = read_warm(Layout(root=self.root, secrets=self.secrets))
+        return set(warm.containers) if warm else set()
 
     def failing(self, stack: Mapping[str, Any] | None = None, **options: Any) -> DrydockError:
         """Run once and expect a failure."""
@@ -218,7 +264,7 @@ class World:
         found += [path.name for path in self._temporary() if path.exists()]
         record = current_record(self.desired(self.stack).layout)
         recorded = {item["name"] for item in record.containers.values()} if record else self.running()
-        found += [name for name in self.running() if name not in recorded]
+        found += [name for name in self.running() if name not in recorded | self.kept()]
         return found + [path.name for path in self.root.rglob(".drydock-*")]
 
     def _temporary(self) -> list[Path]:
