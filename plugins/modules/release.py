@@ -200,6 +200,13 @@ pruned_images:
   returned: always
   type: list
   elements: str
+probation:
+  description:
+    - How the probation of the release ended, with RV(ignore:verdict), one of V(kept), V(failed) and V(ended) by another
+      run, RV(ignore:said), RV(ignore:figures) by service, RV(ignore:breaches) and RV(ignore:end).
+    - Null where it had none. A release that failed its probation fails the module, when the host has gone back.
+  returned: always
+  type: dict
 lease_taken_over:
   description:
     - Whose lease this run took over, because that run had died, with RV(ignore:actor), RV(ignore:host),
@@ -212,7 +219,7 @@ failure:
     - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing), V(edge_failed),
       V(edge_invalid), V(edge_unconfirmed), V(engine_missing), V(engine_unreachable), V(host_failed),
       V(image_architecture), V(image_missing), V(invalid_stack), V(locked), V(missing_library), V(models_missing),
-      V(network_foreign), V(no_space), V(port_taken), V(project_foreign), V(pull_failed), V(registries_invalid),
+      V(network_foreign), V(no_space), V(port_taken), V(probation_failed), V(project_foreign), V(pull_failed), V(registries_invalid),
       V(registry_denied), V(registry_unreachable), V(secret_invalid), V(secret_lost), V(state_unreadable),
       V(timed_out), V(unhealthy), V(up_failed).
     - With V(locked), RV(ignore:owner) is the note of who holds the stack, and RV(ignore:state) is V(alive), V(stuck)
@@ -231,6 +238,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import parse_desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.following import follow
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import hidden, parse_registries
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
@@ -298,6 +306,8 @@ def main() -> None:
             **{key: params[key] for key in ("wait_timeout", "pull_timeout", "keep", "reserve", "reason", "revision")},
         )
         run(desired, params["secrets"], options, host, check_mode=module.check_mode, result=result)
+        if not module.check_mode:
+            follow(desired.name, desired.layout, host, actor=options.actor, result=result)
     except DrydockError as error:
         module.fail_json(**{**result, **error.as_result()})
     module.exit_json(**result)

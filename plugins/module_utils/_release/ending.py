@@ -17,10 +17,10 @@ from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import log, networks, warm
-from ansible_collections.drydock.serving.plugins.module_utils._release.back import go_back
+from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, wanted_back
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import stay
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import Compose
-from ansible_collections.drydock.serving.plugins.module_utils._release.drain import retired_from
+from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired, retired_from
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor, collect
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
@@ -40,10 +40,13 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
 from ansible_collections.drydock.serving.plugins.module_utils._release.restore import desired_from, wanted_from
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run_wish
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import order_named
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.watching import Watch
+from ansible_collections.drydock.serving.plugins.module_utils._release.wish import Wanted, Wish
+
+AGAIN = frozenset({"locked", "engine_unreachable", "timed_out"})  # failures that another try may not meet
 
 
 def owner_of(host: Host, *, actor: str, release: str = "") -> dict[str, str]:
@@ -82,7 +85,7 @@ class Ending:
         journal = read_journal(self._layout)
         if journal is None or journal.release != note.release or not order_named(journal.order).proven(journal.step):
             return False
-        self._recover()
+        recover(self._layout, self._host.edge(self._layout))
         return serving(self._layout, note)
 
     def carry_out(self, note: Note) -> None:
@@ -95,32 +98,29 @@ class Ending:
     # -- it is kept --------------------------------------------------------------------------------------------------
 
     def _keep(self, note: Note, decision: Mapping[str, Any]) -> None:
+        self._finish(note)
         with self._under_lease(note) as held:
             if read_note(self._layout) is None:
                 return
-            self._recover()
             held.doing(f"end the containers that {note.release} has replaced")
             self._let_go(note)
             self._conclude(note, decision, said="it is kept", failure=None)
 
     def _let_go(self, note: Note) -> None:
         """The old containers are drained and removed, but where the stack keeps them until the next release."""
-        kept = warm.read_warm(self._layout)
-        record = current_record(self._layout)
-        previous = read_record(self._layout.release(note.previous))
-        if kept is None or record is None or desired_from(self._layout, note.release).policy.keep_warm:
+        kept, record = warm.read_warm(self._layout), current_record(self._layout)
+        desired = desired_from(self._layout, note.release)
+        if kept is None or record is None or desired.policy.keep_warm:
             return
+        previous = read_record(self._layout.release(note.previous))
         items = {item["name"]: retired_from(item) for item in (previous.containers if previous else {}).values()}
-        live = {item.name for item in self._host.engine.containers(self._stack)[1]}
-        gone = [items[name] for name in kept.containers if name in items and name in live]
-        drainer = self._host.drainer(self._host.edge(self._layout))
+        engine, drainer = self._host.engine, self._host.drainer(self._host.edge(self._layout))
+        live = {item.name for item in engine.containers(self._stack)[1]}
+        gone = [items.get(name, Retired(name)) for name in kept.containers if name in live]
         drainer.drain(gone)
         drainer.stop(gone)
         warm.end(self._layout)
-        wanted = stay(desired_from(self._layout, note.release), record)
-        networks.disconnect(
-            self._host.engine, networks.superfluous(wanted, self._host.engine.containers(self._stack)[1])
-        )
+        networks.disconnect(engine, networks.superfluous(stay(desired, record), engine.containers(self._stack)[1]))
 
     # -- it is given up ----------------------------------------------------------------------------------------------
 
@@ -134,6 +134,7 @@ class Ending:
             trouble = self._go_back(note, reason)
         else:
             trouble = ""  # that was done before this watcher was killed
+        self._finish(note)
         said = trouble or f"the host went back to {note.previous}"
         with self._under_lease(note):
             if read_note(self._layout) is None:
@@ -143,9 +144,27 @@ class Ending:
 
     def _go_back(self, note: Note, reason: str) -> str:
         """Make the release before again; what went wrong, in words, where that could not be done."""
+        try:
+            self._run(lambda: self._way_back(note), self._options(note, reason))
+        except DrydockError as error:
+            if error.kind in AGAIN and serving(self._layout, note):
+                raise
+            return f"the host could NOT go back to {note.previous}: {error.message}"
+        return ""
+
+    def _way_back(self, note: Note) -> Wanted:
+        if not serving(self._layout, note):
+            raise DrydockError("superseded", f"{note.release} does not serve any more.")
+        return wanted_back(self._layout, Way(to=note.previous))
+
+    def _run(self, wish: Wish, options: Options) -> None:
+        run_wish(wish, options, self._host, check_mode=False, result=empty_result(), look_first=False)
+
+    def _options(self, note: Note, reason: str) -> Options:
         now = datetime.fromtimestamp(self._host.clocks.wall(), timezone.utc)
-        options = Options(
-            identity=f"{now:%Y%m%dT%H%M%SZ}-{note.previous.rpartition('-')[2][:8]}",
+        return Options(
+            identity="",
+            stamp=f"{now:%Y%m%dT%H%M%SZ}",
             started=f"{now:%Y-%m-%dT%H:%M:%SZ}",
             actor=self._actor,
             controller=self._actor.rpartition("@")[2],
@@ -153,13 +172,6 @@ class Ending:
             ends_probation=False,
             **note.options,
         )
-        try:
-            go_back(self._stack, self._layout, options, self._host, to=note.previous, result=empty_result())
-        except DrydockError as error:
-            if error.kind in {"locked", "engine_unreachable", "timed_out"} and serving(self._layout, note):
-                raise  # worth another try
-            return f"the host could NOT go back to {note.previous}: {error.message}"
-        return ""
 
     def _evidence(self, note: Note) -> Path:
         return self._layout.failures / note.release
@@ -205,8 +217,21 @@ class Ending:
         ) as it:
             yield it
 
-    def _recover(self) -> None:
-        recover(self._layout, self._host.edge(self._layout))
+    def _finish(self, note: Note) -> None:
+        """What a run that died has left to do, whichever release it was about. What cannot be done here is left to the
+        next run of the tag ``stack``.
+        """
+        if read_journal(self._layout) is None:
+            return
+        try:
+            self._run(self._as_it_is, self._options(note, "to finish what was interrupted"))
+        except DrydockError as error:
+            if error.kind in AGAIN:
+                raise
+            self._say(f"{note.release}: what was interrupted could not be finished: {error.message}")
+
+    def _as_it_is(self) -> Wanted:
+        return wanted_from(self._layout, self._layout.current.readlink().name)
 
     def _mark(self, note: Note, verdict: Mapping[str, Any]) -> None:
         mark(self._layout, note, {**verdict, "until": note.until})

@@ -13,9 +13,13 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.ending im
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE
-from ansible_collections.drydock.serving.plugins.module_utils._release.probation import ENDED, FAILED, active
+from ansible_collections.drydock.serving.plugins.module_utils._release.probation import (
+    ENDED,
+    FAILED,
+    active,
+    start_unit,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import KIND, STEP, verdict_of
-from ansible_collections.drydock.serving.plugins.module_utils._release.unit_names import probation_unit
 from ansible_collections.drydock.serving.plugins.module_utils._release.watching import wait
 
 
@@ -29,7 +33,7 @@ def follow(stack: str, layout: Layout, host: Host, *, actor: str, result: dict[s
     note = active(layout)
     if note is None:
         return
-    started = host.runner.run(["systemctl", "start", "--no-block", probation_unit(stack)]).ok
+    started = start_unit(stack, host.runner)
     if started and result["kind"] != RELEASE:
         return
 

@@ -160,7 +160,8 @@ def make_plan(
         desired, current, live, secrets.versions, records, kept=kept, warm={unit.container for unit in warm}
     )
     mended = tuple(unit for unit in around.stays if _broken(unit, current, live))
-    keeping = _keeping(desired, current, around, live, kept=kept)
+    keep = desired.policy.keep_warm or (desired.policy.probation.seconds > 0 and back is None)
+    keeping = _keeping(desired, current, around, live, kept=kept, keep=keep)
     shut = _closed(desired, current, kind=kind, back=back)
     upstreams = upstreams_text(desired.upstream_ports) + closed_text(shut)
     drifted = _containers(stay(desired, current), current, live) if status == engines.OK and current else []
@@ -203,13 +204,13 @@ def make_plan(
 
 
 def _keeping(
-    desired: Desired, current: Record | None, around: Around, live: list[Live], *, kept: frozenset[str]
+    desired: Desired, current: Record | None, around: Around, live: list[Live], *, kept: frozenset[str], keep: bool
 ) -> tuple[Retired, ...]:
     """What runs on when it serves no longer; of what does already, what is still reached under its service's name."""
     if kept:
         named = [item for item in live if item.name in kept and item.running and desired.name in item.networks]
         return tuple(replace(around.known.get(item.name, Retired(item.name)), command=()) for item in named)
-    return to_keep(current, around.retired, live) if desired.policy.keep_warm else ()
+    return to_keep(current, around.retired, live) if keep else ()
 
 
 def _closed(desired: Desired, current: Record | None, *, kind: str, back: Back | None) -> tuple[str, ...]:

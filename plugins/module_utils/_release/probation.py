@@ -37,6 +37,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.judgement
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
+from ansible_collections.drydock.serving.plugins.module_utils._release.unit_names import probation_unit
 
 SCHEMA = 1
 OPTIONS = ("wait_timeout", "pull_timeout", "keep", "reserve")
@@ -192,20 +194,21 @@ def judged(plan: Plan) -> tuple[Unit, ...]:
     return changed
 
 
-def begin(
-    plan: Plan, identity: str, engine: Engine, thresholds: Thresholds, *, log: Path, clocks: Clocks
-) -> Note | None:
-    """The note for a release that is about to be switched to; None where there is nothing to judge or to go back to.
+def prepare(plan: Plan, identity: str, engine: Engine, options: Mapping[str, Any], *, clocks: Clocks) -> None:
+    """Write the note for a release that is about to be switched to, where there is what to judge and to go back to.
 
-    :raises OSError: the log is there and cannot be read.
+    :param options: of the run.
+    :raises OSError: the edge's log is there and cannot be read.
     """
-    units = judged(plan) if plan.kind == RELEASE else ()
+    thresholds = plan.desired.policy.probation
+    units = judged(plan) if plan.kind == RELEASE and plan.back is None else ()
     if thresholds.seconds <= 0 or plan.current is None or not units:
-        return None
+        return
+    log = plan.desired.access_log
     routed = [unit for unit in units if unit.routes and unit.host_port]
     recorded = plan.current.containers
     ports = {unit.name: recorded.get(unit.name, {}).get("host_port") for unit in routed}
-    return Note(
+    note = Note(
         release=identity,
         previous=plan.current.identity,
         began=clocks.wall(),
@@ -217,7 +220,23 @@ def begin(
         before=_before(log, _addresses(ports)),
         log=str(log),
         marks=AccessLog.at_end(log).marks,
+        options={key: options[key] for key in OPTIONS},
     )
+    write_note(plan.desired.layout, note)
+
+
+def start(layout: Layout, stack: str, identity: str, runner: Runner) -> None:
+    """Have the unit on the host watch, before the release is the current one: from then on it has to be watched. Where
+    there is none, whoever has made the release does.
+    """
+    note = read_note(layout)
+    if note is not None and note.release == identity:
+        start_unit(stack, runner)
+
+
+def start_unit(stack: str, runner: Runner) -> bool:
+    """Whether there is a unit that watches; one that does already is left alone."""
+    return runner.run(["systemctl", "start", "--no-block", probation_unit(stack)]).ok
 
 
 def _addresses(ports: Mapping[str, int | None]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import write_json
 from ansible_collections.drydock.serving.plugins.module_utils._release import log
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation import (
@@ -76,14 +77,15 @@ def write_log(
         log.append(log.log_path(layout), entry)
 
 
-def end_early(stack: str, layout: Layout, host: Host, *, actor: str, release: str) -> list[str]:
+def end_early(desired: Desired, host: Host, *, actor: str, release: str) -> list[str]:
     """A new release ends the probation of the one that serves; in words. Call it while holding the lease."""
+    layout = desired.layout
     note = read_note(layout)
     if note is None or not serving(layout, note):
         return []
     said = f"ended the probation of {note.release} before {note.until}, for the release {release}"
     mark(layout, note, {"verdict": ENDED, "said": [], "until": note.until, "end": said, "evidence": None})
-    write_log(stack, layout, host, note, actor=actor, outcome=log.PROBATION_ENDED, said=said)
+    write_log(desired.name, layout, host, note, actor=actor, outcome=log.PROBATION_ENDED, said=said)
     remove_note(layout)
     return [said]
 

@@ -16,7 +16,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.engine im
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import DeploymentLog
-from ansible_collections.drydock.serving.plugins.module_utils._release.plan import Plan, make_plan
+from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan, make_plan
+from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import end_early, tidy
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import (
     Options,
@@ -46,6 +47,7 @@ def empty_result() -> dict[str, Any]:
         "rolled_back_from": None,
         "kept": [],
         "switched": None,
+        "probation": None,
         "lease_taken_over": None,
         "diff": [],
     }
@@ -124,14 +126,21 @@ def _run(
         settled = recover(desired.layout, host.edge(desired.layout))
         if settled:
             log.recovered(settled)
+        tidy(desired.layout)
         plan = _planned(wish(), host, may_write=True)
         _tell(result, plan)
         _require_engine(plan)
+        if plan.kind == RELEASE and options.ends_probation:
+            settled += end_early(desired, host, actor=options.actor, release=options.identity)
         result["actions"] = settled + result["actions"]
         result["changed"] = bool(settled) or plan.changed
         if plan.changed:
-            with log.attempt(plan):
-                _execute(plan, options, host, held, result, begun=begun)
+            try:
+                with log.attempt(plan):
+                    _execute(plan, options, host, held, result, begun=begun)
+            except Exception:
+                tidy(desired.layout)
+                raise
 
 
 def _planned(wanted: Wanted, host: Host, *, may_write: bool) -> Plan:

@@ -26,7 +26,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._atomic import (
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import load_requests
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
-from ansible_collections.drydock.serving.plugins.module_utils._release import networks, room, warm
+from ansible_collections.drydock.serving.plugins.module_utils._release import networks, probation, room, warm
 from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import unit_hash
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import (
@@ -97,6 +97,7 @@ class Options:
     reason: str = ""
     revision: str = ""
     registries: Logins = field(default_factory=dict)
+    ends_probation: bool = True  # of the release that serves; not when it is the probation's verdict
 
 
 @dataclass
@@ -299,6 +300,7 @@ class Transaction:
         warm.wait_ready(self._plan.warm, self._host.ready, clock=self._host.clock, sleep=self._host.sleep)
 
     def _step_switch(self) -> None:
+        probation.prepare(self._plan, self._identity, self._engine, vars(self._options), clocks=self._host.clocks)
         if self._edge.read() != self._plan.upstreams:
             self._led = self._edge.lead(self._plan.upstreams)
 
@@ -318,6 +320,7 @@ class Transaction:
                 clock=self._host.clock,
                 sleep=self._host.sleep,
             )
+        probation.start(self._layout, self._desired.name, self._identity, self._host.runner)
         if self._led:
             self.outcome.switched = round(self._host.clock() - self._begun, 2)
 

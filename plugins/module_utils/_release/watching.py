@@ -109,7 +109,8 @@ def _stretch(at: Watch, note: Note, ends: Ends) -> Note | None:
         write_note(at.layout, kept)
     at.say(f"{kept.release}: on probation until {kept.until}, after {kept.previous}")
     reader, window = AccessLog(Path(kept.log), kept.marks), Window(kept.services)
-    looked, looks = None, []
+    looked: float | None = None
+    looks: list[Look] = []
     while True:
         now = read_note(at.layout)
         if now is None or now.release != kept.release:
@@ -124,11 +125,19 @@ def _stretch(at: Watch, note: Note, ends: Ends) -> Note | None:
             return None
         window.add(reader.entries())
         if looked is None or at.clocks.steady() - looked >= LOOK:
-            looked, looks = at.clocks.steady(), list(look_at(at.engine, kept.containers))
+            looked, looks = at.clocks.steady(), _looks(at, kept, looks)
         left = remaining(kept, at.clocks)
         decision = decide(kept, window, looks, over=left <= 0) if serving(at.layout, kept) else None
         if decision is None or not _write_down(at, kept, decision):
             at.sleep(min(kept.thresholds.interval, left) if left > 0 else PATIENCE)
+
+
+def _looks(at: Watch, note: Note, last: list[Look]) -> list[Look]:
+    """An engine that does not answer says nothing about the containers."""
+    try:
+        return list(look_at(at.engine, note.containers))
+    except DrydockError:
+        return last
 
 
 def decide(note: Note, window: Window, looks: list[Look], *, over: bool) -> dict[str, Any] | None:
