@@ -270,7 +270,8 @@ class Install:
         self.path = place / "bin" / "ocr"
 
     def run(self, *options: str, **arguments: str) -> tuple[int, str]:
-        given = {"name": "ocr", "root": str(self.place / "opt"), "directory": str(self.path.parent), **arguments}
+        places = {"directory": str(self.path.parent), "units": str(self.place / "units")}
+        given = {"name": "ocr", "root": str(self.place / "opt"), **places, **arguments}
         play = {
             "hosts": "localhost",
             "gather_facts": False,

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.drydock.serving.plugins.plugin_utils import _stack_command as command
 
 PLACE = "ansible_collections/drydock/serving/plugins/module_utils/"
-VERBS = ("logs", "restart", "status")
+VERBS = ("logs", "probation", "restart", "status")
 WRONG = [
     ([], "the following arguments are required: VERB"),
     (["dance"], "invalid choice: 'dance'"),
