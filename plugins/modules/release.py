@@ -219,12 +219,14 @@ failure:
     - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing), V(edge_failed),
       V(edge_invalid), V(edge_unconfirmed), V(engine_missing), V(engine_unreachable), V(host_failed),
       V(image_architecture), V(image_missing), V(invalid_stack), V(locked), V(missing_library), V(models_missing),
-      V(network_foreign), V(no_space), V(port_taken), V(probation_failed), V(project_foreign), V(pull_failed), V(registries_invalid),
+      V(network_foreign), V(no_space), V(port_taken), V(project_foreign), V(pull_failed), V(registries_invalid),
       V(registry_denied), V(registry_unreachable), V(secret_invalid), V(secret_lost), V(state_unreadable),
       V(timed_out), V(unhealthy), V(up_failed).
     - With V(locked), RV(ignore:owner) is the note of who holds the stack, and RV(ignore:state) is V(alive), V(stuck)
       without a sign of life, V(orphaned) when the run has died and a program that it started still works, or
       V(unknown).
+    - V(probation_failed) is that of a release that was made and did not pass its probation, with
+      RV(ignore:breaches) and RV(ignore:figures).
     - With RV(ignore:step), and with RV(ignore:evidence) where containers had been touched.
   returned: failure
   type: dict

@@ -35,10 +35,6 @@ options:
     description: Where the command is put.
     type: path
     default: /usr/local/bin
-  units:
-    description: Where the units of systemd are put. A host without that directory gets none.
-    type: path
-    default: /etc/systemd/system
   state:
     description: Whether it is there. V(absent) removes only what this collection wrote.
     type: str
@@ -95,14 +91,18 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import os_failure
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.install import execute, make_plan
-from ansible_collections.drydock.serving.plugins.module_utils._stack_command.units import apply, differences, units
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.watcher_unit import (
+    execute_watcher,
+    plan_watcher,
+    watcher_text,
+)
 
+BOOTED = Path("/run/systemd/system")  # is there where systemd is process 1
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "root": {"type": "path"},
     "secrets": {"type": "path"},
     "directory": {"type": "path", "default": "/usr/local/bin"},
-    "units": {"type": "path", "default": "/etc/systemd/system"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "payload": {"type": "str"},
 }
@@ -113,20 +113,25 @@ def main() -> None:
     params = module.params
     path = Path(params["directory"], params["name"])
     result: dict[str, Any] = {"changed": False, "path": str(path), "diff": []}
-    directory = Path(params["units"])
-    wanted = units(params["name"], root=params["root"] or f"/opt/{params['name']}", command=str(path))
     content = None
     if params["state"] == "present":
         content = zlib.decompress(base64.b64decode(params["payload"] or ""))
     try:
         plan = make_plan(params["name"], content, directory=path.parent)
-        found = differences(params["name"], wanted, present=params["state"] == "present", directory=directory)
-        diffs = [plan.diff()] if plan.changed else []
-        result.update(changed=plan.changed or bool(found), diff=diffs + [item.diff() for item in found])
+        result.update(changed=plan.changed, diff=[plan.diff()])
+        watcher = None
+        if BOOTED.is_dir():
+            root = Path(params["root"] or f"/opt/{params['name']}")
+            text = watcher_text(params["name"], root=root, command=path) if content is not None else None
+            watcher = plan_watcher(params["name"], text)
+        if watcher is not None and watcher.changed:
+            result["diff"].append(watcher.diff())
+            result["changed"] = True
         if not module.check_mode:
             if plan.changed:
                 execute(plan)
-            apply(found, SubprocessRunner(), directory=directory)
+            if watcher is not None and watcher.changed:
+                execute_watcher(watcher, SubprocessRunner())
     except DrydockError as error:
         module.fail_json(**{**result, "changed": False, **error.as_result()})
     except OSError as error:

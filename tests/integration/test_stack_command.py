@@ -270,8 +270,7 @@ class Install:
         self.path = place / "bin" / "ocr"
 
     def run(self, *options: str, **arguments: str) -> tuple[int, str]:
-        places = {"directory": str(self.path.parent), "units": str(self.place / "units")}
-        given = {"name": "ocr", "root": str(self.place / "opt"), **places, **arguments}
+        given = {"name": "ocr", "root": str(self.place / "opt"), "directory": str(self.path.parent), **arguments}
         play = {
             "hosts": "localhost",
             "gather_facts": False,
