@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.history import last_good
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
+from ansible_collections.drydock.serving.plugins.module_utils._release.info import layout_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.model import read_model
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import model_dirs_missing
@@ -41,6 +43,16 @@ class Way:
 
     to: str | None = None
     force: bool = False
+
+
+def layout_from(stack: Mapping[str, Any]) -> Layout:
+    """Where the stack of this name lives; ``paths`` as in a stack model only where it is elsewhere.
+
+    :raises DrydockError: ``invalid_input``.
+    """
+    paths = stack.get("paths") or {}
+    layout = layout_of(str(stack.get("name") or ""), paths.get("root"))
+    return replace(layout, secrets=Path(str(paths["secrets"]))) if paths.get("secrets") else layout
 
 
 def go_back(

@@ -105,6 +105,11 @@ class Live:
     def unhealthy(self) -> bool:
         return "(unhealthy)" in self.status
 
+    @property
+    def starting(self) -> bool:
+        """Its health check has not said anything yet."""
+        return "(health: starting)" in self.status
+
 
 def _live(row: Sequence[str]) -> Live:
     name, state, status, project, service, config_hash, attached = row

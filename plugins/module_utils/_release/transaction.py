@@ -43,6 +43,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired, entry
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor
+from ansible_collections.drydock.serving.plugins.module_utils._release.history import before
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.images import Images
 from ansible_collections.drydock.serving.plugins.module_utils._release.model import MODEL, model_text
@@ -217,9 +218,8 @@ class Transaction:
     def _step_check(self) -> None:
         if any(unit.url for unit in self._desired.units):
             load_requests()  # its absence must not come up when containers have been touched
-        folder = (
-            self._staging if self._staging.is_dir() else self._folder
-        )  # it has its name where the edge is led first
+        staged = self._staging.is_dir()  # it has its name already where the edge is led first
+        folder = self._staging if staged else self._folder
         for part in self._desired.parts:
             self._compose(part, folder).check()
 
@@ -467,7 +467,7 @@ class Transaction:
                 "revision": self._options.revision,
                 "secrets": dict(self._plan.secrets.fingerprints),
                 "closed": list(self._plan.closed),
-                **(self._plan.back.as_dict() if self._plan.back else {}),
+                **({**self._plan.back.as_dict(), "before": before(self._plan.back.to)} if self._plan.back else {}),
                 "health": self.outcome.health,
                 "durations": dict(self.outcome.durations),
             },

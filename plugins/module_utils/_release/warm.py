@@ -102,7 +102,7 @@ def to_keep(current: Record | None, retired: Iterable[Retired], live: Iterable[L
 
 def fitting(target: Record, units: Iterable[Unit], live: Iterable[Live]) -> tuple[Unit, ...]:
     """Units whose container runs, is healthy and is the very one that the target was made of."""
-    there = {item.name: item for item in live if item.state == "running" and not item.unhealthy}
+    there = {item.name: item for item in live if item.state == "running" and not (item.unhealthy or item.starting)}
     found = []
     for unit in units:
         recorded: Mapping[str, Any] = target.containers.get(unit.name) or {}

@@ -45,6 +45,13 @@ def _facts(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "release", f"{told['release']}{f' ({colours})' if colours else ''} since {told['since']}"
         yield "by", f"{_word(told['actor'])}{': ' + told['reason'] if told['reason'] else ''}"
         yield "before", _word(told["previous"])
+        if told["rolled_back_to"]:
+            yield "went back to", told["rolled_back_to"]
+        yield "rollback", f"to {told['back_to']}" if told["back_to"] else "there is none to go back to"
+    warm = told["warm"]
+    if warm:
+        until = f"until {warm['until']}" if warm["until"] else "until the next release"
+        yield "warm", f"{warm['release']}, {until}: {', '.join(warm['containers'])}"
     probation = told.get("probation")
     if probation:
         yield "probation", f"until {probation['until']}; past its thresholds back to {probation['previous']}"
@@ -61,7 +68,7 @@ def _facts(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _container(item: Mapping[str, Any]) -> tuple[str, ...]:
-    kept = "" if item["recorded"] else ", not of this release"
+    kept = "" if item["recorded"] else ", kept warm" if item.get("warm") else ", not of this release"
     started = str(item["started"] or "-").partition(".")[0]
     return (
         item["name"],

@@ -47,7 +47,9 @@ def test_a_repair_commits_nothing_and_is_finished_from_its_drain_on() -> None:
 @pytest.mark.parametrize("step", ["", "of another version"])
 @pytest.mark.parametrize("order", [RELEASING, REPAIRING, EDGE_FIRST])
 def test_a_step_that_is_not_known_proves_nothing(order: Order, step: str) -> None:
-    assert not (order.proven(step) or order.switching(step) or order.harmless(step))
+    assert not order.proven(step)
+    assert not order.switching(step)
+    assert not order.harmless(step)
 
 
 def test_a_journal_that_names_no_order_is_of_a_release() -> None:

@@ -245,6 +245,13 @@ class World:
         """The images of the containers that run."""
         return {name: item.image for (_p, name), item in self.docker.containers.items() if item.state == "running"}
 
+    def serving_now(self) -> dict[str, str]:
+        """The images of the containers that the current release is made of."""
+        return {
+            name: self.docker.containers[(f"demo-{item['part']}", name)].image
+            for name, item in self.current.containers.items()
+        }
+
     def colours(self) -> dict[str, str]:
         """Service -> the colour that the current release has it in."""
         return {name: item["part"] for name, item in self.current.containers.items() if item["part"] != "base"}
