@@ -8,18 +8,12 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import sys
-import time
-from datetime import datetime, timezone
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.ending import Ending, watch_of
-from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
-from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation import read_note
-from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
-from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 from ansible_collections.drydock.serving.plugins.module_utils._release.watching import watch
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.caller import say, this_host
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack, Verb
 
 
@@ -35,25 +29,11 @@ def _run(_arguments: argparse.Namespace, stack: Stack) -> int:
             f"{layout.state} cannot be written by this user. Run it as root: `sudo {stack.name} probation`.",
         )
     if not layout.state.is_dir() or read_note(layout) is None:
-        _say("nothing is on probation")
+        say("nothing is on probation")
         return 0
-    runner = SubprocessRunner()
-    engine = Engine(runner)
-    host = Host(
-        runner=runner,
-        engine=engine,
-        waiter=Waiter(engine, clock=time.monotonic),
-        now=lambda: datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        clock=time.monotonic,
-    )
-    actor = f"probation@{socket.gethostname()}"
-    watch(watch_of(layout, host, actor=actor, say=_say), Ending(stack.name, layout, host, actor=actor, say=_say))
+    host, actor = this_host(), f"probation@{socket.gethostname()}"
+    watch(watch_of(layout, host, actor=actor, say=say), Ending(stack.name, layout, host, actor=actor, say=say))
     return 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 VERB = Verb(
