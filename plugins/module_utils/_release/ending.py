@@ -221,7 +221,7 @@ class Ending:
         """What a run that died has left to do, whichever release it was about. What cannot be done here is left to the
         next run of the tag ``stack``.
         """
-        if read_journal(self._layout) is None:
+        if read_journal(self._layout) is None and not self._strays():
             return
         try:
             self._run(self._as_it_is, self._options(note, "to finish what was interrupted"))
@@ -229,6 +229,13 @@ class Ending:
             if error.kind in AGAIN:
                 raise
             self._say(f"{note.release}: what was interrupted could not be finished: {error.message}")
+
+    def _strays(self) -> bool:
+        """Whether containers run that are neither recorded nor kept: a run has died before it ended them."""
+        record, kept = current_record(self._layout), warm.read_warm(self._layout)
+        names = {item["name"] for item in (record.containers if record else {}).values()}
+        names |= set(kept.containers if kept else ())
+        return any(item.running and item.name not in names for item in self._host.engine.containers(self._stack)[1])
 
     def _as_it_is(self) -> Wanted:
         return wanted_from(self._layout, self._layout.current.readlink().name)

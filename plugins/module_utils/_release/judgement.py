@@ -265,7 +265,7 @@ def not_judged(window: Window, thresholds: Thresholds, before: Mapping[str, Base
     for name, counts in sorted(window.whole().items()):
         if counts.requests < thresholds.min_requests:
             found.append(
-                f"{name}: {counts.requests} answers are too few to judge, {thresholds.min_requests} are wanted"
+                f"{name}: {counts.requests} answers are too few to judge, wanted are {thresholds.min_requests}"
             )
         elif thresholds.latency_factor is not None and before.get(name, Baseline()).timed < thresholds.min_requests:
             found.append(f"{name}: too few answers before the switch to compare how long they take")

@@ -56,7 +56,7 @@ class Nginx:
         self.stream = self.path.open("ab", buffering=0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(lines=LINES, steps=STEPS, chunk=st.integers(42, 200))
 def test_each_line_is_read_once_whatever_the_pieces_and_whenever_it_is_rotated(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], steps: list[Any], chunk: int
