@@ -49,8 +49,9 @@ def thresholds_from(raw: Mapping[str, Any]) -> Thresholds:
     :raises TypeError, ValueError: it is something else.
     """
     given = {key: raw[key] for key in vars(Thresholds()) if raw.get(key) is not None}
-    whole = {key: int(given[key]) for key in ("min_requests", "restarts") if key in given}
-    return Thresholds(**{**{key: float(value) for key, value in given.items()}, **whole})
+    kinds = {"min_requests": int, "restarts": int}
+    found: dict[str, Any] = {key: kinds.get(key, float)(value) for key, value in given.items()}
+    return Thresholds(**found)
 
 
 @dataclass
