@@ -23,14 +23,15 @@ ROUND = ("deploy", "deploy", "fails", "back", "deploy")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A release: the label its answers carry, how it is to misbehave, what the edge lets through, and whether the one
-    before it runs on.
+    """A release: the label its answers carry, how it is to misbehave, what the edge lets through, how many serve, and
+    whether the one before it runs on.
     """
 
     label: str
     faults: str = ""
     client_max_body: str = "20m"
     keep_warm: bool = False
+    replicas: int = 1
 
     def image(self, image: str) -> str:
         """The image it is made of."""
@@ -80,6 +81,7 @@ def stack(wanted: Wanted, *, image: str, redis: str, certificate: Path, key: Pat
         "services": {
             "api": {
                 "image": wanted.image(image),
+                "replicas": wanted.replicas,
                 "command": ["api"],
                 "port": 8000,
                 "routes": ["/"],

@@ -154,7 +154,8 @@ class Site:
         return docker("exec", self.record()["containers"]["api"]["name"], "cat", path)
 
     def label(self, service: str) -> str:
-        return next(item for item in self.container(service)["Config"]["Env"] if item.startswith("ECHO_RELEASE="))
+        found = self.container(service)["Config"]["Env"]
+        return next(str(item) for item in found if item.startswith("ECHO_RELEASE="))
 
     def running(self) -> set[str]:
         return set(docker("ps", "--filter", f"label=drydock.stack={NAME}", "--format", "{{.Names}}").split())

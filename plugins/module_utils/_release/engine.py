@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.pulling import Puller, pull
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import on_loopback, registry_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import NOT_FOUND, Completed, Runner
 
@@ -26,6 +27,7 @@ FORMAT = "\t".join(
         '{{.Label "com.docker.compose.service"}}',
         '{{.Label "com.docker.compose.config-hash"}}',
         "{{.Networks}}",
+        '{{.Label "drydock.unit"}}',
     ]
 )
 PULL_ATTEMPTS = 3
@@ -95,6 +97,7 @@ class Live:
     service: str
     config_hash: str
     networks: tuple[str, ...] = ()
+    unit: str = ""  # the service that it is a replica of, or the component
 
     @property
     def running(self) -> bool:
@@ -112,16 +115,18 @@ class Live:
 
 
 def _live(row: Sequence[str]) -> Live:
-    name, state, status, project, service, config_hash, attached = row
-    return Live(name, state, status, project, service, config_hash, networks=tuple(attached.split(",")))
+    name, state, status, project, service, config_hash, attached, unit = row
+    networks = tuple(attached.split(","))
+    return Live(name, state, status, project, service, config_hash, networks=networks, unit=unit or service)
 
 
 class Engine:
     """The Docker engine of this host, through its command."""
 
-    def __init__(self, runner: Runner, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, runner: Runner, *, sleep: Callable[[float], None] = time.sleep, puller: Puller = pull) -> None:
         self._runner = runner
         self._sleep = sleep
+        self._puller = puller
 
     def containers(self, stack: str) -> tuple[str, list[Live]]:
         """Whether an engine answers (``ok``, ``missing``, ``unreachable``), and the stack's containers, stopped too."""
@@ -133,7 +138,7 @@ class Engine:
         if not done.ok:
             return UNREACHABLE, []
         rows = [line.split("\t") for line in done.out.splitlines() if line.strip()]
-        return OK, [_live(row) for row in rows if len(row) == 7]
+        return OK, [_live(row) for row in rows if len(row) == 8]
 
     def foreign(self, stack: str, projects: Iterable[str]) -> list[str]:
         """Containers in these Compose projects that are not the stack's. Compose would replace or remove them."""
@@ -220,7 +225,7 @@ class Engine:
             ``no_space`` or ``pull_failed``.
         """
         for attempt in range(1, PULL_ATTEMPTS + 1):
-            done = self._runner.run([*_docker(config), "pull", "--quiet", reference], timeout=timeout)
+            done = self._puller(self._runner, _docker(config), reference, timeout)
             if done.ok:
                 return
             error = pull_error(reference, done, given=config is not None)

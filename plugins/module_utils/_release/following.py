@@ -9,40 +9,52 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.ending import Ending, watch_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
-from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation import (
     ENDED,
     FAILED,
+    Note,
     active,
+    remaining,
     start_unit,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import KIND, STEP, verdict_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.watching import wait
 
 
-def follow(stack: str, layout: Layout, host: Host, *, actor: str, result: dict[str, Any]) -> None:
+def after(desired: Desired, host: Host, *, looking: bool, actor: str, result: dict[str, Any]) -> None:
     """Wait for the verdict on a release that this run has made. The unit of systemd watches; where there is none, or it
     dies, this run does, also when it has made nothing. It does not hold the lease.
 
+    :param looking: the run has only said whether there is something to do; then so does this.
     :param result: of the run.
     :raises DrydockError: ``probation_failed`` with the figures.
     """
-    note = active(layout)
+    note = active(desired.layout)
     if note is None:
         return
-    started = start_unit(stack, host.runner)
-    if started and result["kind"] != RELEASE:
-        return
+    watched = start_unit(desired.name, host.runner)
+    if looking:
+        result["pending"] = result.get("pending") or not watched
+    elif result["kind"] == RELEASE or not watched:
+        _follow(desired, note, host, watched=watched, actor=actor, result=result)
 
-    def say(text: str) -> None:
-        result["actions"].append(text)
 
-    ending = Ending(stack, layout, host, actor=actor, say=say)
-    wait(watch_of(layout, host, actor=actor, say=lambda _text: None), note.release, ending, watched=started)
-    verdict = verdict_of(layout, note.release) or {"verdict": ENDED, "said": [], "end": "ended by another run"}
+def _follow(desired: Desired, note: Note, host: Host, *, watched: bool, actor: str, result: dict[str, Any]) -> None:
+    layout, seconds = desired.layout, note.thresholds.seconds
+
+    def tell() -> None:
+        host.progress.tell(f"the end of the probation: {seconds - remaining(note, host.clocks):.0f} s of {seconds:g} s")
+
+    ending = Ending(desired.name, layout, host, actor=actor, say=result["actions"].append)
+    at = watch_of(layout, host, actor=actor, say=lambda _text: tell())
+    with host.progress.shown(layout.job, {"release": note.release, "wish": desired.hash({})}, holding=False):
+        host.progress.step(STEP, 1, 1)
+        wait(at, note.release, ending, watched=watched, tell=tell)
+    verdict = verdict_of(layout, note.release) or {"verdict": ENDED, "said": [], "end": "it was ended by another run"}
     result["probation"] = dict(verdict)
     if verdict.get("verdict") == FAILED:
         result["release"] = layout.current.readlink().name

@@ -12,11 +12,13 @@ from typing import Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Clock
 from ansible_collections.drydock.serving.plugins.module_utils._release.ask import Ask, EdgeClient
+from ansible_collections.drydock.serving.plugins.module_utils._release.controller import Controller, NoController
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Drainer
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
+from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
@@ -37,9 +39,18 @@ class Host:
     proc: Path = Path("/proc")
     clocks: Clocks = field(default_factory=Clocks)
     on_step: Callable[[str], None] | None = None
+    progress: Progress = field(default_factory=Progress)
+    controller: Controller = field(default_factory=NoController)
 
     def edge(self, layout: Layout) -> Edge:
         return Edge(layout.upstreams, self.runner, proc=self.proc)
 
     def drainer(self, edge: Edge) -> Drainer:
-        return Drainer(self.engine, edge.old_workers, clock=self.clock, sleep=self.sleep, proc=self.proc)
+        return Drainer(
+            self.engine,
+            edge.old_workers,
+            clock=self.clock,
+            sleep=self.sleep,
+            proc=self.proc,
+            tell=self.progress.tell,
+        )

@@ -70,6 +70,11 @@ class Layout:
         return self.state / "lock"
 
     @property
+    def job(self) -> Path:
+        """How far the run that holds the stack is, and answers from the controller."""
+        return self.state / "job"
+
+    @property
     def pulled(self) -> Path:
         """Which images this stack's releases brought to the host."""
         return self.state / "images.json"

@@ -206,8 +206,9 @@ def prepare(plan: Plan, identity: str, engine: Engine, options: Mapping[str, Any
         return
     log = plan.desired.access_log
     routed = [unit for unit in units if unit.routes and unit.host_port]
-    recorded = plan.current.containers
-    ports = {unit.name: recorded.get(unit.name, {}).get("host_port") for unit in routed}
+    judging = {unit.service for unit in routed}
+    recorded = ((str(item.get("service") or name), item) for name, item in plan.current.containers.items())
+    old = [(service, item.get("host_port")) for service, item in recorded if service in judging]
     note = Note(
         release=identity,
         previous=plan.current.identity,
@@ -215,9 +216,9 @@ def prepare(plan: Plan, identity: str, engine: Engine, options: Mapping[str, Any
         steady=clocks.steady(),
         boot=clocks.boot(),
         thresholds=thresholds,
-        services=_addresses({unit.name: unit.host_port for unit in routed}),
+        services=_addresses((unit.service, unit.host_port) for unit in routed),
         containers={unit.container: _seen(engine, unit.container) for unit in units},
-        before=_before(log, _addresses(ports)),
+        before=_before(log, _addresses(old)),
         log=str(log),
         marks=AccessLog.at_end(log).marks,
         options={key: options[key] for key in OPTIONS},
@@ -239,10 +240,13 @@ def start_unit(stack: str, runner: Runner) -> bool:
     return runner.run(["systemctl", "start", "--no-block", probation_unit(stack)]).ok
 
 
-def _addresses(ports: Mapping[str, int | None]) -> dict[str, str]:
+def _addresses(ports: Iterable[tuple[str, int | None]]) -> dict[str, str]:
     """As the edge's log tells them; by the name of the upstream where nginx found none of its servers alive."""
-    found = {f"127.0.0.1:{port}": name for name, port in ports.items() if port}
-    return {**found, **{f"drydock_{name}": name for name, port in ports.items() if port}}
+    found = {}
+    for service, port in ports:
+        if port:
+            found.update({f"127.0.0.1:{port}": service, f"drydock_{service}": service})
+    return found
 
 
 def _before(log: Path, services: Mapping[str, str]) -> dict[str, Baseline]:

@@ -14,7 +14,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release import en
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
-from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import ALIVE, Lease, holder, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import DeploymentLog
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan, make_plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import end_early, tidy
@@ -61,12 +62,14 @@ def run(
     *,
     check_mode: bool,
     result: dict[str, Any],
+    look: bool = False,
 ) -> None:
     """Bring the host to ``desired`` and fill ``result`` on the way, so that a failure still tells the plan.
 
+    :param look: only say whether there is something to do (``pending``), and which run does just that (``running``).
     :raises DrydockError: with the kinds of the steps, ``locked``, ``engine_missing`` and ``engine_unreachable``.
     """
-    run_wish(lambda: Wanted(desired, given), options, host, check_mode=check_mode, result=result)
+    run_wish(lambda: Wanted(desired, given), options, host, check_mode=check_mode, result=result, look=look)
 
 
 def run_wish(
@@ -77,14 +80,16 @@ def run_wish(
     check_mode: bool,
     result: dict[str, Any],
     look_first: bool = True,
+    look: bool = False,
 ) -> None:
     """The same for what is only known when the host is looked at.
 
     :param look_first: whether to look without the lease whether there is something to do at all.
+    :param look: as in ``run``.
     :raises DrydockError: the same kinds, and those of the wish.
     """
     try:
-        _run(wish, options, host, check_mode=check_mode, result=result, look_first=look_first)
+        _run(wish, options, host, check_mode=check_mode, result=result, look_first=look_first, look=look)
     except OSError as error:  # outside of the transaction: making the skeleton, the lease, recovery
         result["changed"] = False
         raise host_error(error, "prepare") from error
@@ -98,22 +103,26 @@ def _run(
     check_mode: bool,
     result: dict[str, Any],
     look_first: bool,
+    look: bool,
 ) -> None:
     begun = host.clock()
     wanted = wish()
     desired = wanted.desired
-    if look_first or check_mode:
+    same = desired.hash({})
+    options = replace(options, wish=same, identity=options.identity or f"{options.stamp}-{same[:8]}")
+    if look_first or look or check_mode:
         plan = _planned(wanted, host, may_write=not check_mode)
         _tell(result, plan)
         if check_mode or not plan.changed:
             return
         result["changed"] = False  # until something is
         _require_engine(plan)
+        if look:
+            result.update(pending=True, running=_running(desired.layout, options))
+            return
     _refuse_foreign(desired, host.engine)
-    if not options.identity:
-        options = replace(options, identity=f"{options.stamp}-{desired.hash({})[:8]}")
     desired.layout.make()
-    with lease(desired.layout, _owner(options)) as held:
+    with lease(desired.layout, _owner(options)) as held, host.progress.shown(desired.layout.job, _about(options)):
         result["lease_taken_over"] = held.taken_over
         log = DeploymentLog(
             desired.name,
@@ -162,7 +171,22 @@ def _owner(options: Options) -> dict[str, str]:
         "since": options.started,
         "reason": options.reason,
         "doing": f"release {options.identity}",
+        "wish": options.wish,
     }
+
+
+def _about(options: Options) -> dict[str, str]:
+    """What the status file of this run says all the time."""
+    return {"release": options.identity, "wish": options.wish}
+
+
+def _running(layout: Layout, options: Options) -> dict[str, Any] | None:
+    """The note of a live run that was started from the same controller and wants the same; None without one."""
+    found = holder(layout)
+    if found is None or found["state"] != ALIVE or not options.wish:
+        return None
+    same = (found.get("wish"), found.get("host")) == (options.wish, options.controller)
+    return found if same else None
 
 
 def _refuse_foreign(desired: Desired, engine: Engine) -> None:
@@ -179,6 +203,8 @@ def _refuse_foreign(desired: Desired, engine: Engine) -> None:
 def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict[str, Any], *, begun: float) -> None:
     def on_step(step: str) -> None:
         held.doing(f"release {options.identity}, step {step}")
+        steps = transaction.steps
+        host.progress.step(step, steps.index(step) + 1, len(steps))
         if host.on_step is not None:
             host.on_step(step)
 

@@ -27,7 +27,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import load_requests
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
 from ansible_collections.drydock.serving.plugins.module_utils._release import networks, probation, room, warm
-from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm
+from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm, confirmed
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import unit_hash
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import (
     VARIABLES,
@@ -98,6 +98,7 @@ class Options:
     reason: str = ""
     revision: str = ""
     registries: Logins = field(default_factory=dict)
+    wish: str = ""  # the same for whoever wants the same
     ends_probation: bool = True  # of the release that serves; not when it is the probation's verdict
 
 
@@ -135,6 +136,7 @@ class Transaction:
         self._report: Report | None = None
         self._begun = host.clock() if begun is None else begun
         self._led = False  # nginx goes by what this run has written
+        self._workers: frozenset[str] = frozenset()  # of nginx, before that
         self._lent: tuple[networks.Link, ...] = ()
         releasing = plan.kind == RELEASE
         self.order = REPAIRING if not releasing else EDGE_FIRST if plan.edge_first else RELEASING
@@ -302,27 +304,19 @@ class Transaction:
     def _step_switch(self) -> None:
         probation.prepare(self._plan, self._identity, self._engine, vars(self._options), clocks=self._host.clocks)
         if self._edge.read() != self._plan.upstreams:
+            self._workers = self._edge.workers()
             self._led = self._edge.lead(self._plan.upstreams)
 
     def _step_confirm(self) -> None:
         """Not before its answers come from where they have to is a release proven."""
-        changed = {unit.name for unit in (*self._plan.moved, *self._plan.replaced)}
-        wanted = {
-            unit.name: (*_asked(unit), unit.host_port)
-            for unit in self._desired.units
-            if self._led and unit.name in changed and unit.routes and unit.host_port
-        }
+        wanted = confirmed((*self._plan.moved, *self._plan.replaced)) if self._led else {}
         if wanted:
             client = self._host.client(self._desired.domain, self._desired.https_port)
-            confirm(
-                {name: (path, port, exact) for name, (path, exact, port) in wanted.items()},
-                client,
-                clock=self._host.clock,
-                sleep=self._host.sleep,
-            )
-        probation.start(self._layout, self._desired.name, self._identity, self._host.runner)
-        if self._led:
+            confirm(wanted, client, clock=self._host.clock, sleep=self._host.sleep)
+        if self._led:  # what nobody is led to any more cannot be seen by asking
+            self._edge.wait_left(self._workers, clock=self._host.clock, sleep=self._host.sleep)
             self.outcome.switched = round(self._host.clock() - self._begun, 2)
+        probation.start(self._layout, self._desired.name, self._identity, self._host.runner)
 
     def _step_settle(self) -> None:
         """What is recorded and restarts nothing when it changes, as routes. And another version of Compose hashes the
@@ -447,6 +441,7 @@ class Transaction:
             files={dest: sha256(content) for dest, content in self._desired.files.items()},
             containers={
                 unit.name: {
+                    "service": unit.service,
                     "part": unit.part,
                     **_told_of(unit),
                     "host_port": unit.host_port,
@@ -477,16 +472,6 @@ class Transaction:
 def _told_of(unit: Unit) -> dict[str, Any]:
     """What a record says of a container that another value of does not restart."""
     return {**entry(unit), "url": unit.url or "", "routes": list(unit.routes)}
-
-
-def _asked(unit: Unit) -> tuple[str, bool]:
-    """The path that tells through the edge who answers: the health path where a route leads there, else a route."""
-    health = unit.health.path
-    for route in unit.routes:
-        prefix = route.rstrip("/")
-        if health is not None and (health == prefix or health.startswith(f"{prefix}/")):
-            return health, True
-    return unit.routes[0], False
 
 
 def _write(path: Path, content: bytes, *, mode: int, folder_mode: int = 0o750) -> None:

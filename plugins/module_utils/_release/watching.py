@@ -83,10 +83,11 @@ def watch(at: Watch, ends: Ends) -> None:
             note = _stretch(at, note, ends)
 
 
-def wait(at: Watch, release: str, ends: Ends, *, watched: bool) -> None:
+def wait(at: Watch, release: str, ends: Ends, *, watched: bool, tell: Callable[[], None]) -> None:
     """Until the probation of this release is over, whoever watches it.
 
     :param watched: somebody else was started for it; then nothing is done but when that one does not begin or dies.
+    :param tell: called now and then.
     """
     tries = GRACE if watched else 0
     while _pending(at, release):
@@ -94,6 +95,7 @@ def wait(at: Watch, release: str, ends: Ends, *, watched: bool) -> None:
             watch(at, ends)
             continue
         tries -= 1
+        tell()
         at.sleep(PATIENCE)
 
 

@@ -99,6 +99,7 @@ class FakeDocker:
                     name,
                     item.hash,
                     ",".join(sorted(item.networks)),
+                    "",
                 ]
             )
             for (project, name), item in self._sorted()
@@ -256,6 +257,8 @@ class Nginx:
         self.deaf = False  # a reload that changes nothing
         self.loaded = ""
         self.reloads = 0
+        self.routes: dict[str, str] = {}  # path -> service; the others lead to api
+        self.asked = 0
 
     def run(self, argv: Sequence[str]) -> Completed:
         if argv[0] == "nginx":
@@ -270,9 +273,9 @@ class Nginx:
             self.loaded = self.loaded if self.deaf else self.upstreams.read_text()
         return Completed(tuple(argv), 0)
 
-    def ask(self, _path: str) -> tuple[int, str]:
-        """Whoever the loaded upstream of api leads to."""
-        port = re.search(r"upstream drydock_api \{[^}]*server (127\.0\.0\.1:\d+)", self.loaded)
-        if port is None:
-            return 503, ""
-        return 200, port.group(1)
+    def ask(self, path: str) -> tuple[int, str]:
+        """The servers of the loaded upstream, in turn."""
+        upstream = re.search(rf"upstream drydock_{self.routes.get(path, 'api')} \{{[^}}]*\}}", self.loaded)
+        ports = re.findall(r"server (127\.0\.0\.1:\d+)", upstream.group() if upstream else "")
+        self.asked += 1
+        return (200, ports[self.asked % len(ports)]) if ports else (503, "")

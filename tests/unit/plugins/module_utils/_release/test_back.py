@@ -213,6 +213,7 @@ def test_a_service_that_the_edge_leads_to_and_the_release_does_not_have_is_answe
     world: World,
 ) -> None:
     nginx = world.with_edge()
+    nginx.routes = {"/more": "worker"}
     world.release()
     added = world.with_worker(port=9000, host_ports={"blue": 18002, "green": 18502}, routes=["/more"])
     world.release(added)

@@ -107,7 +107,11 @@ def test_the_next_release_ends_it_before_its_own_come_up_there(world: World) -> 
     seen: dict[str, set[str]] = {}
     three = warm_stack(world, "api:2", environment={"N": "3"})
     three["services"]["api"]["environment"] = {"N": "3"}
-    world.release(three, on_step=lambda step: seen.setdefault(step, world.running()))
+
+    def look(step: str) -> None:
+        seen[step] = world.running()
+
+    world.release(three, on_step=look)
     assert "demo-blue-api-1" in seen["up"]
     assert world.colours() == {"api": "blue", "worker": "blue"}
     assert world.kept() == {"demo-green-api-1"}
@@ -174,7 +178,11 @@ def test_the_edge_is_led_back_before_anything_is_started(world: World) -> None:
     seen: dict[str, tuple[str, set[str]]] = {}
     nginx = world.docker.nginx
     api = world.docker.containers[("demo-blue", "api")]
-    world.back(on_step=lambda step: seen.setdefault(step, (nginx.ask("/")[1], world.running())))
+
+    def look(step: str) -> None:
+        seen[step] = nginx.ask("/")[1], world.running()
+
+    world.back(on_step=look)
     assert tuple(seen) == EDGE_FIRST.steps
     assert seen["switch"][0] == "127.0.0.1:18501"
     assert seen["up"][0] == "127.0.0.1:18001"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._release.ending import Ending, watch_of
-from ansible_collections.drydock.serving.plugins.module_utils._release.following import follow
+from ansible_collections.drydock.serving.plugins.module_utils._release.following import after
 from ansible_collections.drydock.serving.plugins.module_utils._release.watching import watch
 
 from tests.unit.plugins.module_utils._release.world import World
@@ -65,9 +65,10 @@ class Trial:
             Ending("demo", layout, host, actor=ACTOR, say=self.said.append),
         )
 
-    def follow(self, result: dict[str, Any]) -> None:
-        """What the run does that has made the release."""
-        follow("demo", self.layout, self.world.host(), actor="op@ctl", result=result)
+    def follow(self, result: dict[str, Any], *, looking: bool = False) -> None:
+        """What a run does when it has made the release, or nothing."""
+        desired = self.world.desired(self.stack())
+        after(desired, self.world.host(), looking=looking, actor="op@ctl", result=result)
 
     @property
     def layout(self) -> Any:
