@@ -281,6 +281,13 @@ lease_taken_over:
     - Null otherwise.
   returned: always
   type: dict
+maintenance:
+  description:
+    - C(since), C(by), C(reason) and C(retry_after) (seconds) where the edge is closed for maintenance, by the command
+      on the host. A release leaves it closed and warns of it.
+    - Null otherwise.
+  returned: always
+  type: dict
 failure:
   description:
     - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing), V(controller_missing),

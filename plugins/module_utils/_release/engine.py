@@ -249,6 +249,13 @@ class Engine:
         """
         self._each("stop", containers, timeout)
 
+    def start(self, containers: Iterable[str], *, timeout: float) -> None:
+        """Start containers as they were made.
+
+        :raises DrydockError: ``up_failed``.
+        """
+        self._each("start", containers, timeout)
+
     def remove(self, containers: Iterable[str], *, timeout: float = 60.0) -> None:
         """Remove containers, also running ones. Data lies outside of them.
 

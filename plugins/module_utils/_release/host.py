@@ -16,6 +16,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.controlle
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Drainer
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.gate import Gate
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
 from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
@@ -44,6 +45,9 @@ class Host:
 
     def edge(self, layout: Layout) -> Edge:
         return Edge(layout.upstreams, self.runner, proc=self.proc)
+
+    def gate(self, layout: Layout) -> Gate:
+        return Gate(layout, Edge(layout.gate, self.runner, proc=self.proc))
 
     def drainer(self, edge: Edge) -> Drainer:
         return Drainer(

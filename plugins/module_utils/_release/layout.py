@@ -44,6 +44,11 @@ class Layout:
         return self.root / "edge" / "upstreams.conf"
 
     @property
+    def gate(self) -> Path:
+        """What the edge includes beside: whether requests are let through."""
+        return self.root / "edge" / "gate.conf"
+
+    @property
     def state(self) -> Path:
         return self.root / "state"
 
@@ -68,6 +73,11 @@ class Layout:
     @property
     def lock(self) -> Path:
         return self.state / "lock"
+
+    @property
+    def gate_note(self) -> Path:
+        """Why the edge is closed, while it is."""
+        return self.state / "gate.json"
 
     @property
     def job(self) -> Path:

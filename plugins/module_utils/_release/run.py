@@ -13,6 +13,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.gate import MAINTENANCE, STOPPED, read_note
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import ALIVE, Lease, holder, lease
@@ -50,6 +51,7 @@ def empty_result() -> dict[str, Any]:
         "switched": None,
         "probation": None,
         "lease_taken_over": None,
+        "maintenance": None,
         "diff": [],
     }
 
@@ -108,6 +110,7 @@ def _run(
     begun = host.clock()
     wanted = wish()
     desired = wanted.desired
+    _tell_maintenance(result, desired)
     same = desired.hash({})
     options = replace(options, wish=same, identity=options.identity or f"{options.stamp}-{same[:8]}")
     if look_first or look or check_mode:
@@ -132,7 +135,8 @@ def _run(
             clock=host.clock,
             warn=lambda text: result.setdefault("warnings", []).append(text),
         )
-        settled = recover(desired.layout, host.edge(desired.layout))
+        gate = host.gate(desired.layout)
+        settled = recover(desired.layout, host.edge(desired.layout)) + gate.settle()
         if settled:
             log.recovered(settled)
         tidy(desired.layout)
@@ -150,6 +154,8 @@ def _run(
             except Exception:
                 tidy(desired.layout)
                 raise
+        if gate.closed(STOPPED):
+            gate.open(STOPPED)
 
 
 def _planned(wanted: Wanted, host: Host, *, may_write: bool) -> Plan:
@@ -162,6 +168,17 @@ def _planned(wanted: Wanted, host: Host, *, may_write: bool) -> Plan:
         back=wanted.back,
         ready=host.ready,
     )
+
+
+def _tell_maintenance(result: dict[str, Any], desired: Desired) -> None:
+    """Maintenance is for people to end; a release only says that it is still on."""
+    closed = read_note(desired.layout).causes.get(MAINTENANCE)
+    if closed is not None:
+        result["maintenance"] = closed.as_dict()
+        result.setdefault("warnings", []).append(
+            f"The edge is closed for maintenance {closed.said}. It stays so: clients are answered 503 until somebody "
+            f"runs `{desired.name} maintenance off` on the host."
+        )
 
 
 def _owner(options: Options) -> dict[str, str]:

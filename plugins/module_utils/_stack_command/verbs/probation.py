@@ -37,10 +37,11 @@ def _run(_arguments: argparse.Namespace, stack: Stack) -> int:
 
 
 VERB = Verb(
-    summary="watch the release on probation (systemd runs this)",
+    summary="watch the release that is on probation",
     text="Reads the edge's access log and looks at the containers until the probation is over, then keeps the release\n"
     "or goes back to the one before it. Its unit is started by the release and after a reboot; a second one waits\n"
     "for the first. Needs root.",
     arguments=_arguments,
     run=_run,
+    hidden=True,
 )

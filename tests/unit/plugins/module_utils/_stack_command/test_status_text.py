@@ -62,7 +62,7 @@ def test_who_is_at_work_stands_before_what_serves() -> None:
     lease = {"actor": "ann@ctl", "since": "04:00", "doing": "release r2", "live": True}
     lines = status_text(told(lease=lease, release="r1", colours=["blue"], since="03:00")).splitlines()
     assert lines[2].split(maxsplit=2) == ["at", "work", "ann@ctl since 04:00: release r2"]
-    assert lines[3] == "release  r1 (blue) since 03:00"
+    assert lines[3].split(maxsplit=1) == ["release", "r1 (blue) since 03:00"]
 
 
 def test_a_dead_run_s_note_is_no_one_at_work() -> None:
