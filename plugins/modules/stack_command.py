@@ -15,7 +15,8 @@ description:
     It tells the status, shows logs and restarts containers, without Ansible, and takes the same lease as a release.
   - It needs the host's Python and the packages that a release needs, nothing else.
   - Beside it a systemd unit of the same name, which runs the command after a boot and before a shutdown, so that the
-    stack comes back in order of dependency as the release that serves is recorded, and ends in order. Another one watches releases on probation.
+    stack comes back in order of dependency as the release that serves is recorded, and ends in order. Another one
+    watches a release that is on probation.
   - Never replaces a file that this collection did not write, and never hides another program or unit of that name.
 options:
   name:
