@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -95,3 +95,13 @@ def tidy(layout: Layout) -> None:
     note = read_note(layout)
     if note is not None and note.decision is None and not serving(layout, note):
         remove_note(layout)
+
+
+@contextlib.contextmanager
+def tidied(layout: Layout) -> Iterator[None]:
+    """What fails inside and goes back leaves no probation."""
+    try:
+        yield
+    except Exception:
+        tidy(layout)
+        raise
