@@ -111,8 +111,10 @@ class Ending:
     def _let_go(self, note: Note) -> None:
         """The old containers are drained and removed, but where the stack keeps them until the next release."""
         kept, record = warm.read_warm(self._layout), current_record(self._layout)
+        if kept is None or record is None:
+            return
         desired = desired_from(self._layout, note.release)
-        if kept is None or record is None or desired.policy.keep_warm:
+        if desired.policy.keep_warm:
             return
         previous = read_record(self._layout.release(note.previous))
         items = {item["name"]: retired_from(item) for item in (previous.containers if previous else {}).values()}
