@@ -21,7 +21,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.host impo
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, current_record
-from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name
+from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name, settle
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
@@ -129,7 +129,7 @@ class World:
             files.append(
                 {"dest": f"{part}/compose.yaml", "content": "\n".join(lines) if len(lines) > 1 else "services: {}"}
             )
-        return parse_desired(stack, files)
+        return parse_desired(settle(stack, count=1), files)
 
     def _sleep(self, seconds: float) -> None:
         self.clock.now += seconds
