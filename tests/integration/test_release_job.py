@@ -43,6 +43,17 @@ class Site:
     def starting(self, *images: str) -> None:
         release_engine.starting(self.root, *images)
 
+    @property
+    def places(self) -> str:
+        """Variables for everything that Ansible writes."""
+        return json.dumps(
+            {
+                "ansible_python_interpreter": sys.executable,
+                "ansible_async_dir": str(self.root / "jobs"),
+                "ansible_remote_tmp": str(self.root / "remote"),
+            }
+        )
+
     def stack(self, image: str, **release: Any) -> dict[str, Any]:
         return {**self.world.with_api(image=image), "release": release}
 
@@ -77,14 +88,9 @@ class Site:
         playbook.write_text(yaml.safe_dump([play]))
         settings = self.root / "ansible.cfg"
         settings.write_text("[defaults]\nlocalhost_warning = false\ninject_invocation = true\n")
-        extra = {
-            "ansible_python_interpreter": sys.executable,
-            "ansible_async_dir": str(self.root / "jobs"),
-            "ansible_remote_tmp": str(self.root / "remote"),
-        }
         return subprocess.Popen(
             [
-                *(str(BIN / "ansible-playbook"), "-i", "one,", "-c", "local", "-e", json.dumps(extra)),
+                *(str(BIN / "ansible-playbook"), "-i", "one,", "-c", "local", "-e", self.places),
                 *options,
                 str(playbook),
             ],
@@ -190,12 +196,12 @@ def test_a_log_shows_the_steps_and_the_result_is_the_modules_own(site: Site) -> 
 
 def test_with_nothing_to_do_the_host_is_asked_no_more_than_by_ping(site: Site) -> None:
     assert site.play()[0] == 0
-    code, idle = site.play("-vvv", "-e", "kept=false")
+    code, idle = site.play("-vvv", "-e", '{"kept": false}')
     assert code == 0, idle
     assert "changed=0" in idle
     assert shown(idle) == []
     ping = subprocess.run(
-        [str(BIN / "ansible"), "-i", "one,", "-c", "local", "-vvv", "-m", "ping", "all"],
+        [str(BIN / "ansible"), "-i", "one,", "-c", "local", "-vvv", "-e", site.places, "-m", "ping", "all"],
         cwd=site.root,
         env={**os.environ, "ANSIBLE_CONFIG": str(site.root / "ansible.cfg"), "ANSIBLE_HOME": str(site.root / "home")},
         capture_output=True,
