@@ -38,12 +38,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         super().run(tmp, task_vars)
         variables = task_vars or {}
         arguments = dict(self._task.args)
-        components = arguments.pop("components", None)
         try:
-            entries = _entries(arguments, components)
-            extra = [str(Path(components).parent)] if components else []
-            rendered = render_entries(self, entries, variables, extra)
-            arguments["files"] = [{"dest": item.dest, "content": _text(item)} for item in rendered]
+            if not boolean(arguments.get("rollback") or False, strict=False):
+                arguments["files"] = self._rendered(arguments, variables)
         except DrydockError as error:
             return {**empty_result(), **error.as_result(), "failed": True}
         arguments["actor"] = arguments.get("actor") or _actor()
@@ -52,6 +49,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         if not self._task.diff:
             result.pop("diff", None)
         return result
+
+    def _rendered(self, arguments: dict[str, Any], variables: dict[str, Any]) -> list[dict[str, Any]]:
+        components = arguments.pop("components", None)
+        entries = _entries(arguments, components)
+        extra = [str(Path(components).parent)] if components else []
+        return [{"dest": item.dest, "content": _text(item)} for item in render_entries(self, entries, variables, extra)]
 
     def _release(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         connection = self._connection
@@ -83,9 +86,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
 
 
 def _looks(arguments: Mapping[str, Any]) -> bool:
-    """Whether it is worth a look if anything is to be done; who goes back or gives up surely wants something done."""
+    """Whether it is worth a look if anything is to be done; who goes back, goes on or gives up surely wants that."""
     back = boolean(arguments.get("rollback") or False, strict=False)
-    return not back and arguments.get("state") != "abandoned"
+    return not back and not arguments.get("prepared") and arguments.get("state") != "abandoned"
 
 
 def as_given(result: Mapping[str, Any]) -> dict[str, Any]:

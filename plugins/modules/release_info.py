@@ -126,6 +126,20 @@ previous:
   description: The release that served before it.
   returned: always
   type: str
+rolled_back_to:
+  description: The earlier release that it is once more, where it was made by going back; else null.
+  returned: always
+  type: str
+back_to:
+  description: The release that a rollback without a name would go back to, or null.
+  returned: always
+  type: str
+warm:
+  description:
+    - Containers that served before and run on, so that going back to them takes no start, or null. C(release) that they
+      are of, C(until) when (UTC, or null for the next release), and C(containers) by their names.
+  returned: always
+  type: dict
 images:
   description: C(name) of the service or component, C(reference), C(digest) in the registry and C(id) of each image.
   returned: always
@@ -142,11 +156,14 @@ containers:
       and C(started) of each container.
     - The health is what Docker says, and V(unhealthy) also where the service's health path does not answer 200.
     - C(recorded) says that the release is made of it. One that is missing has the state V(absent).
+    - C(warm) says that it served before and is kept running.
   returned: always
   type: list
   elements: dict
 releases:
-  description: C(id), C(created), C(actor), C(reason) and C(current) of each release on the host, newest first.
+  description:
+    - C(id), C(created), C(actor), C(reason) and C(current) of each release on the host, newest first.
+    - C(left) says that somebody went back from it.
   returned: always
   type: list
   elements: dict
@@ -154,10 +171,33 @@ unfinished:
   description: C(release), C(step) and C(previous) of a release that is under way or was interrupted.
   returned: always
   type: dict
+prepared:
+  description:
+    - C(release), C(actor), C(controller), C(since) and C(expires) of a release that is prepared, not switched, as it
+      waits for other hosts; see O(drydock.serving.release#module:state).
+  returned: always
+  type: dict
+out_of_service:
+  description: C(release), C(since) and C(actor) while the edge tells balancers that this host is out of service.
+  returned: always
+  type: dict
 lease:
   description:
     - Who works on the stack, with C(actor), C(since) and C(doing) among others, and the C(state) of that run.
     - C(live) is false where that run has died and left its note.
+  returned: always
+  type: dict
+maintenance:
+  description:
+    - C(since), C(by), C(reason) and C(retry_after) (seconds) where the edge is closed for maintenance, by the command
+      on the host. That is no problem; clients are answered 503.
+    - Null otherwise.
+  returned: always
+  type: dict
+stopped:
+  description:
+    - The same where the stack was stopped by its systemd unit, which is a problem.
+    - Null otherwise.
   returned: always
   type: dict
 engine:
@@ -181,10 +221,10 @@ failures:
   elements: dict
 attempts:
   description:
-    - The newest lines of the log of deployments, newest first, with C(at), C(outcome) (V(released), V(repaired),
-      V(failed), V(recovered), V(restarted) or V(restart_failed)), C(release), C(previous), C(serving),
-      C(actor), C(reason), C(duration) in seconds,
-      C(services), C(images), C(models) and C(failure).
+    - The newest lines of the log of deployments, newest first, with C(at), C(outcome) (V(released), V(rolled_back),
+      V(repaired), V(failed), V(prepared), V(abandoned), V(recovered), V(restarted) or V(restart_failed)), C(release),
+      C(previous), C(serving), C(actor), C(reason), C(duration) in seconds, C(services), C(images), C(models) and
+      C(failure).
   returned: always
   type: list
   elements: dict
@@ -192,8 +232,9 @@ problems:
   description:
     - C(kind) and C(message) of everything that is wrong.
     - The kind is one of V(attempt_failed), V(certificate_ends), V(certificate_expired), V(certificate_unreadable),
-      V(container), V(engine_missing), V(engine_unreachable), V(host_failed), V(no_space), V(not_permitted),
-      V(not_released), V(state_unreadable), V(stuck), V(timed_out), V(unfinished).
+      V(container), V(edge_unsettled), V(engine_missing), V(engine_unreachable), V(host_failed), V(no_space),
+      V(not_permitted), V(not_released), V(out_of_service), V(prepared), V(state_unreadable), V(stopped), V(stuck),
+      V(timed_out), V(unfinished).
   returned: always
   type: list
   elements: dict

@@ -51,12 +51,19 @@ _TOLD = (
     "reason",
     "revision",
     "previous",
+    "rolled_back_to",
+    "back_to",
+    "warm",
     "images",
     "models",
     "containers",
     "releases",
     "unfinished",
+    "prepared",
+    "out_of_service",
     "lease",
+    "maintenance",
+    "stopped",
     "engine",
     "disks",
     "certificate",
@@ -90,6 +97,12 @@ def table(report: Mapping[str, Any]) -> str:
     rows += [(name, host["verdict"], *_cells(host["status"])) for name, host in report["hosts"].items()]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    closed = {name: (host["status"] or {}).get("maintenance") for name, host in report["hosts"].items()}
+    lines += [
+        f"{name} is closed for maintenance since {item['since']} by {item['by']}: {item['reason'] or 'no reason given'}"
+        for name, item in closed.items()
+        if item
+    ]
     for name, host in report["hosts"].items():
         if not host["ok"]:
             lines += ["", f"{name}:", *_details(host)]
@@ -128,7 +141,7 @@ def _details(host: Mapping[str, Any]) -> Iterable[str]:
         yield f"  at work: {lease['actor']} since {lease['since']}: {lease['doing']}"
     for item in status["containers"]:
         restarts = f", {item['restarts']} restarts" if item["restarts"] else ""
-        kept = "" if item["recorded"] else ", not of this release"
+        kept = "" if item["recorded"] else ", kept warm" if item.get("warm") else ", not of this release"
         yield f"  container {item['name']}: {container_state(item)}{restarts}{kept}"
     for item in status["failures"][:1]:
         yield f"  last failure: {item['id']} {item['kind']} at the step {item['step']}: {item['message']}"

@@ -16,8 +16,10 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.controlle
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Drainer
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.gate import Gate
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
+from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 
@@ -33,6 +35,7 @@ class Host:
     clock: Clock
     sleep: Callable[[float], None] = time.sleep
     client: Callable[[str, int], Ask] = EdgeClient
+    ready: Callable[[str], bool] = is_ready
     proc: Path = Path("/proc")
     on_step: Callable[[str], None] | None = None
     progress: Progress = field(default_factory=Progress)
@@ -40,6 +43,9 @@ class Host:
 
     def edge(self, layout: Layout) -> Edge:
         return Edge(layout.upstreams, self.runner, proc=self.proc)
+
+    def gate(self, layout: Layout) -> Gate:
+        return Gate(layout, Edge(layout.gate, self.runner, proc=self.proc))
 
     def drainer(self, edge: Edge) -> Drainer:
         return Drainer(

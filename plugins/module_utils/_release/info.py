@@ -30,8 +30,11 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.certifica
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
+from ansible_collections.drydock.serving.plugins.module_utils._release.gate import read_note, unsettled
+from ansible_collections.drydock.serving.plugins.module_utils._release.history import last_good
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder
+from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import read_prepared
 from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Record,
@@ -39,8 +42,10 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     read_journal,
     read_record,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.rotation import out_of_service
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.verdict import judge, sentence
+from ansible_collections.drydock.serving.plugins.module_utils._release.warm import read_warm
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 LONGEST = 500  # characters of a message that was kept with a failure
@@ -104,12 +109,19 @@ def empty_result() -> dict[str, Any]:
         "reason": None,
         "revision": None,
         "previous": None,
+        "rolled_back_to": None,
+        "back_to": None,
+        "warm": None,
         "images": [],
         "models": [],
         "containers": [],
         "releases": [],
         "unfinished": None,
+        "prepared": None,
+        "out_of_service": None,
         "lease": None,
+        "maintenance": None,
+        "stopped": None,
         "engine": engines.MISSING,
         "disks": [],
         "certificate": None,
@@ -157,7 +169,10 @@ def _look(look: Look, result: dict[str, Any], problems: Problems) -> None:
     record = None if closed else _files(look, result, problems)
     with problems.told():
         result["engine"], live = look.engine.containers(look.stack)
-        result["containers"] = _containers(look, record, live)
+        kept = (result["warm"] or {}).get("containers") or ()
+        result["containers"] = [
+            {**item, "warm": item["name"] in kept and not item["recorded"]} for item in _containers(look, record, live)
+        ]
     with problems.told():
         result["disks"] = _disks(look, answering=result["engine"] == engines.OK)
     with problems.told():
@@ -179,12 +194,23 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
         record = current_record(layout)
         if record is not None:
             result.update(_current(record))
+            result["warm"] = _warm(look, record)
+            good = last_good(layout)
+            result["back_to"] = good.identity if good else None
     with problems.told():
         result["lease"] = _lease(layout)
     with problems.told():
-        result["unfinished"] = _unfinished(layout)
+        result.update(_gate(layout, problems))
     with problems.told():
-        result["releases"] = list(_releases(layout, result, problems))
+        result["unfinished"] = _unfinished(layout)
+        waiting = read_prepared(layout)
+        result["prepared"] = waiting.told() if waiting else None
+    with problems.told():
+        result["out_of_service"] = out_of_service(layout)
+    with problems.told():
+        found = list(_releases(layout, result, problems))
+        left = {item.pop("rolled_back_from") for item in found}
+        result["releases"] = [{**item, "left": item["id"] in left} for item in found]
     with problems.told():
         result["failures"] = _failures(layout, look.failures)
     with problems.told():
@@ -203,12 +229,21 @@ def _current(record: Record) -> dict[str, Any]:
         "reason": record.rest.get("reason"),
         "revision": record.rest.get("revision"),
         "previous": record.rest.get("previous"),
+        "rolled_back_to": record.rest.get("rolled_back_to"),
         "images": [_image(name, _mapping(item)) for name, item in sorted(_mapping(record.images).items())],
         "models": [
             {"name": name, "version": _mapping(item).get("version"), "digest": _mapping(item).get("digest")}
             for name, item in sorted(_mapping(record.models).items())
         ],
     }
+
+
+def _warm(look: Look, record: Record) -> dict[str, Any] | None:
+    """Which containers of an earlier release run on, while they are to."""
+    warm = read_warm(look.layout)
+    if warm is None or not warm.holds(record, f"{look.now:%Y-%m-%dT%H:%M:%SZ}"):
+        return None
+    return {"release": warm.release, "until": warm.until, "containers": sorted(warm.containers)}
 
 
 def _image(name: str, image: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,6 +275,7 @@ def _releases(layout: Layout, result: Mapping[str, Any], problems: Problems) -> 
                     "actor": record.rest.get("actor"),
                     "reason": record.rest.get("reason"),
                     "current": name == result["release"],
+                    "rolled_back_from": record.rest.get("rolled_back_from"),
                 }
             elif not (layout.current.is_symlink() and layout.current.readlink().name == name):  # that one was told
                 problems.add(
@@ -259,6 +295,19 @@ def _unfinished(layout: Layout) -> dict[str, Any] | None:
     if journal is None:
         return None
     return {"release": journal.release, "step": journal.step, "previous": journal.previous}
+
+
+def _gate(layout: Layout, problems: Problems) -> dict[str, Any]:
+    """Whether clients are answered 503 on purpose, and why."""
+    told = {cause: closed.as_dict() for cause, closed in read_note(layout).causes.items()}
+    if unsettled(layout) and not ((_lease(layout) or {}).get("live")):
+        problems.add(
+            "edge_unsettled",
+            f"{layout.gate} does not say what was asked for, or nginx may not have read it: closing or opening the "
+            "edge was interrupted, or the file was edited. The next run of the tag `stack`, and `maintenance on` or "
+            "`off` of the command on the host, put it right.",
+        )
+    return told
 
 
 def _lease(layout: Layout) -> dict[str, Any] | None:

@@ -44,12 +44,27 @@ class Layout:
         return self.root / "edge" / "upstreams.conf"
 
     @property
+    def gate(self) -> Path:
+        """What the edge includes beside: whether requests are let through."""
+        return self.root / "edge" / "gate.conf"
+
+    @property
     def state(self) -> Path:
         return self.root / "state"
 
     @property
     def journal(self) -> Path:
         return self.state / "journal.json"
+
+    @property
+    def prepared(self) -> Path:
+        """Whose release is ready and waits to be switched."""
+        return self.state / "prepared.json"
+
+    @property
+    def out_of_service(self) -> Path:
+        """While this file is there, the edge tells balancers that it is not to be sent anything."""
+        return self.root / "edge" / "out-of-service"
 
     @property
     def lease(self) -> Path:
@@ -60,6 +75,11 @@ class Layout:
         return self.state / "lock"
 
     @property
+    def gate_note(self) -> Path:
+        """Why the edge is closed, while it is."""
+        return self.state / "gate.json"
+
+    @property
     def job(self) -> Path:
         """How far the run that holds the stack is, and answers from the controller."""
         return self.state / "job"
@@ -68,6 +88,11 @@ class Layout:
     def pulled(self) -> Path:
         """Which images this stack's releases brought to the host."""
         return self.state / "images.json"
+
+    @property
+    def warm(self) -> Path:
+        """Which containers of an earlier release run on."""
+        return self.state / "warm.json"
 
     @property
     def registry_auth(self) -> Path:

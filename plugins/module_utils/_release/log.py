@@ -9,7 +9,7 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
@@ -27,11 +27,21 @@ LIMIT = 10 * 1024 * 1024  # bytes; then the file becomes the old one, which is r
 TAIL = 1024 * 1024  # bytes that are read for the newest attempts
 
 RELEASED = "released"
+ROLLED_BACK = "rolled_back"
 REPAIRED = "repaired"
 FAILED = "failed"
 RECOVERED = "recovered"
+PREPARED = "prepared"  # ready, and waiting to be switched together with other hosts
+ABANDONED = "abandoned"  # given up when it was ready
 RESTARTED = "restarted"  # the containers of what serves, by the command on the host
 RESTART_FAILED = "restart_failed"
+MAINTENANCE_ON = "maintenance_on"  # the edge answers 503 to all, by the command on the host
+MAINTENANCE_OFF = "maintenance_off"
+STARTED = "started"  # what serves was brought back as it is recorded, after a reboot or a stop
+START_FAILED = "start_failed"
+STOPPED = "stopped"
+# what makes no release: it neither is an attempt nor makes up for one
+NO_RELEASES = (RESTARTED, RESTART_FAILED, MAINTENANCE_ON, MAINTENANCE_OFF, STARTED, START_FAILED, STOPPED)
 
 
 def log_path(layout: Layout) -> Path:
@@ -60,6 +70,46 @@ def append(path: Path, entry: Mapping[str, Any], *, limit: int = LIMIT) -> None:
         os.close(descriptor)
     if fresh:
         fsync_dir(path.parent)
+
+
+def append_or_warn(layout: Layout, entry: Mapping[str, Any], warn: Callable[[str], None]) -> None:
+    """Add one line; that it cannot be written is told and is no reason to fail."""
+    path = log_path(layout)
+    try:
+        append(path, entry)
+    except OSError as error:
+        warn(f"The log of deployments {path} could not be written: {error}.")
+
+
+def note_of(
+    layout: Layout,
+    *,
+    stack: str,
+    at: str,
+    actor: str,
+    reason: str,
+    outcome: str,
+    duration: float | None = None,
+    services: Sequence[str] = (),
+    failure: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A line of something that makes no release."""
+    serving = _serving(layout)
+    return {
+        "at": at,
+        "stack": stack,
+        "actor": actor,
+        "reason": reason,
+        "outcome": outcome,
+        "release": serving,
+        "previous": serving,
+        "serving": serving,
+        "duration": duration,
+        "services": sorted(services),
+        "images": {},
+        "models": {},
+        "failure": failure,
+    }
 
 
 def aside(path: Path) -> Path:
@@ -122,27 +172,35 @@ class DeploymentLog:
         self._clock = clock
         self._warn = warn
 
+    def abandoned(self, release: str, said: str) -> None:
+        """A release that was ready was given up."""
+        self._write({"outcome": ABANDONED, "release": release, "said": [said]})
+
     def recovered(self, said: list[str]) -> None:
         """A run that died before this one was settled."""
         self._write({"outcome": RECOVERED, "said": said})
 
     @contextlib.contextmanager
-    def attempt(self, plan: Plan) -> Iterator[None]:
-        """Write down how what is done inside ended. A run that is killed inside is told by the one that recovers it."""
+    def attempt(self, plan: Plan, outcome: str | None = None) -> Iterator[None]:
+        """Write down how what is done inside ended. A run that is killed inside is told by the one that recovers it.
+
+        :param outcome: of one that ends well; by default what the plan's kind says.
+        """
         started = self._clock()
         releasing = plan.kind == RELEASE
         previous = plan.current.identity if plan.current else None
         entry: dict[str, Any] = {
             "release": self._options.identity if releasing else previous,
             "previous": previous,
+            **({"rolled_back_to": plan.back.to.identity} if plan.back else {}),
         }
         try:
             yield
         except Exception as error:
             self._write({**entry, **changes(plan, None), **_failure(error)}, started)
             raise
-        outcome = RELEASED if releasing else REPAIRED
-        after = read_record(self._layout.current)
+        outcome = outcome or (ROLLED_BACK if plan.back else RELEASED if releasing else REPAIRED)
+        after = read_record(self._layout.current if outcome != PREPARED else self._layout.release(entry["release"]))
         self._write({**entry, **changes(plan, after), "outcome": outcome, "failure": None}, started)
 
     def _write(self, entry: Mapping[str, Any], started: float | None = None) -> None:
@@ -155,11 +213,7 @@ class DeploymentLog:
             "duration": None if started is None else round(self._clock() - started, 2),
             **entry,
         }
-        path = log_path(self._layout)
-        try:
-            append(path, whole)
-        except OSError as error:
-            self._warn(f"The log of deployments {path} could not be written: {error}.")
+        append_or_warn(self._layout, whole, self._warn)
 
 
 def _serving(layout: Layout) -> str | None:

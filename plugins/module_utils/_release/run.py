@@ -7,23 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.gate import MAINTENANCE, STOPPED, read_note
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import ALIVE, Lease, holder, lease
-from ansible_collections.drydock.serving.plugins.module_utils._release.log import DeploymentLog
-from ansible_collections.drydock.serving.plugins.module_utils._release.plan import Plan, make_plan
+from ansible_collections.drydock.serving.plugins.module_utils._release.log import PREPARED, DeploymentLog
+from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan, make_plan
+from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import Owner, forget_prepared
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import READY
+from ansible_collections.drydock.serving.plugins.module_utils._release.together import fetch
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import (
     Options,
+    Outcome,
     Transaction,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import HARMLESS, host_error
+from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import host_error
+from ansible_collections.drydock.serving.plugins.module_utils._release.wish import Wanted, Wish
 
 
 def empty_result() -> dict[str, Any]:
@@ -42,7 +50,13 @@ def empty_result() -> dict[str, Any]:
         "moved": {},
         "cut": [],
         "pruned_images": [],
+        "rolled_back_to": None,
+        "rolled_back_from": None,
+        "kept": [],
+        "switched": None,
         "lease_taken_over": None,
+        "prepared": None,
+        "maintenance": None,
         "diff": [],
     }
 
@@ -62,58 +76,142 @@ def run(
     :param look: only say whether there is something to do (``pending``), and which run does just that (``running``).
     :raises DrydockError: with the kinds of the steps, ``locked``, ``engine_missing`` and ``engine_unreachable``.
     """
+    run_wish(lambda: Wanted(desired, given), options, host, check_mode=check_mode, result=result, look=look)
+
+
+def run_wish(
+    wish: Wish,
+    options: Options,
+    host: Host,
+    *,
+    check_mode: bool,
+    result: dict[str, Any],
+    look_first: bool = True,
+    look: bool = False,
+) -> None:
+    """The same for what is only known when the host is looked at.
+
+    :param look_first: whether to look without the lease whether there is something to do at all.
+    :param look: as in ``run``.
+    :raises DrydockError: the same kinds, and those of the wish.
+    """
     try:
-        _run(desired, given, options, host, check_mode=check_mode, result=result, look=look)
+        _run(wish, options, host, check_mode=check_mode, result=result, look_first=look_first, look=look)
     except OSError as error:  # outside of the transaction: making the skeleton, the lease, recovery
         result["changed"] = False
         raise host_error(error, "prepare") from error
 
 
 def _run(
-    desired: Desired,
-    given: Mapping[str, str],
+    wish: Wish,
     options: Options,
     host: Host,
     *,
     check_mode: bool,
     result: dict[str, Any],
+    look_first: bool,
     look: bool,
 ) -> None:
-    options = replace(options, wish=desired.hash({}))
-    plan = make_plan(desired, given, host.engine, may_write=not check_mode)
-    _tell(result, plan)
-    if check_mode or not plan.changed:
-        return
-    result["changed"] = False  # until something is
-    _require_engine(plan)
-    if look:
-        result.update(pending=True, running=_running(desired.layout, options))
-        return
+    begun = host.clock()
+    wanted = wish()
+    desired = wanted.desired
+    _tell_maintenance(result, desired)
+    same = desired.hash({})
+    options = replace(options, wish=same, identity=options.identity or f"{options.stamp}-{same[:8]}")
+    if look_first or look or check_mode:
+        plan = _planned(wanted, host, may_write=not check_mode)
+        _tell(result, plan)
+        if check_mode or not plan.changed:
+            return
+        result["changed"] = False  # until something is
+        _require_engine(plan)
+        if look:
+            result.update(pending=True, running=_running(desired.layout, options))
+            return
     _refuse_foreign(desired, host.engine)
     desired.layout.make()
-    with lease(desired.layout, _owner(options)) as held, host.progress.shown(desired.layout.job, _about(options)):
+    going_on = options.prepared not in ("", result["release"])
+    options = replace(options, identity=options.prepared) if going_on else options
+    with lease(desired.layout, owner_of(options)) as held, host.progress.shown(desired.layout.job, _about(options)):
         result["lease_taken_over"] = held.taken_over
-        log = DeploymentLog(
-            desired.name,
-            desired.layout,
-            options,
-            now=host.now,
-            clock=host.clock,
-            warn=lambda text: result.setdefault("warnings", []).append(text),
-        )
-        settled = recover(desired.layout, host.edge(desired.layout))
+        log = log_of(desired.name, desired.layout, options, host, result)
+        if going_on:
+            _go_on(wanted, options, host, held=held, log=log, result=result, begun=begun)
+            return
+        gate = host.gate(desired.layout)
+        settled = recover(desired.layout, host.edge(desired.layout), Owner(options.actor, options.controller))
+        settled += gate.settle()
         if settled:
             log.recovered(settled)
-        plan = make_plan(desired, given, host.engine, may_write=True)
+        plan = _planned(wish(), host, may_write=True)
         _tell(result, plan)
+        _require_engine(plan)
         result["actions"] = settled + result["actions"]
         result["changed"] = bool(settled) or plan.changed
-        if plan.changed:
+        if plan.kind == RELEASE and options.until == READY:  # a repair leads to no other release: it is done at once
+            with log.attempt(plan, PREPARED):
+                _execute(plan, options, host, held, result=result, how=Transaction.make_ready, begun=begun)
+        elif plan.changed:
             with log.attempt(plan):
-                _execute(plan, options, host, held, result)
+                _execute(plan, options, host, held, result=result, how=Transaction.run, begun=begun)
+        if gate.closed(STOPPED):
+            gate.open(STOPPED)
 
 
-def _owner(options: Options) -> dict[str, str]:
+def _go_on(
+    wanted: Wanted,
+    options: Options,
+    host: Host,
+    *,
+    held: Lease,
+    log: DeploymentLog,
+    result: dict[str, Any],
+    begun: float,
+) -> None:
+    """What was made ready, to its end."""
+    look = partial(_planned, wanted, host, may_write=True)
+    plan, note = fetch(wanted.desired, look, host, identity=options.prepared, limit=options.wait_timeout)
+    _tell(result, plan)
+    forget_prepared(wanted.desired.layout)
+    with log.attempt(plan):
+        _execute(plan, options, host, held, result=result, how=lambda it: it.go_on(note.lent), begun=begun)
+
+
+def _planned(wanted: Wanted, host: Host, *, may_write: bool, prepared: Record | None = None) -> Plan:
+    return make_plan(
+        wanted.desired,
+        wanted.given,
+        host.engine,
+        may_write=may_write,
+        now=host.now(),
+        back=wanted.back,
+        prepared=prepared,
+        ready=host.ready,
+    )
+
+
+def _tell_maintenance(result: dict[str, Any], desired: Desired) -> None:
+    """Maintenance is for people to end; a release only says that it is still on."""
+    closed = read_note(desired.layout).causes.get(MAINTENANCE)
+    if closed is not None:
+        result["maintenance"] = closed.as_dict()
+        result.setdefault("warnings", []).append(
+            f"The edge is closed for maintenance {closed.said}. It stays so: clients are answered 503 until somebody "
+            f"runs `{desired.name} maintenance off` on the host."
+        )
+
+
+def log_of(stack: str, layout: Layout, options: Options, host: Host, result: dict[str, Any]) -> DeploymentLog:
+    """The log of deployments, with its warnings in the result."""
+
+    def warn(text: str) -> None:
+        result.setdefault("warnings", []).append(text)
+
+    return DeploymentLog(stack, layout, options, now=host.now, clock=host.clock, warn=warn)
+
+
+def owner_of(options: Options) -> dict[str, str]:
+    """Who holds the lease, for whoever finds it taken."""
     return {
         "actor": options.actor,
         "host": options.controller,
@@ -149,7 +247,16 @@ def _refuse_foreign(desired: Desired, engine: Engine) -> None:
         )
 
 
-def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict[str, Any]) -> None:
+def _execute(
+    plan: Plan,
+    options: Options,
+    host: Host,
+    held: Lease,
+    *,
+    result: dict[str, Any],
+    how: Callable[[Transaction], Outcome],
+    begun: float,
+) -> None:
     def on_step(step: str) -> None:
         held.doing(f"release {options.identity}, step {step}")
         steps = transaction.steps
@@ -157,21 +264,25 @@ def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict
         if host.on_step is not None:
             host.on_step(step)
 
-    transaction = Transaction(plan, options, replace(host, on_step=on_step))
+    transaction = Transaction(plan, options, replace(host, on_step=on_step), begun=begun)
     try:
-        outcome = transaction.run()
+        outcome = how(transaction)
     except DrydockError as error:
-        result["changed"] = error.details.get("step") not in HARMLESS
+        result["changed"] = not transaction.order.harmless(str(error.details.get("step")))
         raise
+    if options.until == READY and plan.kind == RELEASE and not options.prepared:
+        result["prepared"] = outcome.identity
+    else:
+        result.update(release=outcome.identity, directory=str(plan.desired.layout.release(outcome.identity or "")))
     result.update(
-        release=outcome.identity,
-        directory=str(plan.desired.layout.release(outcome.identity or "")),
         health=outcome.health,
         durations=outcome.durations,
         pruned=outcome.pruned,
         moved=outcome.moved,
         cut=outcome.cut,
         pruned_images=outcome.pruned_images,
+        kept=outcome.kept,
+        switched=outcome.switched,
     )
 
 
@@ -186,6 +297,7 @@ def _tell(result: dict[str, Any], plan: Plan) -> None:
         previous=current.identity if current else None,
         directory=str(plan.desired.layout.release(current.identity)) if current else None,
         diff=[change.as_diff() for change in plan.changes],
+        **(plan.back.as_dict() if plan.back else {}),
     )
 
 

@@ -10,11 +10,7 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import STUCK
-from ansible_collections.drydock.serving.plugins.module_utils._release.log import (
-    FAILED,
-    RESTART_FAILED,
-    RESTARTED,
-)
+from ansible_collections.drydock.serving.plugins.module_utils._release.log import FAILED, NO_RELEASES
 
 MIB = 1024 * 1024
 
@@ -27,6 +23,7 @@ def judge(told: Mapping[str, Any], *, reserve: int, certificate_days: int) -> It
     :param certificate_days: days that the edge's certificate has to last.
     """
     yield from _release(told)
+    yield from _stopped(told)
     yield from _containers(told)
     yield from _disks(told, reserve)
     yield from _certificate(told, certificate_days)
@@ -41,16 +38,50 @@ def _release(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             f"The run of {lease['actor']} since {lease['since']}, process {lease.get('pid')}, holds the stack and "
             f"gives no sign of life: {lease['doing']}. A run of the tag `stack` is refused and says what to look at.",
         )
-    if told["unfinished"] is not None and not under_way:
+    if told.get("prepared") and not under_way:
+        yield "prepared", _prepared(told["prepared"])
+    elif told["unfinished"] is not None and not under_way:
         journal = told["unfinished"]
         yield (
             "unfinished",
             f"The release {journal['release'] or '(unknown)'} was interrupted at the step "
             f"{journal['step'] or '(unknown)'}. The next run of the tag `stack` finishes or undoes it.",
         )
+    if told.get("out_of_service") is not None and not under_way:
+        yield "out_of_service", _out_of_service(told["out_of_service"])
     if told["release"] is None and not _unknown(told) and not under_way:
         yield "not_released", "Nothing serves here: no release was made yet, or none succeeded. Run site.yml."
     yield from _last_attempt(told)
+
+
+def _prepared(note: Mapping[str, Any]) -> str:
+    return (
+        f"The release {note['release']} is prepared, not switched: ready since {note['since']} for {note['actor']} "
+        f"from {note['controller']}, who waits for other hosts. When that run has died, the next run of the tag "
+        f"`stack` by the same user undoes it, and anybody's after {note['expires']}."
+    )
+
+
+def _out_of_service(note: Mapping[str, Any]) -> str:
+    if note.get("release"):
+        return (
+            f"The release {note['release']} took this host out of service for the balancers in front of it at "
+            f"{note.get('since')} and could not put it back. The next run of the tag `stack` does when all is healthy."
+        )
+    return (
+        "Somebody took this host out of service for the balancers in front of it. Remove the file edge/out-of-service "
+        "below the stack's directory to put it back; a release leaves it there."
+    )
+
+
+def _stopped(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    stopped = told.get("stopped")
+    if stopped:
+        yield (
+            "stopped",
+            f"The stack was stopped at {stopped['since']} by {stopped['by']}; clients are answered 503. `systemctl "
+            f"start {told['stack']}` on the host, or a run of the tag `stack`, brings it back.",
+        )
 
 
 def _unknown(told: Mapping[str, Any]) -> bool:
@@ -60,8 +91,8 @@ def _unknown(told: Mapping[str, Any]) -> bool:
 
 def _last_attempt(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The log says how the last attempt ended; where there is none, a failure that is newer than what serves does."""
-    attempts = [item for item in told["attempts"] if item.get("outcome") not in (RESTARTED, RESTART_FAILED)]
-    if attempts:  # a restart makes no release, so it neither is one nor makes up for one
+    attempts = [item for item in told["attempts"] if item.get("outcome") not in NO_RELEASES]
+    if attempts:
         last = attempts[0]
         raw = last.get("failure")
         failure = raw if isinstance(raw, Mapping) else {}
@@ -149,6 +180,10 @@ def sentence(told: Mapping[str, Any]) -> str:
         text = f"{told['stack']}: {told['release']}{colours} since {told['since']}"
     if lease.get("live"):
         text += f"; {lease['actor']} is at work since {lease['since']}: {lease['doing']}"
+    closed = told.get("maintenance")
+    if closed:
+        reason = f" ({closed['reason']})" if closed["reason"] else ""
+        text += f"; closed for MAINTENANCE since {closed['since']} by {closed['by']}{reason}"
     count = len(told["problems"])
     wrong = "1 problem" if count == 1 else f"{count} problems"
     return f"{text}; {wrong if count else 'all is well'}."

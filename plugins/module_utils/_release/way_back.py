@@ -7,35 +7,34 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
-from ansible_collections.drydock.serving.plugins.module_utils._release import networks
+from ansible_collections.drydock.serving.plugins.module_utils._release import networks, rotation
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import Compose
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS
-from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, upstreams_text
+from ansible_collections.drydock.serving.plugins.module_utils._release.drain import entry, retired_from
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, led_to
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor, collect, last_words
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Record,
     clear_journal,
     secret_folders,
-    upstream_ports,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import Order
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
     forget_undo,
     remove_unused,
     restore_secrets,
 )
 
-HARMLESS = frozenset({"room", "stage", "check", "images", "place"})
-SWITCHING = frozenset({"switch", "confirm"})
-PROVEN = frozenset({"commit", "drain", "stop", "prune"})
 LAST_WORDS = 4  # lines of each unhealthy container's log in the message
 UP_EXTRA = 120.0  # seconds that Compose may take on top of stopping containers
 
@@ -44,6 +43,7 @@ UP_EXTRA = 120.0  # seconds that Compose may take on top of stopping containers
 class Situation:
     """How far the run had come."""
 
+    order: Order
     identity: str  # the release that was made, or repaired
     attempt: str  # this run
     folder: Path
@@ -71,13 +71,13 @@ class WayBack:
     def take(self, step: str, error: DrydockError) -> DrydockError:
         """Undo, keep the evidence, and say what happened to what served before."""
         details: dict[str, Any] = {**self._redactor.data(error.details), "step": step}
-        if step in HARMLESS:
+        if self._at.order.harmless(step):
             if self._plan.kind == RELEASE:
                 shutil.rmtree(self._at.staging, ignore_errors=True)
                 shutil.rmtree(self._at.folder, ignore_errors=True)
             clear_journal(self._layout)
             return DrydockError(error.kind, self._redactor.known(error.message), **details)
-        if step in PROVEN:  # the release serves and is recorded; the journal stays for the next run to finish
+        if self._at.order.proven(step):  # it serves and is recorded; the journal stays for the next run to finish
             message = (
                 f"{error.message} The release {self._at.identity} serves; the next run finishes what is left to do."
             )
@@ -142,9 +142,9 @@ class WayBack:
             clear_journal(self._layout)
             return "The release itself was not changed; its containers stay as they are."
         previous = self._plan.current
-        if step in SWITCHING and previous is not None:
+        if self._at.order.switching(step) and previous is not None:
             try:
-                self._edge.lead(upstreams_text(upstream_ports(previous)))
+                self._edge.lead(led_to(previous))
             except DrydockError as error:  # both run on, whatever nginx goes by; the journal stays for the next run
                 return (
                     f"The edge could NOT be led back to the release {previous.identity}: {error.message} The "
@@ -152,47 +152,49 @@ class WayBack:
                 )
         restore_secrets(self._layout.secrets)
         networks.disconnect(self._engine, self._at.lent)
-        said = self._bring_back(previous) if previous else self._stop_all()
+        said = self._bring_back(previous, step) if previous else self._stop_all()
         self._put_away(evidence)
         clear_journal(self._layout)
         return said
 
-    def _bring_back(self, previous: Record) -> str:
+    def _bring_back(self, previous: Record, step: str) -> str:
         """What served was left alone, but for what had to be replaced where it is."""
         try:
             self._stop_moved()
+            self._keep_warm(step)
             touched = [unit.name for unit in (*self._plan.replaced, *self._plan.mended)]
-            again = self._restore(previous, [name for name in touched if name in previous.containers])
+            again = [name for name in touched if name in previous.containers]
+            limit = self._at.wait_timeout + UP_EXTRA
+            bring_up_recorded(self._host, self._layout, self._desired.name, previous, again, timeout=limit)
             report = self._host.waiter.wait_recorded(previous.containers, limit=self._at.wait_timeout)
         except DrydockError as error:
-            return f"The previous release {previous.identity} could NOT be brought back: {error.message}"
+            return f"The previous release {previous.identity} could NOT be brought back: {error.message}{self._out()}"
         if not report.ok:
-            return f"The previous release {previous.identity} was brought back, but: {report.message()}"
+            return f"The previous release {previous.identity} was brought back, but: {report.message()}{self._out()}"
+        rotation.enter(self._layout)
         if again:
             return f"The previous release {previous.identity} was brought back and serves."
         return f"The previous release {previous.identity} was not touched and serves."
 
+    def _out(self) -> str:
+        out = rotation.by_release(rotation.out_of_service(self._layout))
+        return " The host stays out of service for the balancers in front of it." if out else ""
+
     def _stop_moved(self) -> None:
         there = {item.name: item for item in self._engine.containers(self._desired.name)[1]}
-        moved = [unit for unit in self._plan.moved if unit.container in there]
+        moved = [unit for unit in self._plan.moved if unit.container in there and unit not in self._plan.warm]
         grace = max((unit.grace for unit in moved), default=0.0)
         begun = [unit.container for unit in moved if there[unit.container].state != "created"]
         self._engine.stop(begun, timeout=grace + UP_EXTRA)
         self._engine.remove(unit.container for unit in moved if unit.container not in begun)  # nothing to see in them
 
-    def _restore(self, previous: Record, names: list[str]) -> bool:
-        """Bring containers back as the previous release had them, and under their names."""
-        folder = self._layout.release(previous.identity)
-        for part in PARTS:
-            wanted = [name for name in names if previous.containers[name]["part"] == part]
-            if wanted:
-                self._compose(part, folder).up(wanted, timeout=self._at.wait_timeout + UP_EXTRA)
-        attached = {item.name: item.networks for item in self._engine.containers(self._desired.name)[1]}
-        for name in names:
-            item = previous.containers[name]
-            if item["part"] != PARTS[0] and self._desired.name not in attached.get(item["name"], ()):
-                self._engine.connect(self._desired.name, item["name"], alias=item.get("service", name))
-        return bool(names)
+    def _keep_warm(self, step: str) -> None:
+        """What was kept running before this run is kept again, when it has answered what it was asked."""
+        found = [replace(retired_from(entry(unit)), command=()) for unit in self._plan.warm]
+        if self._at.order.switching(step):
+            self._host.drainer(self._edge).drain(found)
+        for item in found:
+            self._engine.disconnect(self._desired.name, item.name)
 
     def _stop_all(self) -> str:
         try:
@@ -216,6 +218,22 @@ class WayBack:
 
     def _compose(self, part: str, release: Path) -> Compose:
         return Compose(self._host.runner, stack=self._desired.name, part=part, release=release)
+
+
+def bring_up_recorded(
+    host: Host, layout: Layout, stack: str, previous: Record, names: Sequence[str], *, timeout: float
+) -> None:
+    """Bring containers back as a release that is recorded had them, and under their names."""
+    folder = layout.release(previous.identity)
+    for part in PARTS:
+        wanted = [name for name in names if previous.containers[name]["part"] == part]
+        if wanted:
+            Compose(host.runner, stack=stack, part=part, release=folder).up(wanted, timeout=timeout)
+    attached = {item.name: item.networks for item in host.engine.containers(stack)[1]} if names else {}
+    for name in names:
+        item = previous.containers[name]
+        if item["part"] != PARTS[0] and stack not in attached.get(item["name"], ()):
+            host.engine.connect(stack, item["name"], alias=item.get("service", name))
 
 
 def host_error(error: OSError, step: str) -> DrydockError:
