@@ -291,6 +291,72 @@ def test_a_release_that_fails_is_a_failure_with_the_modules_own_words(site: Site
     assert site.left() == []
 
 
+def hook(site: Site, code: str, **more: Any) -> dict[str, Any]:
+    """A hook on the controller that runs Python in the folder of the playbook."""
+    (site.root / "hook.py").write_text(code)
+    return {
+        "name": "smoke",
+        "when": "before",
+        "phase": "switch",
+        "where": "controller",
+        "command": [sys.executable, "hook.py"],
+        "timeout": 30,
+        "required": True,
+        **more,
+    }
+
+
+NOTES = "import os, sys; open('told', 'a').write(sys.stdin.read() + os.environ['DRYDOCK_HOST'])"
+
+
+def test_a_hook_runs_on_the_controller_once_with_the_record_as_its_input(site: Site) -> None:
+    assert site.play()[0] == 0
+    code, output = site.play(stack=site.stack("api:2", hooks=[hook(site, NOTES)]))
+    assert code == 0, output
+    assert "progress: [one] runs the hook smoke here, before switch" in output
+    told, _brace, host = (site.root / "told").read_text().rpartition("}")
+    assert host.strip() == "one"
+    assert json.loads(told + "}")["id"] == site.result["release"]
+    assert CANARY not in told
+    assert list((site.world.root / "state" / "job").iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["fails", "hangs"])
+def test_a_hook_that_fails_or_hangs_on_the_controller_leads_back(site: Site, how: str) -> None:
+    assert site.play()[0] == 0
+    bad = {
+        "fails": "raise SystemExit('not today')",
+        "hangs": "import time; print('still here', flush=True); time.sleep(600)",
+    }
+    code, output = site.play(stack=site.stack("api:2", hooks=[hook(site, bad[how], timeout=2)]))
+    assert code == 2, output
+    assert "hook_failed" in output
+    assert {"fails": "not today", "hangs": "did not end within 2 s"}[how] in output
+    assert site.serving()["api"] == "api:1"
+
+
+def test_a_hook_whose_controller_was_killed_is_answered_by_the_run_that_follows(site: Site) -> None:
+    assert site.play()[0] == 0
+    site.starting("api:2")
+    stack = site.stack("api:2", hooks=[hook(site, NOTES)])
+    first = site.start(stack=stack)
+    site.reach("healthy")
+    os.killpg(first.pid, signal.SIGKILL)
+    ended(first)
+    second = site.start(stack=stack)
+    assert second.stdout is not None
+    seen = ""
+    while "wants the same" not in seen:
+        line = second.stdout.readline()
+        assert line, seen
+        seen += line
+    site.starting()
+    code, output = ended(second)
+    assert code == 0, seen + output
+    assert "runs the hook smoke here" in output
+    assert site.serving()["api"] == "api:2"
+
+
 @pytest.mark.parametrize("how", ["the option", "the environment"])
 def test_quiet_is_quiet(site: Site, how: str) -> None:
     variables = {"progress": "off"} if how == "the option" else {}
