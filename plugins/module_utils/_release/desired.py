@@ -13,9 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.judgement import Thresholds, thresholds_from
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.model import release_model
 from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name
+from ansible_collections.drydock.serving.plugins.module_utils._release.wishes import (
+    Backup,
+    BackupPolicy,
+    Hook,
+    Migration,
+    parse_backup,
+    parse_backup_policy,
+    parse_hook,
+    parse_migration,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import SecretSpec, parse_secrets
 
 BASE = "base"
@@ -55,10 +66,14 @@ class Drain:
 class ReleasePolicy:
     """How releases of the stack are made: the section ``release`` of its model.
 
-    ``keep_warm``: the services behind the edge that served before run on until the next release.
+    ``keep_warm``: the services behind the edge that served before run on until the next release. ``probation``: how
+    long a release is watched, and what it may do meanwhile.
     """
 
     keep_warm: bool = False
+    probation: Thresholds = field(default_factory=Thresholds)
+    hooks: tuple[Hook, ...] = ()
+    backup: BackupPolicy = field(default_factory=BackupPolicy)
 
 
 @dataclass(frozen=True)
@@ -86,6 +101,9 @@ class Unit:
     health: Health = field(default_factory=Health)
     drain: Drain = field(default_factory=Drain)
     grace: float = 30.0  # seconds between the stop signal and the kill
+    depends_on: tuple[str, ...] = ()
+    migrate: Migration | None = None
+    backup: Backup | None = None
 
     @property
     def project(self) -> str:
@@ -129,6 +147,7 @@ class Desired:
     secrets: tuple[SecretSpec, ...]
     domain: str = ""
     https_port: int = 443
+    access_log: Path = Path("/var/log/nginx/access.log")  # the edge's, of requests to this stack
     policy: ReleasePolicy = field(default_factory=ReleasePolicy)
     model: Mapping[str, Any] = field(default_factory=dict, repr=False)  # what a release reads of the stack model
     spares: tuple[Unit, ...] = ()
@@ -211,9 +230,11 @@ class Desired:
 
     def hash(self, fingerprints: Mapping[str, str]) -> str:
         """Equal for two runs that want the same."""
+        migrations = {unit.service: unit.migrate.what(unit.image) for unit in self.units if unit.migrate is not None}
         several = {name: count for name, count in self.replicas.items() if count > 1}
         return digest(
             {
+                **({"migrations": migrations} if migrations else {}),
                 "files": {dest: sha256(text) for dest, text in self.files.items()},
                 "images": self.images,
                 "models": self.models,
@@ -282,6 +303,7 @@ def desired_of(stack: Mapping[str, Any], files: Mapping[str, bytes]) -> Desired:
             secrets=parse_secrets(stack.get("secrets") or {}),
             domain=str(stack.get("domain") or ""),
             https_port=int((stack.get("edge") or {}).get("https_port") or 443),
+            access_log=Path((stack.get("edge") or {}).get("access_log") or f"/var/log/nginx/{name}-access.log"),
             policy=_policy(stack.get("release") or {}),
             model=release_model(stack),
             spares=spares,
@@ -301,7 +323,12 @@ def desired_of(stack: Mapping[str, Any], files: Mapping[str, bytes]) -> Desired:
 
 
 def _policy(raw: Mapping[str, Any]) -> ReleasePolicy:
-    return ReleasePolicy(keep_warm=bool(raw.get("keep_warm")))
+    return ReleasePolicy(
+        keep_warm=bool(raw.get("keep_warm")),
+        probation=thresholds_from(raw.get("probation") or {}),
+        hooks=tuple(parse_hook(item) for item in raw.get("hooks") or ()),
+        backup=parse_backup_policy(raw.get("backup")),
+    )
 
 
 def _files(files: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -353,6 +380,9 @@ def _unit(raw: Mapping[str, Any], key: str, part: str, stack: str) -> Unit:
         routes=tuple(raw.get("routes") or ()),
         drain=Drain(timeout=float(drain.get("timeout", 30.0)), command=tuple(drain.get("command") or ())),
         grace=float(raw.get("stop_grace_period") or 30.0),
+        depends_on=tuple(raw.get("depends_on") or ()),
+        migrate=parse_migration(raw.get("migrate")),
+        backup=parse_backup(raw.get("backup")),
         health=Health(
             path=health.get("path"),
             **{
