@@ -101,5 +101,14 @@ def collect(
                 _write(folder / f"{unit.name}.log", text)
 
 
+def keep_papers(folder: Path, papers: Mapping[str, str], redactor: Redactor) -> None:
+    """Write what a run has collected on its way: texts by the name of their file.
+
+    :raises OSError: the disk takes no more.
+    """
+    for name, text in papers.items():
+        _write(folder / name, redactor.text(_TERMINAL.sub("", text)))
+
+
 def _write(path: Path, text: str) -> None:
     write_atomic(path, (text.rstrip("\n") + "\n").encode("utf-8"), mode=0o600)

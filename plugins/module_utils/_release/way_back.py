@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,12 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.compose i
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import entry, retired_from
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, led_to
-from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor, collect, last_words
+from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import (
+    Redactor,
+    collect,
+    keep_papers,
+    last_words,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan
@@ -53,6 +58,8 @@ class Situation:
     wait_timeout: float
     lent: tuple[networks.Link, ...]
     report: Report | None
+    papers: Mapping[str, str] = field(default_factory=dict)  # what was written on the way, by the name of its file
+    stays: str = ""  # what does not go back
 
 
 class WayBack:
@@ -86,7 +93,8 @@ class WayBack:
         words, kept = self._look(evidence, step, error)
         back = self._go_back(step, evidence)
         where = f"This happened at the step `{step}` of the release {self._at.attempt}."
-        message = "\n".join([error.message, *words, f"{where} {back}", kept])
+        stays = [self._at.stays] if self._at.stays else []
+        message = "\n".join([error.message, *words, f"{where} {back}", *stays, kept])
         previous = self._plan.current.identity if self._plan.current else None
         return DrydockError(
             error.kind, self._redactor.text(message), **details, evidence=str(evidence), previous=previous
@@ -123,6 +131,7 @@ class WayBack:
             redactor=self._redactor,
             failure=failure,
         )
+        keep_papers(folder, self._at.papers, self._redactor)
 
     def _last_words(self) -> list[str]:
         """What the containers that are not healthy logged last; often that is the cause."""

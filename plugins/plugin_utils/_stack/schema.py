@@ -9,7 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._stack import coerce, fields, model_schema, replicas
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack import (
+    around,
+    coerce,
+    fields,
+    model_schema,
+    replicas,
+)
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components import Component
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.fields import Field, Reader, scalar
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.problems import Problems, listed, suggestion
@@ -151,6 +157,7 @@ service = fields.record(
         "tmpfs": Field(fields.list_of(scalar(to_absolute), unique=True), ["/tmp"]),  # noqa: S108 - in the container
         "stop_grace_period": Field(seconds, 30),
         "drain": Field(drain, filled=True),
+        "migrate": Field(around.migrate(environment)),
     }
 )
 
@@ -196,7 +203,13 @@ capacity = fields.record(
     }
 )
 
-release = fields.record({"keep_warm": Field(scalar(coerce.to_bool), False)})
+release = fields.record(
+    {
+        "keep_warm": Field(scalar(coerce.to_bool), False),
+        "hooks": Field(fields.list_of(around.hook), []),
+        "backup": Field(around.backup, filled=True),
+    }
+)
 
 declared_secret = fields.record({"length": Field(scalar(coerce.within(coerce.to_int, 16, 512)), 32)})
 
