@@ -19,8 +19,9 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, current_record
-from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name
+from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name, settle
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
@@ -67,6 +68,8 @@ class World:
         self.stack = self._stack()
         self.given: dict[str, str] = {}
         self.result: dict[str, Any] = {}
+        self.boot = "first boot"
+        self.meanwhile: Callable[[], None] = lambda: None  # what happens on the host while somebody sleeps
         self.time = "2026-11-21T04:15:00Z"
         self.unready: set[str] = set()  # addresses that do not say that they are ready
         (place / "models" / "ocr" / "4.0").mkdir(parents=True)
@@ -74,6 +77,7 @@ class World:
     def _stack(self) -> dict[str, Any]:
         return {
             "name": "demo",
+            "edge": {"access_log": str(self.place / "access.log")},
             "paths": {"root": str(self.place / "opt"), "secrets": str(self.place / "etc" / "secrets")},
             "components": {
                 "db": {
@@ -125,10 +129,14 @@ class World:
             files.append(
                 {"dest": f"{part}/compose.yaml", "content": "\n".join(lines) if len(lines) > 1 else "services: {}"}
             )
-        return parse_desired(stack, files)
+        return parse_desired(settle(stack, count=1), files)
 
     def _sleep(self, seconds: float) -> None:
         self.clock.now += seconds
+        self.meanwhile()
+
+    def clocks(self) -> Clocks:
+        return Clocks(wall=lambda: 1795000000.0 + self.clock(), steady=self.clock, boot=lambda: self.boot)
 
     def host(self, on_step: Callable[[str], None] | None = None) -> Host:
         engine = Engine(self.docker, sleep=lambda _seconds: None)
@@ -143,6 +151,7 @@ class World:
             client=lambda _domain, _port: self.docker.nginx.ask if self.docker.nginx else _nobody,
             ready=lambda url: url not in self.unready,
             proc=self.place / "proc",
+            clocks=self.clocks(),
             on_step=on_step,
             programs=self.programs,
         )
