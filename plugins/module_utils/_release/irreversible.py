@@ -93,7 +93,7 @@ def said(item: Mapping[str, Any]) -> str:
 
 
 def tidy(layout: Layout) -> None:
-    """Forget those that no release on the host is older than. A note that cannot be read is left for whoever needs it."""
+    """Forget those that no release on the host is older than. A note that cannot be read is left as it is."""
     oldest = min(map(sequence_of, all_records(layout)), default=0)
     try:
         found = read(layout)
