@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import getpass
 import os
 import socket
@@ -14,11 +15,14 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE64
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
 from ansible_collections.drydock.serving.plugins.plugin_utils._render import RenderedFile, render_entries
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.golden import golden_files
 
 MODULE = "drydock.serving.release"
 SUFFIX = ".j2"
+FILE_LIMIT = 4 * 1024 * 1024  # bytes; each file travels with each run and lies in each release
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
@@ -35,7 +39,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             entries = _entries(arguments, components)
             extra = [str(Path(components).parent)] if components else []
             rendered = render_entries(self, entries, variables, extra)
-            arguments["files"] = [{"dest": item.dest, "content": _text(item)} for item in rendered]
+            arguments["files"] = [shipped(item) for item in rendered]
         except DrydockError as error:
             return {**empty_result(), **error.as_result(), "failed": True}
         arguments["actor"] = arguments.get("actor") or _actor()
@@ -58,6 +62,7 @@ def _entries(arguments: Mapping[str, Any], components: str | None) -> list[dict[
     entries = [dict(entry) for entry in files]
     for name in sorted(stack.get("components") or {}) if components else ():
         entries += _component_entries(Path(str(components)), name, stack["components"][name])
+    entries += golden_files(stack.get("services") or {})
     return [{**entry, "vars": {"stack_model": stack, **(entry.get("vars") or {})}} for entry in entries]
 
 
@@ -73,13 +78,18 @@ def _component_entries(root: Path, name: str, component: Mapping[str, Any]) -> l
     ]
 
 
-def _text(item: RenderedFile) -> str:
-    try:
-        return item.content.decode("utf-8")
-    except UnicodeDecodeError as error:
+def shipped(item: RenderedFile) -> dict[str, str]:
+    """The file as an argument of the module, which JSON has to carry."""
+    if len(item.content) > FILE_LIMIT:
         raise DrydockError(
-            "invalid_stack", f"{item.dest}: {item.source} is not UTF-8 text; a release holds only text files."
-        ) from error
+            "invalid_stack",
+            f"{item.dest}: {item.source} has {len(item.content)} bytes. A file of a release has at most {FILE_LIMIT}, as "
+            "it goes to the host with each run.",
+        )
+    try:
+        return {"dest": item.dest, "content": item.content.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {"dest": item.dest, "content": base64.b64encode(item.content).decode("ascii"), "encoding": BASE64}
 
 
 def _actor() -> str:

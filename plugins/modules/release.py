@@ -16,6 +16,8 @@ description:
     writes secrets as files, starts the components and then, beside those that serve, the services that changed. When
     all are healthy, nginx is led to them and asked; then the release is current, and the old containers are drained and
     removed. See C(docs/releases.md).
+  - A service with C(health.golden) is asked a request with a known answer before anybody is led to it. An answer that
+    is wrong though its status is right fails the release.
   - When a step fails, what served goes on serving, and the evidence is kept on the host. The failure names its
     directory.
   - A run that was killed is finished or undone by the next one. Two runs at once are refused, with who is at work,
@@ -53,6 +55,12 @@ options:
       src:
         description: A file on the controller to copy as it is, instead of a template.
         type: path
+      encoding:
+        description:
+          - How O(files[].content) reaches the host. The controller sets it to V(base64) for a file that is no text.
+        type: str
+        choices: [utf-8, base64]
+        default: utf-8
       vars:
         description: Further variables for this template.
         type: dict
@@ -210,7 +218,7 @@ lease_taken_over:
 failure:
   description:
     - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing), V(edge_failed),
-      V(edge_invalid), V(edge_unconfirmed), V(engine_missing), V(engine_unreachable), V(host_failed),
+      V(edge_invalid), V(edge_unconfirmed), V(engine_missing), V(engine_unreachable), V(golden_wrong), V(host_failed),
       V(image_architecture), V(image_missing), V(invalid_stack), V(locked), V(missing_library), V(models_missing),
       V(network_foreign), V(no_space), V(port_taken), V(project_foreign), V(pull_failed), V(registries_invalid),
       V(registry_denied), V(registry_unreachable), V(secret_invalid), V(secret_lost), V(state_unreadable),
@@ -249,6 +257,7 @@ ARGUMENTS: dict[str, Any] = {
             "template": {"type": "str"},
             "content": {"type": "str"},
             "src": {"type": "path"},
+            "encoding": {"type": "str", "choices": ["utf-8", "base64"], "default": "utf-8"},
             "vars": {"type": "dict"},
         },
     },

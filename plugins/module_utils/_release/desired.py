@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ GREEN = "green"
 COLOURS = (BLUE, GREEN)
 PARTS = (BASE, *COLOURS)  # in the order they are brought up
 BASE_COMPOSE = "base/compose.yaml"
+BASE64 = "base64"  # how a file that is no text comes here
 SERVICES_COMPOSE = "services/compose.yaml"  # one file for both colours; what differs comes from variables
 
 
@@ -247,7 +249,9 @@ def _files(files: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         parts = Path(dest).parts
         if Path(dest).is_absolute() or ".." in parts or not parts:
             raise DrydockError("invalid_stack", f"files: {dest!r} is not a path inside the release directory.")
-        found[dest] = str(item["content"]).encode("utf-8")
+        content = str(item["content"])
+        coded = item.get("encoding") == BASE64
+        found[dest] = base64.b64decode(content, validate=True) if coded else content.encode("utf-8")
     return found
 
 

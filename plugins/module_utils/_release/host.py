@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
+from ansible_collections.drydock.serving.plugins.module_utils._health.http import probe_http
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Clock
 from ansible_collections.drydock.serving.plugins.module_utils._release.ask import Ask, EdgeClient
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Drainer
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.golden import Probe
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
@@ -30,6 +32,7 @@ class Host:
     now: Callable[[], str]
     clock: Clock
     sleep: Callable[[float], None] = time.sleep
+    probe: Probe = probe_http  # one golden request
     client: Callable[[str, int], Ask] = EdgeClient
     proc: Path = Path("/proc")
     on_step: Callable[[str], None] | None = None

@@ -26,7 +26,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._atomic import (
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import load_requests
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
-from ansible_collections.drydock.serving.plugins.module_utils._release import networks, room
+from ansible_collections.drydock.serving.plugins.module_utils._release import golden, networks, room
 from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import unit_hash
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import (
@@ -85,6 +85,7 @@ RELEASE_STEPS = (
     "up",
     "healthy",
     "replace",
+    "golden",
     "join",
     "record",
     "switch",
@@ -155,6 +156,7 @@ class Transaction:
         self._images = Images(host.engine, self._layout, options.registries)
         self._redactor = self._redacting()
         self._report: Report | None = None
+        self._asked: golden.Asked | None = None
         self._led = False  # nginx goes by what this run has written
         self._lent: tuple[networks.Link, ...] = ()
         releasing = plan.kind == RELEASE
@@ -205,6 +207,7 @@ class Transaction:
                 wait_timeout=self._options.wait_timeout,
                 lent=self._lent,
                 report=self._report,
+                asked=self._asked,
             ),
             self._host,
             edge=self._edge,
@@ -228,7 +231,7 @@ class Transaction:
             _write(self._staging / part / VARIABLES, variables_text(values), mode=0o640)
 
     def _step_check(self) -> None:
-        if any(unit.url for unit in self._desired.units):
+        if any(unit.url for unit in self._desired.units) or self._golden():
             load_requests()  # its absence must not come up when containers have been touched
         for part in self._desired.parts:
             self._compose(part, self._staging).check()
@@ -293,6 +296,15 @@ class Transaction:
             self._up(held, COLOURS)
             self._wait(self._desired.units)
             self.outcome.health = self._report.as_list() if self._report else []
+
+    def _step_golden(self) -> None:
+        """Who answers does not yet answer right."""
+        for request in self._golden():
+            asked = golden.ask(request, self._host.probe, clock=self._host.clock, sleep=self._host.sleep)
+            self.outcome.health.append(asked.as_dict())
+            if not asked.last.ok:
+                self._asked = asked
+                raise asked.error()
 
     def _step_join(self) -> None:
         networks.connect(self._engine, networks.joins(self._desired, self._live()))
@@ -367,6 +379,11 @@ class Transaction:
 
     def _redacting(self, more: Iterable[str] = ()) -> Redactor:
         return Redactor([*self._plan.secrets.values.values(), *hidden(self._options.registries), *more])
+
+    def _golden(self) -> list[golden.Golden]:
+        """The golden requests of the containers that are new."""
+        coming = (*self._plan.moved, *self._plan.replaced)
+        return list(golden.golden_requests(self._desired, coming, self._plan.secrets.versions))
 
     def _compose(self, part: str, release: Path) -> Compose:
         return Compose(self._host.runner, stack=self._desired.name, part=part, release=release)

@@ -19,6 +19,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.compose i
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, upstreams_text
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor, collect, last_words
+from ansible_collections.drydock.serving.plugins.module_utils._release.golden import Asked
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
@@ -53,6 +54,7 @@ class Situation:
     wait_timeout: float
     lent: tuple[networks.Link, ...]
     report: Report | None
+    asked: Asked | None = None  # the golden request that was answered otherwise
 
 
 class WayBack:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._stack import coerce, fields, model_schema
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack import coerce, fields, golden, model_schema
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components import Component
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.fields import Field, Reader, scalar
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.problems import Problems, listed, suggestion
@@ -111,6 +111,7 @@ health = fields.record(
         "timeout": Field(seconds, 5),
         "retries": Field(scalar(coerce.within(coerce.to_int, 1, 1000)), 12),
         "start_period": Field(seconds_or_none, 60),
+        "golden": Field(golden.golden),
     }
 )
 
