@@ -83,7 +83,7 @@ def shipped(item: RenderedFile) -> dict[str, str]:
     if len(item.content) > FILE_LIMIT:
         raise DrydockError(
             "invalid_stack",
-            f"{item.dest}: {item.source} has {len(item.content)} bytes. A file of a release has at most {FILE_LIMIT}, as "
+            f"{item.dest}: {item.source} has {len(item.content)} bytes. A file of a release has at most {FILE_LIMIT}: "
             "it goes to the host with each run.",
         )
     try:

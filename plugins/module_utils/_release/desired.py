@@ -29,9 +29,16 @@ SERVICES_COMPOSE = "services/compose.yaml"  # one file for both colours; what di
 
 @dataclass(frozen=True)
 class Health:
-    """How long a unit may take, in seconds, and the path that says it is ready."""
+    """How long a unit may take, in seconds, and the paths that say it is alive and ready.
+
+    :param live_within: seconds until the path ``live`` answers; none: the budget.
+    :param ready_within: seconds from then until it is ready; none: what is left of the budget.
+    """
 
     path: str | None = None
+    live: str | None = None
+    live_within: float | None = None
+    ready_within: float | None = None
     interval: float = 5.0
     timeout: float = 5.0
     retries: int = 12
@@ -89,9 +96,15 @@ class Unit:
     @property
     def url(self) -> str | None:
         """Where the host asks whether it is ready."""
-        if not (self.health.path and self.host_port):
-            return None
-        return f"http://127.0.0.1:{self.host_port}{self.health.path}"
+        return self._at(self.health.path)
+
+    @property
+    def live_url(self) -> str | None:
+        """Where the host asks whether it is alive, which it is before it is ready."""
+        return self._at(self.health.live)
+
+    def _at(self, path: str | None) -> str | None:
+        return f"http://127.0.0.1:{self.host_port}{path}" if path and self.host_port else None
 
     @property
     def variable(self) -> str:
@@ -284,6 +297,9 @@ def _unit(raw: Mapping[str, Any], key: str, part: str, stack: str) -> Unit:
         grace=float(raw.get("stop_grace_period") or 30.0),
         health=Health(
             path=health.get("path"),
+            live=health.get("live"),
+            live_within=(health.get("phases") or {}).get("live"),
+            ready_within=(health.get("phases") or {}).get("ready"),
             **{
                 key: health[key]
                 for key in ("interval", "timeout", "retries", "start_period")

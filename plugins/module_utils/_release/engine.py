@@ -148,6 +148,14 @@ class Engine:
         found = json.loads(done.out)
         return found[0] if found else None
 
+    def logs(self, container: str, *, lines: int) -> str:
+        """The last lines of what a container said, each with its time, in order; empty when there is none such.
+
+        :raises DrydockError: ``timed_out``.
+        """
+        done = self._runner.run(["docker", "logs", "--timestamps", "--tail", str(lines), container])
+        return "\n".join(sorted((done.out + done.err).splitlines())) if done.ok else ""
+
     def images(self, references: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The images that are on the host: reference -> {id, digests, platform}, the last like ``linux/amd64``."""
         form = "{{.Id}}\t{{json .RepoDigests}}\t{{.Os}}/{{.Architecture}}"

@@ -80,6 +80,10 @@ class Asked:
             "last": self.last.as_dict(),
         }
 
+    def papers(self) -> dict[str, bytes]:
+        """What is kept for the evidence, by file name."""
+        return {} if self.body is None else {answer_name(self.golden.service): self.body}
+
     def error(self) -> DrydockError:
         golden = self.golden
         times = f", {self.attempts} times" if self.attempts > 1 else ""

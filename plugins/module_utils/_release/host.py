@@ -35,6 +35,7 @@ class Host:
     probe: Probe = probe_http  # one golden request
     client: Callable[[str, int], Ask] = EdgeClient
     proc: Path = Path("/proc")
+    nginx_log: Path = Path("/var/log/nginx/error.log")
     on_step: Callable[[str], None] | None = None
 
     def edge(self, layout: Layout) -> Edge:

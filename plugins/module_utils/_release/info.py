@@ -32,6 +32,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder
+from ansible_collections.drydock.serving.plugins.module_utils._release.prune import failures
 from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Record,
@@ -285,7 +286,7 @@ def _locked(path: Path) -> bool:
 
 
 def _failures(layout: Layout, count: int) -> list[dict[str, Any]]:
-    return [_failure(layout.failures / name) for name in _names(layout.failures)[: max(0, count)]]
+    return [_failure(layout.failures / name) for name in failures(layout)[: max(0, count)]]
 
 
 def _failure(folder: Path) -> dict[str, Any]:

@@ -34,6 +34,12 @@ class Record:
     config: Mapping[str, str] = field(default_factory=dict)  # unit -> configuration directory
     rest: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def number(self) -> int:
+        """Counts the releases of a stack. Their names begin with the time, and a clock may be set back."""
+        number = self.rest.get("number")
+        return number if isinstance(number, int) else 0  # none: by a version that did not count
+
     def as_dict(self) -> dict[str, Any]:
         return {
             **self.rest,
@@ -108,7 +114,7 @@ def all_records(layout: Layout) -> list[Record]:
         return []
     folders = [item for item in layout.releases.iterdir() if item.is_dir() and not item.name.endswith(STAGING)]
     found = [record for record in map(read_record, folders) if record is not None]
-    return sorted(found, key=lambda record: record.identity, reverse=True)
+    return sorted(found, key=lambda record: (record.number, record.identity), reverse=True)
 
 
 def secret_folders(layout: Layout) -> list[str]:

@@ -85,6 +85,7 @@ def _run(
     desired.layout.make()
     with lease(desired.layout, _owner(options)) as held:
         result["lease_taken_over"] = held.taken_over
+        options = replace(options, identity=_unused(desired, options.identity))
         log = DeploymentLog(
             desired.name,
             desired.layout,
@@ -103,6 +104,14 @@ def _run(
         if plan.changed:
             with log.attempt(plan):
                 _execute(plan, options, host, held, result)
+
+
+def _unused(desired: Desired, identity: str) -> str:
+    """A name that no release and no evidence on the host has: a clock that was set back tells a second twice."""
+    layout, number, name = desired.layout, 2, identity
+    while layout.release(name).exists() or (layout.failures / name).exists():
+        name, number = f"{identity}-{number}", number + 1
+    return name
 
 
 def _owner(options: Options) -> dict[str, str]:

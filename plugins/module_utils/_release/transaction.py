@@ -56,6 +56,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     RECORD,
     Journal,
     Record,
+    all_records,
     clear_journal,
     secret_folders,
 )
@@ -156,7 +157,7 @@ class Transaction:
         self._images = Images(host.engine, self._layout, options.registries)
         self._redactor = self._redacting()
         self._report: Report | None = None
-        self._asked: golden.Asked | None = None
+        self._papers: dict[str, bytes] = {}  # what steps keep for the evidence of a failure, by file name
         self._led = False  # nginx goes by what this run has written
         self._lent: tuple[networks.Link, ...] = ()
         releasing = plan.kind == RELEASE
@@ -207,7 +208,9 @@ class Transaction:
                 wait_timeout=self._options.wait_timeout,
                 lent=self._lent,
                 report=self._report,
-                asked=self._asked,
+                started=self._options.started,
+                durations=self.outcome.durations,
+                papers=self._papers,
             ),
             self._host,
             edge=self._edge,
@@ -303,7 +306,7 @@ class Transaction:
             asked = golden.ask(request, self._host.probe, clock=self._host.clock, sleep=self._host.sleep)
             self.outcome.health.append(asked.as_dict())
             if not asked.last.ok:
-                self._asked = asked
+                self._papers.update(asked.papers())
                 raise asked.error()
 
     def _step_join(self) -> None:
@@ -445,6 +448,7 @@ class Transaction:
             config={name: str(folder) for name, folder in folders.items() if folder is not None},
             rest={
                 "stack": self._desired.name,
+                "number": 1 + max((record.number for record in all_records(self._layout)), default=0),
                 "previous": self._previous,
                 "finished": self._host.now(),
                 "actor": self._options.actor,
@@ -452,6 +456,7 @@ class Transaction:
                 "revision": self._options.revision,
                 "secrets": dict(self._plan.secrets.fingerprints),
                 "health": self.outcome.health,
+                "timeline": self._report.timeline()[0] if self._report else [],
                 "durations": dict(self.outcome.durations),
             },
         )

@@ -98,6 +98,8 @@ def _service(
 
 def _health(item: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: value for key, value in item.items() if value is not None}
+    if "phases" in found:
+        found["phases"] = {key: value for key, value in found["phases"].items() if value is not None}
     return {**found, "golden": golden.complete(found["golden"])} if "golden" in found else found
 
 

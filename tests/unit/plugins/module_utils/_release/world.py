@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._health.http import judge
+from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec, Observation
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, parse_desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
@@ -20,12 +22,25 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.golden import golden_files
 
 from tests.unit.plugins.module_utils._health.fakes import FakeClock, InlinePool
 from tests.unit.plugins.module_utils._release.fake_docker import FakeDocker, Nginx
 
 USER = f"{os.getuid()}:{os.getgid()}"
 ME = {"uid": os.getuid(), "gid": os.getgid()}
+
+
+GOLDEN = {
+    "path": "/v1/read",
+    "method": "POST",
+    "body": {"page": 1},
+    "headers": {},
+    "status": [200],
+    "json": {"text": "INVOICE"},
+    "timeout": 30,
+    "attempts": 3,
+}
 
 
 def _nobody(_path: str) -> tuple[int, str]:
@@ -45,6 +60,8 @@ class World:
         self.stack = self._stack()
         self.given: dict[str, str] = {}
         self.result: dict[str, Any] = {}
+        self.answers: list[tuple[int, bytes]] = [(200, b'{"text": "INVOICE"}')]  # to golden requests
+        self.asked: list[HttpSpec] = []
         (place / "models" / "ocr" / "4.0").mkdir(parents=True)
 
     def _stack(self) -> dict[str, Any]:
@@ -103,7 +120,19 @@ class World:
             files.append(
                 {"dest": f"{part}/compose.yaml", "content": "\n".join(lines) if len(lines) > 1 else "services: {}"}
             )
-        return parse_desired(stack, files)
+        return parse_desired(stack, [*files, *golden_files(stack["services"])])
+
+    def probe(self, spec: HttpSpec, _timeout: float, keep: Callable[[bytes], None]) -> Observation:
+        """A golden request, answered as the test has it in turn; the last answer again."""
+        self.asked.append(spec)
+        status, body = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        keep(body)
+        return judge(spec, status=status, body=body, elapsed=0.1)
+
+    def with_golden(self, **changes: Any) -> dict[str, Any]:
+        """The same stack, whose service has a golden request."""
+        health = {**self.stack["services"]["api"]["health"], "golden": GOLDEN}
+        return self.with_api(health=health, **changes)
 
     def _sleep(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -118,6 +147,8 @@ class World:
             now=lambda: "2026-11-21T04:15:00Z",
             clock=self.clock,
             sleep=self._sleep,
+            probe=self.probe,
+            nginx_log=self.place / "nginx-error.log",
             client=lambda _domain, _port: self.docker.nginx.ask if self.docker.nginx else _nobody,
             proc=self.place / "proc",
             on_step=on_step,
