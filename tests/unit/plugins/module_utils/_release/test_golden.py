@@ -116,10 +116,8 @@ def test_another_request_alone_is_a_release_that_restarts_nothing(world: World) 
 def test_a_header_takes_the_value_of_a_secret_and_does_not_tell_it(world: World) -> None:
     world.given = {"db_password": "canary-value"}
     stack = world.with_golden()
-    stack["services"]["api"]["health"]["golden"] = {
-        **GOLDEN,
-        "headers": {"Authorization": "Bearer {secret:db_password}"},
-    }
+    login = {"Authorization": "Bearer {secret:db_password}"}
+    stack["services"]["api"]["health"]["golden"] = {**GOLDEN, "headers": login}
     world.answers = [(200, b'{"text": "canary-value"}')]
     told = json.dumps(world.failing(stack).as_result())
     assert world.asked[0].headers["Authorization"] == "Bearer canary-value"

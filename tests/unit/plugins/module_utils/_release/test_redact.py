@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import REDACTED, Redactor
+from ansible_collections.drydock.serving.plugins.module_utils._release.redact import REDACTED, Redactor
 
 REDACTOR = Redactor(["canary-value", 'a "quoted"\nvalue', "abc"])
 
