@@ -226,7 +226,9 @@ failure:
     - With V(locked), RV(ignore:owner) is the note of who holds the stack, and RV(ignore:state) is V(alive), V(stuck)
       without a sign of life, V(orphaned) when the run has died and a program that it started still works, or
       V(unknown).
-    - With RV(ignore:step), and with RV(ignore:evidence) where containers had been touched.
+    - With RV(ignore:step), and where containers had been touched with RV(ignore:evidence) and RV(ignore:causes). These
+      are the containers that ended, each with C(service), C(container), C(exit_code), C(oom_killed), C(restarts) and
+      C(memory), its limit in bytes.
   returned: failure
   type: dict
 """
