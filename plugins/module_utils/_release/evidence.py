@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -42,7 +43,7 @@ class Scene:
     :param failure: what ``failure.json`` begins with.
     :param durations: seconds by step.
     :param timeline: what the health targets said, see ``Report.timeline``.
-    :param papers: what a step itself has kept, by the names of the files.
+    :param papers: what a step itself has kept, by the names of the files: texts, or whole answers in bytes.
     :param edge: nginx had a part in it.
     """
 
@@ -52,7 +53,7 @@ class Scene:
     failure: Mapping[str, Any]
     durations: Mapping[str, float] = field(default_factory=dict)
     timeline: Sequence[Mapping[str, Any]] = ()
-    papers: Mapping[str, bytes] = field(default_factory=dict)
+    papers: Mapping[str, bytes | str] = field(default_factory=dict)
     edge: bool = False
 
 
@@ -84,12 +85,12 @@ class Collector:
         self._try(FAILURE, self._failure, engine=False)
         self._try("timeline.txt", self._timeline, engine=False)
         for name, content in sorted(self._scene.papers.items()):
-            self._try(name, lambda name=name, content=content: self._at.answer(name, content), engine=False)
+            self._try(name, functools.partial(self._paper, name, content), engine=False)
         self._try("inspect.json", self._inspect)
         self._try("containers.txt", self._containers)
         for unit in self._scene.desired.units:
             if unit.name in self._inspections:
-                self._try(f"{unit.name}.log", lambda unit=unit: self._log(unit.name, unit.container))
+                self._try(f"{unit.name}.log", functools.partial(self._log, unit.name, unit.container))
         self._try("events.txt", self._happened)
         self._find_causes()
         self._try(FAILURE, self._failure, engine=False)
@@ -101,7 +102,7 @@ class Collector:
     def conclude(self, serves: str | None) -> None:
         """Write the summary; once more when it is known what serves."""
         if self._bundle is not None:
-            self._try(NAME, lambda: self._summary(serves), engine=False)
+            self._try(NAME, functools.partial(self._summary, serves), engine=False)
 
     def last_words(self, lines: int) -> list[str]:
         """What the units that the failure is about have logged last; often that is the cause."""
@@ -143,6 +144,13 @@ class Collector:
     def _timeline(self) -> None:
         step = str(self._scene.failure["step"])
         self._at.text("timeline.txt", timeline(self._scene.durations, self._scene.timeline, step=step))
+
+    def _paper(self, name: str, content: bytes | str) -> None:
+        """A log ends with what matters, an answer begins with it."""
+        if isinstance(content, str):
+            self._at.text(name, content)
+        else:
+            self._at.answer(name, content)
 
     def _inspect(self) -> None:
         for unit in self._scene.desired.units:

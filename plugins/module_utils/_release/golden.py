@@ -32,7 +32,7 @@ _SECRET = re.compile(r"\{secret:([a-z][a-z0-9_]*)\}")
 class Probe(Protocol):
     """Asks once; ``probe_http`` outside of tests."""
 
-    def __call__(self, spec: HttpSpec, timeout: float, keep: Callable[[bytes], None]) -> Observation: ...
+    def __call__(self, spec: HttpSpec, timeout: float, keep: Callable[[bytes], None], /) -> Observation: ...
 
 
 @dataclass(frozen=True)

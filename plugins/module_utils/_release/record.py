@@ -34,12 +34,6 @@ class Record:
     config: Mapping[str, str] = field(default_factory=dict)  # unit -> configuration directory
     rest: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def number(self) -> int:
-        """Counts the releases of a stack. Their names begin with the time, and a clock may be set back."""
-        number = self.rest.get("number")
-        return number if isinstance(number, int) else 0  # none: by a version that did not count
-
     def as_dict(self) -> dict[str, Any]:
         return {
             **self.rest,
@@ -90,6 +84,17 @@ def upstream_ports(record: Record) -> dict[str, int]:
     return {name: int(item["host_port"]) for name, item in record.containers.items() if item.get("host_port")}
 
 
+def sequence(record: Record) -> int:
+    """The number of a release in the host's history, from 1, whatever the clock said; 0 where it was not counted."""
+    found = record.rest.get("sequence")
+    return found if isinstance(found, int) else 0
+
+
+def next_sequence(layout: Layout) -> int:
+    """The number of the next release."""
+    return max((sequence(record) for record in all_records(layout)), default=0) + 1
+
+
 def current_record(layout: Layout) -> Record | None:
     """The record of the release that serves now; None before the first one.
 
@@ -114,7 +119,7 @@ def all_records(layout: Layout) -> list[Record]:
         return []
     folders = [item for item in layout.releases.iterdir() if item.is_dir() and not item.name.endswith(STAGING)]
     found = [record for record in map(read_record, folders) if record is not None]
-    return sorted(found, key=lambda record: (record.number, record.identity), reverse=True)
+    return sorted(found, key=lambda record: (sequence(record), record.identity), reverse=True)
 
 
 def secret_folders(layout: Layout) -> list[str]:

@@ -56,8 +56,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     RECORD,
     Journal,
     Record,
-    all_records,
     clear_journal,
+    next_sequence,
     secret_folders,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import Logins, hidden
@@ -157,7 +157,7 @@ class Transaction:
         self._images = Images(host.engine, self._layout, options.registries)
         self._redactor = self._redacting()
         self._report: Report | None = None
-        self._papers: dict[str, bytes] = {}  # what steps keep for the evidence of a failure, by file name
+        self._papers: dict[str, bytes | str] = {}  # what steps keep for the evidence of a failure, by file name
         self._led = False  # nginx goes by what this run has written
         self._lent: tuple[networks.Link, ...] = ()
         releasing = plan.kind == RELEASE
@@ -448,7 +448,7 @@ class Transaction:
             config={name: str(folder) for name, folder in folders.items() if folder is not None},
             rest={
                 "stack": self._desired.name,
-                "number": 1 + max((record.number for record in all_records(self._layout)), default=0),
+                "sequence": next_sequence(self._layout),
                 "previous": self._previous,
                 "finished": self._host.now(),
                 "actor": self._options.actor,

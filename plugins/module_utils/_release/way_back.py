@@ -57,7 +57,9 @@ class Situation:
     report: Report | None
     started: str  # in UTC
     durations: Mapping[str, float] = field(default_factory=dict)
-    papers: Mapping[str, bytes] = field(default_factory=dict)  # what steps have kept for the evidence, by file name
+    papers: Mapping[str, bytes | str] = field(
+        default_factory=dict
+    )  # what steps have kept for the evidence, by file name
 
 
 class WayBack:

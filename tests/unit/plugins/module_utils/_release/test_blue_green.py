@@ -206,7 +206,8 @@ def test_the_values_of_releases_that_are_kept_are_kept(world: World) -> None:
 
 
 def test_the_table_of_steps_in_the_documentation_has_every_step_in_order() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|", DOCUMENTATION.read_text(encoding="utf-8"), re.MULTILINE)
+    section = DOCUMENTATION.read_text(encoding="utf-8").partition("\n## Steps\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
     assert rows == list(RELEASE_STEPS)
 
 

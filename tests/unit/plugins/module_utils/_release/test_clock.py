@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.drydock.serving.plugins.module_utils._release.record import all_records
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import all_records, sequence
 
 from tests.unit.plugins.module_utils._release.test_kill import consistent
 from tests.unit.plugins.module_utils._release.world import World
@@ -24,7 +24,7 @@ def test_releases_are_in_the_order_they_were_made_in(world: World) -> None:
     world.number = 100
     world.release(world.with_api(environment={"N": "2"}))
     assert releases(world) == ["r101", "r502", "r501"]
-    assert [record.number for record in all_records(world.desired(world.stack).layout)] == [3, 2, 1]
+    assert [sequence(record) for record in all_records(world.desired(world.stack).layout)] == [3, 2, 1]
 
 
 def test_what_is_kept_is_what_was_made_last(world: World) -> None:
@@ -55,8 +55,8 @@ def test_releases_of_a_version_that_did_not_count_come_before_those_of_one_that_
     world.release()
     path = world.root / "current" / "release.json"
     raw = json.loads(path.read_text())
-    del raw["number"]
+    del raw["sequence"]
     path.write_text(json.dumps(raw))
     world.release(world.with_api(environment={"N": "1"}))
     assert releases(world) == ["r002", "r001"]
-    assert world.current.number == 1
+    assert sequence(world.current) == 1

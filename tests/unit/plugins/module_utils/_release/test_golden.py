@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import RELEASE_STEPS
@@ -133,7 +134,7 @@ def test_a_request_that_cannot_be_read_is_refused_before_anything_is_touched(wor
 
     def spoilt(stack: dict[str, object]) -> object:
         found = desired(stack)
-        return type(found)(**{**vars(found), "files": {**found.files, "golden/api.json": content.encode()}})
+        return replace(found, files={**found.files, "golden/api.json": content.encode()})
 
     world.desired = spoilt  # type: ignore[assignment,method-assign]  # what the host gets
     error = world.failing(world.with_api(image="api:2"))
