@@ -33,7 +33,7 @@ def test_a_service_that_says_it_is_alive_goes_through_phases_of_its_own() -> Non
     found = unit_targets(unit(path="/ready", live="/live", live_within=10, ready_within=600))
     assert [(item.name, item.phase) for item in found] == [
         ("api process", "process"),
-        ("api /live", "port"),
+        ("api http://127.0.0.1:18501/live", "port"),
         ("api", "ready"),
         ("api http://127.0.0.1:18501/ready", "ready"),
     ]

@@ -48,7 +48,7 @@ def test_without_a_golden_request_the_model_has_none() -> None:
 CASES: list[tuple[str, Any, str, str]] = [
     ("no path", {"path": ...}, "path", "is required"),
     ("a path that is none", {"path": "v1/read"}, "path", "starts with '/'"),
-    ("an unknown key", {"body_fil": "x"}, "body_fil", "Did you mean 'body_file'?"),
+    ("an unknown key", {"expect": 1}, "expect", "is not a known key"),
     ("two bodies", {"body": "x"}, "", "both body and body_file"),
     ("nothing but a status", {"json": ...}, "", "which a wrong answer has as well"),
     ("a status that is none", {"status": [2]}, "status[0]", "expected 100 to 599"),
