@@ -26,12 +26,18 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # started as a file, from wherever
 
 from benchmarks.models.workbench import CannotRunError, Row, Series, say, table  # noqa: E402 - the line above
-from benchmarks.release.cases import change, deploys, edge, rollback  # noqa: E402
+from benchmarks.release.cases import change, deploys, edge, rollback, scale  # noqa: E402
 from benchmarks.release.load import allow_open_files  # noqa: E402
 from benchmarks.release.site import site  # noqa: E402
 from benchmarks.release.workplace import Bench  # noqa: E402
 
-CASES: dict[str, ModuleType] = {"deploys": deploys, "edge": edge, "change": change, "rollback": rollback}
+CASES: dict[str, ModuleType] = {
+    "deploys": deploys,
+    "edge": edge,
+    "scale": scale,
+    "change": change,
+    "rollback": rollback,
+}
 
 
 def options() -> argparse.Namespace:

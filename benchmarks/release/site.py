@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from benchmarks.models.workbench import CannotRunError, say
 from benchmarks.release.http1 import Place
 from benchmarks.release.load import place_of
-from benchmarks.release.wanted import DOMAIN, PEER_NGINX, PEER_PORT, Wanted, compose, stack
+from benchmarks.release.wanted import DOMAIN, NAME, PEER_NGINX, PEER_PORT, Wanted, compose, stack
 from lab.ca import KeyPair, ensure_ca, ensure_certificate
 from lab.checkout import Checkout
 
@@ -104,6 +104,10 @@ class Collection:
         """``playbooks/rollback.yml``; while the collection has none, the former inventory once more."""
         self._want(to)
         return self._play(str(ROLLBACK)) if ROLLBACK.exists() else self._play("site.yml", "--tags", "stack")
+
+    def scale(self, service: str, count: int) -> Done:
+        """The command on the host."""
+        return self.host.ssh(f"/usr/local/bin/{NAME}", "scale", f"{service}={count}")
 
     def edge(self, wanted: Wanted) -> Done:
         """``site.yml --tags edge``: only nginx's configuration."""

@@ -25,11 +25,12 @@ ROUND = ("deploy", "deploy", "fails", "back", "deploy")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A release: the label its answers carry, how it is to misbehave, and what the edge lets through."""
+    """A release: the label its answers carry, how it is to misbehave, what the edge lets through, how many serve."""
 
     label: str
     faults: str = ""
     client_max_body: str = "20m"
+    replicas: int = 1
 
     def image(self, image: str) -> str:
         """The image it is made of."""
@@ -79,6 +80,7 @@ def stack(wanted: Wanted, *, image: str, redis: str, certificate: Path, key: Pat
         "services": {
             "api": {
                 "image": wanted.image(image),
+                "replicas": wanted.replicas,
                 "command": ["api"],
                 "port": 8000,
                 "routes": ["/"],

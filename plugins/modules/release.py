@@ -32,10 +32,11 @@ options:
   files:
     description:
       - The files of the release. V(base/compose.yaml) runs the components and V(services/compose.yaml) the services,
-        in either colour.
+        in either colour; it has a block for every replica that there may be, such as C(api), C(api-2) and C(api-3).
       - Files below V(base/config/NAME/) and V(services/config/NAME/) are a container's configuration. They are put into
         a directory named by their content, which the compose file takes from the variable E(CONFIG_NAME). Others are
         E(SECRETS_DIR_NAME), E(SECRETS_NAME), E(MODELS_NAME) and, for services, E(PORT_NAME), E(COLOUR) and E(NETWORK).
+        Replicas share all of them but their ports, E(PORT_NAME_2) and so on.
     type: list
     elements: dict
     required: true
@@ -243,6 +244,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import hidden, parse_registries
+from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import cores, settle
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
@@ -299,7 +301,7 @@ def main() -> None:
         # the names of accounts are no secrets, and hiding them would riddle every message and path
         module.no_log_values.difference_update(login.username for login in registries.values())
         module.no_log_values.update([*hidden(registries), *map(str, params["secrets"].values())])
-        desired = parse_desired(params["stack"], params["files"])
+        desired = parse_desired(settle(params["stack"], count=cores()), params["files"])
         options = Options(
             identity=f"{started:%Y%m%dT%H%M%SZ}-{desired.hash({})[:8]}",
             started=f"{started:%Y-%m-%dT%H:%M:%SZ}",

@@ -72,7 +72,12 @@ def _ports(stack: Mapping[str, Any]) -> dict[str, list[int]]:
     published = {item["port"] for service in stack["services"].values() for item in service["publish"]}
     served = {stack["edge"]["http_port"], stack["edge"]["https_port"]} if stack["edge"]["routes"] else set()
     inside = {unit["port"] for kind in ("services", "components") for unit in stack[kind].values() if unit["port"]}
-    inside |= {port for service in stack["services"].values() for port in (service["host_ports"] or {}).values()}
+    inside |= {
+        port
+        for service in stack["services"].values()
+        for pair in (service["host_ports"] or {}, *service["replicas"]["ports"])
+        for port in pair.values()
+    }
     everybody = {rule["port"] for rule in rules if "any" in rule["sources"]}
     return {
         "open": sorted((published | served) & everybody),

@@ -33,9 +33,9 @@ place=$(dirname "$0")
 last() { eval "printf %s \\"\\${$#}\\""; }
 case "$1" in
   ps)
-    printf 'ocr-base-db-1\\trunning\\tUp 2 hours\\tocr-base\\tdb\\tabc\\tocr-blue,ocr-green\\n'
-    printf 'ocr-blue-api-1\\trunning\\tUp 2 hours\\tocr-blue\\tapi\\tabc\\tocr,ocr-blue\\n'
-    printf 'ocr-green-api-1\\texited\\tExited (0)\\tocr-green\\tapi\\tabc\\tocr,ocr-green\\n' ;;
+    printf 'ocr-base-db-1\\trunning\\tUp 2 hours\\tocr-base\\tdb\\tabc\\tocr-blue,ocr-green\\tdb\\n'
+    printf 'ocr-blue-api-1\\trunning\\tUp 2 hours\\tocr-blue\\tapi\\tabc\\tocr,ocr-blue\\tapi\\n'
+    printf 'ocr-green-api-1\\texited\\tExited (0)\\tocr-green\\tapi\\tabc\\tocr,ocr-green\\tapi\\n' ;;
   inspect)
     shift 3
     printf '['

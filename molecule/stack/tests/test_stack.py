@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -291,20 +292,54 @@ def test_another_value_for_a_secret_restarts_its_readers_and_is_never_told(host:
     assert (code, changed) == (0, 0), output[-3000:]
 
 
-@pytest.mark.usefixtures("put_right")
-def test_no_request_fails_while_a_release_is_made_or_given_up(host: Host) -> None:
-    old = PORTS[colour(host, "api")]
+@contextlib.contextmanager
+def load(host: Host, name: str) -> Iterator[dict[str, Any]]:
+    """Requests all the while; afterwards the dictionary holds what became of them."""
+    told: dict[str, Any] = {}
     host.check_output("rm -f /run/load.stop /run/load.json")
-    host.check_output(f"systemd-run --unit=load-{old} python3 -c {shlex.quote(LOAD)}")
+    host.check_output(f"systemd-run --unit=load-{name} python3 -c {shlex.quote(LOAD)}")
     try:
-        failed, _changed, output = converge(change=api(environment={"MODEL_DIR": "/models/nothing"}))
-        code, changed, output = converge(change=api(environment={"UNDER": "load"}))
-        assert (code, changed) == (0, 1), output[-3000:]
+        yield told
     finally:
         host.check_output("touch /run/load.stop")
         host.check_output("timeout 90 sh -c 'until test -s /run/load.json; do sleep 0.2; done'")
+        told.update(json.loads(host.file("/run/load.json").content_string))
+
+
+def upstream(host: Host, service: str) -> list[str]:
+    """Where nginx is led to for a service."""
+    text = host.file(f"{ROOT}/edge/upstreams.conf").content_string
+    (block,) = re.findall(rf"upstream drydock_{service} {{(.*?)}}", text, re.DOTALL)
+    return re.findall(r"server (\S+)", block)
+
+
+@pytest.mark.usefixtures("put_right")
+def test_no_request_fails_while_a_service_gets_another_replica_and_loses_it_again(host: Host) -> None:
+    first = container(host, "api")
+    before = identities(host)[first]
+    with load(host, "scale") as told:
+        code, changed, output = converge(change=api(replicas=2))
+        assert (code, changed) == (0, 1), output[-3000:]
+        several = upstream(host, "api")
+        done = host.run("ocr scale api=1 --reason 'a test'")
+        assert (done.rc, done.stderr) == (0, "")
+    assert told["bad"] == []
+    assert len(several) == 2
+    assert told["seen"] == sorted(several)
+    assert upstream(host, "api") == [f"127.0.0.1:{PORTS[colour(host, 'api')]}"]
+    assert identities(host)[first] == before, "what served all the while was left alone"
+    code, changed, output = converge()
+    assert (code, changed) == (0, 0), output[-3000:]
+
+
+@pytest.mark.usefixtures("put_right")
+def test_no_request_fails_while_a_release_is_made_or_given_up(host: Host) -> None:
+    old = PORTS[colour(host, "api")]
+    with load(host, str(old)) as told:
+        failed, _changed, output = converge(change=api(environment={"MODEL_DIR": "/models/nothing"}))
+        code, changed, output = converge(change=api(environment={"UNDER": "load"}))
+        assert (code, changed) == (0, 1), output[-3000:]
     assert failed != 0
-    told = json.loads(host.file("/run/load.json").content_string)
     assert told["bad"] == []
     assert told["good"] > 100
     new = PORTS[colour(host, "api")]

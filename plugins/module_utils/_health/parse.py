@@ -66,7 +66,9 @@ def http_spec(raw: Mapping[str, Any]) -> HttpSpec:
         body=_body(raw),
         status=frozenset(raw["status"]),
         json=dict(raw.get("json") or {}),
-        json_tests=tuple(JsonTest(test["path"], test["test"], test.get("value")) for test in raw.get("json_tests") or ()),
+        json_tests=tuple(
+            JsonTest(test["path"], test["test"], test.get("value")) for test in raw.get("json_tests") or ()
+        ),
         contains=tuple(raw.get("contains") or ()),
         matches=tuple(raw.get("matches") or ()),
         max_latency=raw.get("max_latency"),

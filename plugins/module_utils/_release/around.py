@@ -57,5 +57,6 @@ def look_around(
 
 
 def _anywhere(desired: Desired) -> list[Unit]:
-    """Each service in both colours: what a run that died may have left of it."""
-    return [replace(unit, part=colour) for unit in desired.units if unit.part != BASE for colour in COLOURS]
+    """Each service in both colours with all its replicas: what a run that died may have left of it."""
+    units = [unit for unit in (*desired.units, *desired.spares) if unit.part != BASE]
+    return [replace(unit, part=colour) for unit in units for colour in COLOURS]

@@ -58,16 +58,16 @@ def fragment(text: str, name: str, names: Collection[str]) -> str:
 def unit_hash(desired: Desired, unit: Unit, versions: Mapping[str, str]) -> str:
     """Equal for two runs in which this unit's container would be the same, whatever its colour.
 
-    :param versions: unit -> the version of its secrets.
+    :param versions: service -> the version of its secrets.
     """
-    names = {item.name for item in desired.units if (item.part == BASE) == (unit.part == BASE)}
+    names = desired.blocks(base=unit.part == BASE)
     text = desired.files.get(compose_file(unit.part), b"").decode("utf-8")
     return digest(
         {
             "compose": sha256(fragment(text, unit.name, names).encode("utf-8")),
             "image": unit.image,
             "config": str(desired.config_dir(unit)),
-            "secrets": versions.get(unit.name, ""),
+            "secrets": versions.get(unit.service, ""),
             "models": desired.models_version(unit),
             "ports": dict(unit.ports),
         }
@@ -92,7 +92,17 @@ def place(desired: Desired, current: Record | None, versions: Mapping[str, str],
         stays = same or unit.published  # a published port cannot be held by two containers: replaced where it is
         return replace(unit, part=recorded["part"] if stays else other(recorded["part"]))
 
-    return replace(desired, units=tuple(placed(unit) for unit in desired.units))
+    return replace(desired, units=_beside_their_first(tuple(placed(unit) for unit in desired.units), current))
+
+
+def _beside_their_first(units: tuple[Unit, ...], current: Record | None) -> tuple[Unit, ...]:
+    """A replica that there was none of comes up in the colour that the service's first one has."""
+    recorded = current.containers if current else {}
+    colours = {unit.name: unit.part for unit in units}
+    return tuple(
+        replace(unit, part=colours[unit.service]) if not unit.first and unit.name not in recorded else unit
+        for unit in units
+    )
 
 
 def _new_colour(current: Record | None) -> str:

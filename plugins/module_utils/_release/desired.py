@@ -8,13 +8,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import SecretSpec, parse_secrets
 
 BASE = "base"
@@ -60,9 +61,14 @@ class Drain:
 
 @dataclass(frozen=True)
 class Unit:
-    """One container of the stack: a component in the base project or a service in a colour."""
+    """One container of the stack: a component in the base project or a replica of a service in a colour.
+
+    ``name`` is what Compose calls it. Everything that replicas share goes by ``service``: their name in networks, their
+    secrets, configuration and images, their upstream.
+    """
 
     name: str
+    service: str
     part: str  # base, or the colour
     stack: str
     image: str
@@ -107,14 +113,17 @@ class Unit:
         return f"http://127.0.0.1:{self.host_port}{path}" if path and self.host_port else None
 
     @property
-    def variable(self) -> str:
-        """Its name in variables of the compose file."""
-        return self.name.upper().replace("-", "_")
+    def first(self) -> bool:
+        """Whether it is the first replica: what is done once for a service is done with this one."""
+        return self.name == self.service
 
 
 @dataclass(frozen=True)
 class Desired:
-    """One wanted state of a stack."""
+    """One wanted state of a stack.
+
+    :param spares: replicas that the files have a block for and that are not wanted now.
+    """
 
     name: str
     layout: Layout
@@ -124,6 +133,7 @@ class Desired:
     secrets: tuple[SecretSpec, ...]
     domain: str = ""
     https_port: int = 443
+    spares: tuple[Unit, ...] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -133,12 +143,18 @@ class Desired:
 
     @property
     def images(self) -> dict[str, str]:
-        return {unit.name: unit.image for unit in self.units}
+        return {unit.service: unit.image for unit in self.units}
 
     @property
-    def upstream_ports(self) -> dict[str, int]:
-        """Where the edge reaches each service, in its colour."""
-        return {unit.name: unit.host_port for unit in self.units if unit.host_port is not None}
+    def replicas(self) -> dict[str, int]:
+        """How many containers each service has."""
+        found = [unit.service for unit in self.units if unit.part != BASE]
+        return {name: found.count(name) for name in found}
+
+    @property
+    def upstream_ports(self) -> dict[str, list[int]]:
+        """Where the edge reaches the replicas of each service, in their colours."""
+        return by_service((unit.service, unit.host_port) for unit in self.units)
 
     def project(self, part: str) -> str:
         return f"{self.name}-{part}"
@@ -146,9 +162,13 @@ class Desired:
     def of(self, part: str) -> tuple[Unit, ...]:
         return tuple(unit for unit in self.units if unit.part == part)
 
+    def blocks(self, *, base: bool) -> set[str]:
+        """Names that the compose file of the components, or of the services, has a block for."""
+        return {unit.name for unit in (*self.units, *self.spares) if (unit.part == BASE) == base}
+
     def config_files(self, unit: Unit) -> dict[str, bytes]:
         """The configuration files of a unit, by their path below its configuration directory."""
-        prefix = f"{'base' if unit.part == BASE else 'services'}/config/{unit.name}/"
+        prefix = f"{'base' if unit.part == BASE else 'services'}/config/{unit.service}/"
         return {dest[len(prefix) :]: text for dest, text in self.files.items() if dest.startswith(prefix)}
 
     def config_dir(self, unit: Unit) -> Path | None:
@@ -156,7 +176,7 @@ class Desired:
         files = self.config_files(unit)
         if not files:
             return None
-        return self.layout.config / unit.name / digest({name: sha256(text) for name, text in files.items()})[:16]
+        return self.layout.config / unit.service / digest({name: sha256(text) for name, text in files.items()})[:16]
 
     def models_version(self, unit: Unit) -> str:
         """Another one for other bytes, also below the same version."""
@@ -164,7 +184,7 @@ class Desired:
 
     def secrets_dir(self, unit: Unit, versions: Mapping[str, str]) -> Path:
         """Named by version, so that a container which is started again reads the values it was made with."""
-        return self.layout.secrets / unit.name / versions.get(unit.name, "")
+        return self.layout.secrets / unit.service / versions.get(unit.service, "")
 
     def network(self, part: str) -> str:
         """The network of a colour's own names."""
@@ -173,34 +193,50 @@ class Desired:
     def variables(self, part: str, versions: Mapping[str, str]) -> dict[str, str]:
         """What a compose file takes from the host: where things lie, and what has to restart whom.
 
-        A colour's file names all services, also those that run in the other one.
+        A colour's file names all services, also those that run in the other one, and all their possible replicas.
 
-        :param versions: unit -> the version of its secrets.
+        :param versions: service -> the version of its secrets.
         """
         values = {"COLOUR": part, "NETWORK": self.network(part)} if part != BASE else {}
-        for unit in self.units:
+        for unit in (*self.units, *self.spares):
             if (unit.part == BASE) != (part == BASE):
                 continue
-            config = self.config_dir(unit)
-            if config is not None:
-                values[f"CONFIG_{unit.variable}"] = str(config)
             if part in unit.ports:
-                values[f"PORT_{unit.variable}"] = str(unit.ports[part])
-            values[f"SECRETS_{unit.variable}"] = versions.get(unit.name, "none")
-            values[f"SECRETS_DIR_{unit.variable}"] = str(self.secrets_dir(unit, versions))
-            values[f"MODELS_{unit.variable}"] = self.models_version(unit)
+                values[f"PORT_{variable(unit.name)}"] = str(unit.ports[part])
+            config, name = self.config_dir(unit), variable(unit.service)
+            if config is not None:
+                values[f"CONFIG_{name}"] = str(config)
+            values[f"SECRETS_{name}"] = versions.get(unit.service, "none")
+            values[f"SECRETS_DIR_{name}"] = str(self.secrets_dir(unit, versions))
+            values[f"MODELS_{name}"] = self.models_version(unit)
         return values
 
     def hash(self, fingerprints: Mapping[str, str]) -> str:
         """Equal for two runs that want the same."""
+        several = {name: count for name, count in self.replicas.items() if count > 1}
         return digest(
             {
                 "files": {dest: sha256(text) for dest, text in self.files.items()},
                 "images": self.images,
                 "models": self.models,
                 "secrets": dict(fingerprints),
+                **({"replicas": several} if several else {}),
             }
         )
+
+
+def variable(name: str) -> str:
+    """A name in variables of a compose file."""
+    return name.upper().replace("-", "_")
+
+
+def by_service(ports: Iterable[tuple[str, int | None]]) -> dict[str, list[int]]:
+    """The ports of each service's replicas, in order; services without one are left out."""
+    found: dict[str, list[int]] = {}
+    for service, port in ports:
+        if port is not None:
+            found[service] = sorted([*found.get(service, []), port])
+    return found
 
 
 def compose_file(part: str) -> str:
@@ -224,7 +260,7 @@ def parse_desired(stack: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) 
     """
     try:
         name = str(stack["name"])
-        units = _units(stack, name)
+        units, spares = _units(stack, name)
         desired = Desired(
             name=name,
             layout=Layout(root=Path(stack["paths"]["root"]), secrets=Path(stack["paths"]["secrets"])),
@@ -240,6 +276,7 @@ def parse_desired(stack: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) 
             secrets=parse_secrets(stack.get("secrets") or {}),
             domain=str(stack.get("domain") or ""),
             https_port=int((stack.get("edge") or {}).get("https_port") or 443),
+            spares=spares,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DrydockError(
@@ -268,10 +305,20 @@ def _files(files: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
     return found
 
 
-def _units(stack: Mapping[str, Any], name: str) -> tuple[Unit, ...]:
+def _units(stack: Mapping[str, Any], name: str) -> tuple[tuple[Unit, ...], tuple[Unit, ...]]:
+    """What is wanted, and the replicas that there could be besides."""
     found = [_unit(unit, key, BASE, name) for key, unit in sorted((stack.get("components") or {}).items())]
-    found += [_unit(unit, key, BLUE, name) for key, unit in sorted((stack.get("services") or {}).items())]
-    return tuple(found)
+    spares: list[Unit] = []
+    for key, raw in sorted((stack.get("services") or {}).items()):
+        first = _unit(raw, key, BLUE, name)
+        replicas = raw.get("replicas") or {}
+        count = int(replicas.get("count") or 1)
+        several = range(1, max(count, int(replicas.get("max") or 1)) + 1)
+        ports = dict(zip(several, [first.ports, *(replicas.get("ports") or [])]))
+        every = [replace(first, name=replica_name(key, n), ports=dict(ports.get(n, {}))) for n in several]
+        found += every[:count]
+        spares += every[count:]
+    return tuple(found), tuple(spares)
 
 
 def _unit(raw: Mapping[str, Any], key: str, part: str, stack: str) -> Unit:
@@ -279,6 +326,7 @@ def _unit(raw: Mapping[str, Any], key: str, part: str, stack: str) -> Unit:
     health, drain = raw.get("health") or {}, raw.get("drain") or {}
     return Unit(
         name=key,
+        service=key,
         part=part,
         stack=stack,
         image=str(raw["image"]),

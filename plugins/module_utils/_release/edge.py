@@ -9,33 +9,42 @@ another one), it is written for later, and there is nothing to reload or to conf
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import write_atomic
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import NOT_FOUND, Runner
 
 MODE = 0o644
+SEVERAL = "max_fails=3 fail_timeout=5s"
 HEADER = "# Written by the releases of drydock.serving; changes made here are undone by the next run.\n"
 MASTER = Path("/run/nginx.pid")
-OLD_WORKER = b"nginx: worker process is shutting down"
+WORKER = b"nginx: worker process"
+OLD_WORKER = WORKER + b" is shutting down"
+RELOAD_TIMEOUT = 15.0
+RELOAD_INTERVAL = 0.05
 
 
-def upstreams_text(ports: Mapping[str, int]) -> bytes:
-    """One upstream for each service that has a port on the loopback.
-
-    ``max_fails=0``: with one server there is no better one to turn to.
-    """
+def upstreams_text(ports: Mapping[str, Sequence[int]]) -> bytes:
+    """One upstream for each service that has a port on the loopback, with a server for each replica."""
     found = [
-        f"upstream drydock_{name} {{\n"
-        f"    zone drydock_{name} 64k;\n"
-        f"    server 127.0.0.1:{port} max_fails=0;\n"
-        "    keepalive 32;\n"
-        "}\n"
-        for name, port in sorted(ports.items())
+        f"upstream drydock_{name} {{\n    zone drydock_{name} 64k;\n{_servers(each)}    keepalive 32;\n}}\n"
+        for name, each in sorted(ports.items())
     ]
     return (HEADER + "".join(found)).encode("utf-8")
+
+
+def _servers(ports: Sequence[int]) -> str:
+    """Of several the one with the fewest requests is asked, and one that fails is left alone for a while.
+
+    With one there is no better one to turn to. What is asked again elsewhere is said by ``proxy_next_upstream``: only
+    what did not reach the first, or changes nothing when it is done twice.
+    """
+    if len(ports) == 1:
+        return f"    server 127.0.0.1:{ports[0]} max_fails=0;\n"
+    return "    least_conn;\n" + "".join(f"    server 127.0.0.1:{port} {SEVERAL};\n" for port in ports)
 
 
 class Edge:
@@ -107,12 +116,40 @@ class Edge:
 
     def old_workers(self) -> int:
         """How many of nginx's processes still finish requests that came before the last reload."""
+        return sum(1 for child in self._children() if self._command(child).startswith(OLD_WORKER))
+
+    def workers(self) -> frozenset[str]:
+        """The processes of nginx that take new requests."""
+        return frozenset(child for child in self._children() if self._command(child).rstrip(b"\0 ") == WORKER)
+
+    def wait_left(
+        self,
+        before: frozenset[str],
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        timeout: float = RELOAD_TIMEOUT,
+    ) -> None:
+        """Wait until none of these processes takes new requests: a reload is told to nginx, and done a moment later.
+
+        :raises DrydockError: ``edge_unconfirmed``.
+        """
+        deadline = clock() + timeout
+        while before & self.workers():
+            if clock() >= deadline:
+                raise DrydockError(
+                    "edge_unconfirmed",
+                    f"{timeout:g} s after its reload nginx still takes requests by the configuration before. Look at "
+                    "`journalctl -u nginx` and nginx's error.log.",
+                )
+            sleep(RELOAD_INTERVAL)
+
+    def _children(self) -> list[str]:
         try:
             master = self._master.read_text(encoding="ascii").strip()
-            children = (self._proc / master / "task" / master / "children").read_text(encoding="ascii").split()
+            return (self._proc / master / "task" / master / "children").read_text(encoding="ascii").split()
         except (OSError, ValueError):
-            return 0
-        return sum(1 for child in children if self._command(child).startswith(OLD_WORKER))
+            return []
 
     def _command(self, process: str) -> bytes:
         try:

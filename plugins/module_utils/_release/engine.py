@@ -26,6 +26,7 @@ FORMAT = "\t".join(
         '{{.Label "com.docker.compose.service"}}',
         '{{.Label "com.docker.compose.config-hash"}}',
         "{{.Networks}}",
+        '{{.Label "drydock.unit"}}',
     ]
 )
 PULL_ATTEMPTS = 3
@@ -95,6 +96,7 @@ class Live:
     service: str
     config_hash: str
     networks: tuple[str, ...] = ()
+    unit: str = ""  # the service that it is a replica of, or the component
 
     @property
     def running(self) -> bool:
@@ -107,8 +109,9 @@ class Live:
 
 
 def _live(row: Sequence[str]) -> Live:
-    name, state, status, project, service, config_hash, attached = row
-    return Live(name, state, status, project, service, config_hash, networks=tuple(attached.split(",")))
+    name, state, status, project, service, config_hash, attached, unit = row
+    networks = tuple(attached.split(","))
+    return Live(name, state, status, project, service, config_hash, networks=networks, unit=unit or service)
 
 
 class Engine:
@@ -128,7 +131,7 @@ class Engine:
         if not done.ok:
             return UNREACHABLE, []
         rows = [line.split("\t") for line in done.out.splitlines() if line.strip()]
-        return OK, [_live(row) for row in rows if len(row) == 7]
+        return OK, [_live(row) for row in rows if len(row) == 8]
 
     def foreign(self, stack: str, projects: Iterable[str]) -> list[str]:
         """Containers in these Compose projects that are not the stack's. Compose would replace or remove them."""

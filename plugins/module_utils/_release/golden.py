@@ -123,7 +123,7 @@ def golden_requests(desired: Desired, units: Iterable[Unit], versions: Mapping[s
     :raises DrydockError: ``invalid_stack`` when a request cannot be read.
     """
     for unit in units:
-        content = desired.files.get(request_file(unit.name))
+        content = desired.files.get(request_file(unit.service))
         if content is None or unit.part == BASE or unit.host_port is None:
             continue
         try:
@@ -133,13 +133,13 @@ def golden_requests(desired: Desired, units: Iterable[Unit], versions: Mapping[s
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DrydockError(
                 "invalid_stack",
-                f"{request_file(unit.name)} of the release cannot be read: {type(error).__name__} {error}. It comes "
-                f"from health.golden of the service {unit.name}.",
+                f"{request_file(unit.service)} of the release cannot be read: {type(error).__name__} {error}. It comes "
+                f"from health.golden of the service {unit.service}.",
             ) from error
         yield Golden(
             service=unit.name,
             port=unit.host_port,
-            spec=replace(spec, body=desired.files.get(body_file(unit.name), spec.body)),
+            spec=replace(spec, body=desired.files.get(body_file(unit.service), spec.body)),
             secrets=desired.secrets_dir(unit, versions),
             timeout=timeout,
             attempts=attempts,

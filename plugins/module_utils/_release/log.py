@@ -18,6 +18,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, read_record
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import services as services_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 
 NAME = "deployments.jsonl"
@@ -191,13 +192,14 @@ def changes(plan: Plan, after: Record | None) -> dict[str, Any]:
         {name: _version(item) for name, item in desired.models.items()},
     )
     services = set(images) | {
-        unit.name for unit in desired.units if {name for name, *_where in unit.models} & models.keys()
+        unit.service for unit in desired.units if {name for name, *_where in unit.models} & models.keys()
     }
+    known = {**(services_of(before) if before else {}), **(services_of(after) if after else {})}
     if after is not None:
-        services |= set(_differences(_made(before), _made(after)))
+        services |= {known[name] for name in _differences(_made(before), _made(after))}
     if before is not None:
         drifted = {change.name.rsplit(" ", 1)[-1] for change in plan.changes if change.topic == "container"}
-        services |= {name for name, item in before.containers.items() if item.get("name") in drifted}
+        services |= {known[name] for name, item in before.containers.items() if item.get("name") in drifted}
     return {"services": sorted(services), "images": images, "models": models}
 
 

@@ -42,7 +42,7 @@ def lent(desired: Desired, moved: Iterable[Unit], live: Iterable[Live]) -> tuple
     names = {unit.name for unit in moved}
     attached = {item.name: item.networks for item in live}
     return tuple(
-        Link(network=desired.network(colour), container=unit.container, name=unit.name)
+        Link(network=desired.network(colour), container=unit.container, name=unit.service)
         for colour in sorted(colours)
         for unit in desired.units
         if unit.part not in {BASE, colour}
@@ -56,7 +56,7 @@ def joins(desired: Desired, live: Iterable[Live]) -> tuple[Link, ...]:
     """Links that services lack to be reached by what serves."""
     attached = {item.name: item.networks for item in live}
     return tuple(
-        Link(network=desired.name, container=unit.container, name=unit.name)
+        Link(network=desired.name, container=unit.container, name=unit.service)
         for unit in desired.units
         if unit.part != BASE and desired.name not in attached.get(unit.container, ())
     )
@@ -67,7 +67,7 @@ def superfluous(desired: Desired, live: Iterable[Live]) -> tuple[Link, ...]:
     attached = {item.name: item.networks for item in live}
     unused = [colour for colour in COLOURS if not desired.of(colour)]
     return tuple(
-        Link(network=desired.network(colour), container=unit.container, name=unit.name)
+        Link(network=desired.network(colour), container=unit.container, name=unit.service)
         for colour in unused
         for unit in desired.units
         if unit.part != BASE and desired.network(colour) in attached.get(unit.container, ())

@@ -25,6 +25,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     all_records,
     current_record,
     read_journal,
+    replicas,
     secret_dirs,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
@@ -44,7 +45,7 @@ DATA_MODE = 0o700
 class Change:
     """One difference between the host and what is wanted. ``before`` and ``after`` are texts for a diff."""
 
-    topic: str  # file, config, image, model, secret, data, container, edge, journal, engine
+    topic: str  # file, config, image, model, secret, replicas, data, container, edge, journal, engine
     name: str
     before: str
     after: str
@@ -118,7 +119,13 @@ def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may
     status, live = engine.containers(desired.name)
     wanted_hash = desired.hash(secrets.fingerprints)
 
-    content = _files(desired) + _images(desired, current) + _models(desired, current) + _keys(secrets, current)
+    content = [
+        *_files(desired),
+        *_images(desired, current),
+        *_models(desired, current),
+        *_keys(secrets, current),
+        *_replicas(desired, current),
+    ]
     if current is None or current.hash != wanted_hash or content:
         kind = RELEASE
         desired = place(desired, current, secrets.versions, [item.name for item in live if item.running])
@@ -226,6 +233,14 @@ def _models(desired: Desired, current: Record | None) -> list[Change]:
     return _pairs(
         "model", f"{desired.name}: models", before, {name: _model(model) for name, model in desired.models.items()}
     )
+
+
+def _replicas(desired: Desired, current: Record | None) -> list[Change]:
+    """Told where a service has, or had, more than one."""
+    before, after = replicas(current) if current else {}, desired.replicas
+    names = {name for name in {*before, *after} if max(before.get(name, 0), after.get(name, 0)) > 1}
+    sides = [{name: str(side[name]) for name in sorted(names) if name in side} for side in (before, after)]
+    return _pairs("replicas", f"{desired.name}: replicas", *sides)
 
 
 def _model(model: Mapping[str, Any]) -> str:
@@ -374,7 +389,7 @@ def _restarts(desired: Desired, secrets: SecretsPlan, live: list[Live]) -> tuple
     unhealthy = {(item.project, item.service) for item in live if item.unhealthy}
     copies = [item.path for item in secrets.writes if item.reason == "content" and item.path.parent.name != STORE]
     edited = {path.parent.parent.name for path in copies}
-    return tuple(unit for unit in desired.units if (unit.project, unit.name) in unhealthy or unit.name in edited)
+    return tuple(unit for unit in desired.units if (unit.project, unit.name) in unhealthy or unit.service in edited)
 
 
 def model_dirs_missing(desired: Desired) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import write_json
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, by_service
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
 
 SCHEMA = 1
@@ -29,7 +30,7 @@ class Record:
     images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # unit -> {reference, id, digests}
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)  # dest -> sha256
-    # unit -> {part: base, blue or green; name, url, config_hash, hash, host_port, secrets: directory, drain}
+    # unit -> {part: base, blue or green; service, name, url, config_hash, hash, host_port, secrets: directory, drain}
     containers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     config: Mapping[str, str] = field(default_factory=dict)  # unit -> configuration directory
     rest: Mapping[str, Any] = field(default_factory=dict)
@@ -74,14 +75,27 @@ def read_record(folder: Path) -> Record | None:
         return None
 
 
+def services(record: Record) -> dict[str, str]:
+    """Unit -> the service or component that it is (a replica of)."""
+    return {name: str(item.get("service") or name) for name, item in record.containers.items()}
+
+
+def replicas(record: Record) -> dict[str, int]:
+    """Service -> how many containers the release has of it."""
+    found = [service for name, service in services(record).items() if record.containers[name]["part"] != BASE]
+    return {service: found.count(service) for service in found}
+
+
 def secret_dirs(record: Record) -> dict[str, str]:
-    """Unit -> the directory that it reads its secrets from."""
-    return {name: str(item["secrets"]) for name, item in record.containers.items() if item.get("secrets")}
+    """Service or component -> the directory that it reads its secrets from."""
+    known = services(record)
+    return {known[name]: str(item["secrets"]) for name, item in record.containers.items() if item.get("secrets")}
 
 
-def upstream_ports(record: Record) -> dict[str, int]:
-    """Service -> the loopback port that the edge reaches it by."""
-    return {name: int(item["host_port"]) for name, item in record.containers.items() if item.get("host_port")}
+def upstream_ports(record: Record) -> dict[str, list[int]]:
+    """Service -> the loopback ports that the edge reaches its replicas by."""
+    known = services(record)
+    return by_service((known[name], item.get("host_port")) for name, item in record.containers.items())
 
 
 def sequence(record: Record) -> int:

@@ -27,7 +27,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import load_requests
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
 from ansible_collections.drydock.serving.plugins.module_utils._release import golden, networks, room
-from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm
+from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm, confirmed
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import unit_hash
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import (
     VARIABLES,
@@ -159,6 +159,7 @@ class Transaction:
         self._report: Report | None = None
         self._papers: dict[str, bytes | str] = {}  # what steps keep for the evidence of a failure, by file name
         self._led = False  # nginx goes by what this run has written
+        self._workers: frozenset[str] = frozenset()  # of nginx, before that
         self._lent: tuple[networks.Link, ...] = ()
         releasing = plan.kind == RELEASE
         self.steps = RELEASE_STEPS if releasing else REPAIR_STEPS
@@ -317,24 +318,17 @@ class Transaction:
 
     def _step_switch(self) -> None:
         if self._edge.read() != self._plan.upstreams:
+            self._workers = self._edge.workers()
             self._led = self._edge.lead(self._plan.upstreams)
 
     def _step_confirm(self) -> None:
         """Not before its answers come from where they have to is a release proven."""
-        changed = {unit.name for unit in (*self._plan.moved, *self._plan.replaced)}
-        wanted = {
-            unit.name: (*_asked(unit), unit.host_port)
-            for unit in self._desired.units
-            if self._led and unit.name in changed and unit.routes and unit.host_port
-        }
+        wanted = confirmed((*self._plan.moved, *self._plan.replaced)) if self._led else {}
         if wanted:
             client = self._host.client(self._desired.domain, self._desired.https_port)
-            confirm(
-                {name: (path, port, exact) for name, (path, exact, port) in wanted.items()},
-                client,
-                clock=self._host.clock,
-                sleep=self._host.sleep,
-            )
+            confirm(wanted, client, clock=self._host.clock, sleep=self._host.sleep)
+        if self._led:  # what nobody is led to any more cannot be seen by asking
+            self._edge.wait_left(self._workers, clock=self._host.clock, sleep=self._host.sleep)
 
     def _step_settle(self) -> None:
         """Another version of Compose hashes the same file otherwise; what it has just made is what was released."""
@@ -436,6 +430,7 @@ class Transaction:
             containers={
                 unit.name: {
                     **entry(unit),
+                    "service": unit.service,
                     "part": unit.part,
                     "url": unit.url or "",
                     "host_port": unit.host_port,
@@ -460,16 +455,6 @@ class Transaction:
                 "durations": dict(self.outcome.durations),
             },
         )
-
-
-def _asked(unit: Unit) -> tuple[str, bool]:
-    """The path that tells through the edge who answers: the health path where a route leads there, else a route."""
-    health = unit.health.path
-    for route in unit.routes:
-        prefix = route.rstrip("/")
-        if health is not None and (health == prefix or health.startswith(f"{prefix}/")):
-            return health, True
-    return unit.routes[0], False
 
 
 def _write(path: Path, content: bytes, *, mode: int, folder_mode: int = 0o750) -> None:

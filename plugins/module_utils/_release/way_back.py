@@ -199,7 +199,7 @@ class WayBack:
         for name in names:
             item = previous.containers[name]
             if item["part"] != PARTS[0] and self._desired.name not in attached.get(item["name"], ()):
-                self._engine.connect(self._desired.name, item["name"], alias=name)
+                self._engine.connect(self._desired.name, item["name"], alias=item.get("service", name))
         return bool(names)
 
     def _stop_all(self) -> str:

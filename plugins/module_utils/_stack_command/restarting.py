@@ -23,6 +23,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     current_record,
     read_journal,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import services as services_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
@@ -120,11 +121,11 @@ def _settled(stack: Stack) -> Record:
 
 
 def choose(record: Record, services: Sequence[str] | None) -> dict[str, Mapping[str, Any]]:
-    """The containers of the record to restart, components before services.
+    """The containers of the record to restart, components before services, and all replicas of a service.
 
     :raises DrydockError: ``unknown_service``.
     """
-    known = record.containers
+    known, names_of = record.containers, services_of(record)
     unknown = [name for name in services or () if name not in known]
     if unknown:
         raise DrydockError(
@@ -132,7 +133,7 @@ def choose(record: Record, services: Sequence[str] | None) -> dict[str, Mapping[
             f"The release {record.identity} has no {', '.join(unknown)}. It has: {', '.join(sorted(known))}. Nothing "
             "was restarted.",
         )
-    names = known if services is None else services
+    names = known if services is None else {name for name in known if {name, names_of[name]} & set(services)}
     return {name: known[name] for name in sorted(names, key=lambda name: (known[name]["part"] != BASE, name))}
 
 

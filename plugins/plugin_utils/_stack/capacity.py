@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import AUTO, MOST, replicas_for
+
 MIB = 1024**2
 
 
@@ -29,11 +31,36 @@ def size(count: float) -> str:
 
 
 def totals(units: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The sums over ``{path: unit}``, and the largest share of processors one unit wants."""
+    """The sums over ``{path: unit}`` with all replicas, and the largest share of processors one of them wants.
+
+    ``auto`` lists, each once, what has as many replicas as the host has cores for: its resources and its ``max``.
+    """
     return {
-        "memory": sum(unit["resources"]["memory"] for unit in units.values()),
-        "cpus": round(sum(unit["resources"]["cpus"] for unit in units.values()), 3),
+        "memory": sum(_times(unit) * unit["resources"]["memory"] for unit in units.values()),
+        "cpus": round(sum(_times(unit) * unit["resources"]["cpus"] for unit in units.values()), 3),
         "largest_cpus": max((unit["resources"]["cpus"] for unit in units.values()), default=0.0),
+        "auto": [{**unit["resources"], "max": _replicas(unit)["max"]} for unit in units.values() if not _times(unit)],
+    }
+
+
+def _replicas(unit: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = unit.get("replicas") or {"count": 1, "max": None}
+    return found
+
+
+def _times(unit: Mapping[str, Any]) -> int:
+    """How often a unit runs; 0 where only its host tells."""
+    count = _replicas(unit)["count"]
+    return 0 if count == AUTO else int(count)
+
+
+def on_host(needed: Mapping[str, Any], cpus: float) -> dict[str, Any]:
+    """The totals with the replicas that a host with so many cores has."""
+    auto = [(min(replicas_for(cpus), item["max"] or MOST), item) for item in needed.get("auto") or ()]
+    return {
+        **needed,
+        "memory": needed["memory"] + sum(times * item["memory"] for times, item in auto),
+        "cpus": round(needed["cpus"] + sum(times * item["cpus"] for times, item in auto), 3),
     }
 
 
@@ -43,6 +70,7 @@ def capacity_problems(needed: Mapping[str, Any], rules: Mapping[str, Any], host:
     Memory limits together stay within the host's memory less ``memory_reserve``. Processor limits are ceilings: none
     above the host's number, which Docker refuses, and together at most ``cpu_overcommit`` times it.
     """
+    needed = on_host(needed, host.cpus)
     found = []
     if needed["memory"] > host.memory - rules["memory_reserve"]:
         found.append(

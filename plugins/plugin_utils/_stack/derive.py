@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._stack import golden
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack import golden, replicas
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.capacity import totals
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components import Component
 
@@ -19,12 +19,8 @@ MODEL_STORE = "/var/lib/drydock/models"
 HOST_PORTS = {"blue": range(18000, 18500), "green": range(18500, 19000)}
 
 
-def assign_host_ports(stack: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Loopback ports, one for each colour, for services that have a port and chose none.
-
-    They follow from the service's name, so that adding or removing a service moves no other one: the edge goes on
-    reaching what it reached, also while a release is under way or given up.
-    """
+def taken_ports(stack: Mapping[str, Any]) -> set[int]:
+    """Ports of the host that somebody has chosen."""
     services, firewall, edge = stack["services"], stack["firewall"], stack["edge"]
     taken = {port for service in services.values() for port in (service["host_ports"] or {}).values()}
     taken |= {
@@ -33,9 +29,18 @@ def assign_host_ports(stack: Mapping[str, Any]) -> dict[str, dict[str, int]]:
         edge["https_port"],
         *(item["port"] for item in firewall["allow"]),
     }
-    taken |= {item["port"] for service in services.values() for item in service["publish"]}
+    return taken | {item["port"] for service in services.values() for item in service["publish"]}
+
+
+def assign_host_ports(stack: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Loopback ports, one for each colour, for services that have a port and chose none.
+
+    They follow from the service's name, so that adding or removing a service moves no other one: the edge goes on
+    reaching what it reached, also while a release is under way or given up.
+    """
+    taken = taken_ports(stack)
     assigned: dict[str, dict[str, int]] = {}
-    for name, service in sorted(services.items()):
+    for name, service in sorted(stack["services"].items()):
         if service["port"] is not None and service["host_ports"] is None:
             assigned[name] = {}
             for colour, ports in HOST_PORTS.items():
@@ -54,7 +59,18 @@ def derive(
     """See ``docs/stack.md`` for what each key means."""
     root = f"/opt/{stack['name']}"
     versions = {model["name"]: model["version"] for model in models}
-    services = {name: _service(item, versions, assigned.get(name)) for name, item in stack["services"].items()}
+    further = replicas.assign_ports(stack, taken_ports(stack))
+    services = {
+        name: {
+            **_service(item, versions, assigned.get(name)),
+            "replicas": {
+                "count": item["replicas"]["count"],
+                "max": replicas.most(stack, name),
+                "ports": further.get(name, []),
+            },
+        }
+        for name, item in stack["services"].items()
+    }
     components = {name: _component(item, known[name], root) for name, item in stack["components"].items()}
     units = {**services, **components}
     return {

@@ -9,7 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._stack import coerce, fields, golden, model_schema
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack import (
+    coerce,
+    fields,
+    golden,
+    model_schema,
+    replicas,
+)
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components import Component
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.fields import Field, Reader, scalar
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.problems import Problems, listed, suggestion
@@ -139,6 +145,7 @@ drain = fields.record(
 service = fields.record(
     {
         "image": Field(image, required=True),
+        "replicas": Field(replicas.read, {"count": 1, "max": None}),
         "command": Field(fields.command),
         "user": Field(scalar(to_user), "10001:10001"),
         "port": Field(port),

@@ -58,11 +58,11 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
 
 
 def choose(stack: str, live: list[Live], services: list[str]) -> list[Live]:
-    """The containers of these services, stopped ones too; of all without any.
+    """The containers of these services with their replicas, stopped ones too; of all without any.
 
     :raises DrydockError: ``unknown_service``, ``no_containers``.
     """
-    there = sorted({item.service for item in live})
+    there = sorted({item.service for item in live} | {item.unit for item in live})
     if not there:
         raise DrydockError(
             "no_containers", f"There are no containers of the stack {stack} on this host. `{stack} status` tells more."
@@ -72,7 +72,8 @@ def choose(stack: str, live: list[Live], services: list[str]) -> list[Live]:
         raise DrydockError(
             "unknown_service", f"There is no container of {', '.join(unknown)}. There are: {', '.join(there)}."
         )
-    return sorted((item for item in live if not services or item.service in services), key=lambda item: item.name)
+    chosen = (item for item in live if not services or {item.service, item.unit} & set(services))
+    return sorted(chosen, key=lambda item: item.name)
 
 
 def unanswered(stack: str, answer: str) -> DrydockError:

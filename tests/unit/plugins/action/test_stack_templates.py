@@ -37,7 +37,7 @@ VALUES = [
 ]
 
 
-def rendered(value: str) -> str:
+def rendered(value: str, **changes: Any) -> str:
     service = {
         "image": "api:1",
         "user": "1:1",
@@ -50,6 +50,7 @@ def rendered(value: str) -> str:
         "depends_on": [],
         "resources": {"cpus": 1.0, "memory": 1},
         "health": {"command": ["check", value]},
+        **changes,
     }
     model = {"name": "demo", "services": {"api": service}, "components": {}, "paths": {"secrets": "/etc/demo/secrets"}}
     templar = Templar(loader=DataLoader(), variables={"stack_model": model})
@@ -67,3 +68,24 @@ def test_a_value_arrives_as_it_was_written(value: str) -> None:
     assert service["environment"] == {"VALUE": wanted}
     assert service["command"] == ["run", wanted]
     assert service["healthcheck"]["test"] == ["CMD", "check", wanted]
+
+
+def test_every_replica_that_there_may_be_has_a_block_with_its_own_port_and_the_service_s_name() -> None:
+    ports = [{"blue": 1, "green": 2}, {"blue": 3, "green": 4}]
+    text = rendered(
+        "x",
+        port=8000,
+        host_ports={"blue": 5, "green": 6},
+        secrets=["key"],
+        replicas={"count": 1, "max": 3, "ports": ports},
+    )
+    services = yaml.safe_load(text)["services"]
+    assert list(services) == ["api", "api-2", "api-3"]
+    published = [service["ports"][0]["published"] for service in services.values()]
+    assert published == ["${PORT_API:?}", "${PORT_API_2:?}", "${PORT_API_3:?}"]
+    assert services["api"]["networks"] == ["default"]
+    assert services["api-2"]["networks"] == {"default": {"aliases": ["api"]}}
+    own = {"ports", "networks"}
+    first, *others = [{key: item for key, item in service.items() if key not in own} for service in services.values()]
+    assert others == [first, first]
+    assert first["labels"]["drydock.unit"] == "api"

@@ -102,6 +102,7 @@ class FakeDocker:
                     name,
                     item.hash,
                     ",".join(sorted(item.networks)),
+                    "",
                 ]
             )
             for (project, name), item in self._sorted()
@@ -274,6 +275,7 @@ class Nginx:
         self.deaf = False  # a reload that changes nothing
         self.loaded = ""
         self.reloads = 0
+        self.asked = 0
 
     def run(self, argv: Sequence[str]) -> Completed:
         if argv[0] == "nginx":
@@ -289,8 +291,8 @@ class Nginx:
         return Completed(tuple(argv), 0)
 
     def ask(self, _path: str) -> tuple[int, str]:
-        """Whoever the loaded upstream of api leads to."""
-        port = re.search(r"upstream drydock_api \{[^}]*server (127\.0\.0\.1:\d+)", self.loaded)
-        if port is None:
-            return 503, ""
-        return 200, port.group(1)
+        """The servers of the loaded upstream of api, in turn."""
+        upstream = re.search(r"upstream drydock_api \{[^}]*\}", self.loaded)
+        ports = re.findall(r"server (127\.0\.0\.1:\d+)", upstream.group() if upstream else "")
+        self.asked += 1
+        return (200, ports[self.asked % len(ports)]) if ports else (503, "")

@@ -17,7 +17,15 @@ from tests.unit.plugins.module_utils._release.world import World
 
 def unit(**health: Any) -> Unit:
     return Unit(
-        name="api", part="green", stack="demo", image="x", uid=1, gid=1, ports={"green": 18501}, health=Health(**health)
+        name="api",
+        service="api",
+        part="green",
+        stack="demo",
+        image="x",
+        uid=1,
+        gid=1,
+        ports={"green": 18501},
+        health=Health(**health),
     )
 
 

@@ -15,10 +15,11 @@ from typing import Any, Callable
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import judge
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec, Observation
-from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, parse_desired
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, parse_desired, variable
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, current_record
+from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
@@ -45,6 +46,21 @@ GOLDEN = {
 
 def _nobody(_path: str) -> tuple[int, str]:
     raise AssertionError("there is no edge to ask")
+
+
+def _service(name: str, number: int, unit: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """A block of the Compose file, with the variables that the real ones have."""
+    service = {
+        "image": unit["image"],
+        "environment": unit.get("environment", {}),
+        "labels": [f"${{SECRETS_{name.upper()}:?}}", f"${{MODELS_{name.upper()}:?}}"],
+        "networks": ["demo-blue", "demo-green"] if part == "base" else ["${NETWORK:?}"],
+    }
+    if name == "db":
+        service["volumes"] = ["${CONFIG_DB:?}"]
+    if unit.get("host_ports"):
+        service["ports"] = [f"${{PORT_{variable(replica_name(name, number))}:?}}"]
+    return service
 
 
 class World:
@@ -101,22 +117,20 @@ class World:
         stack["services"]["api"].update(changes)
         return stack
 
+    def with_replicas(self, count: int | str, *, most: int = 4, **changes: Any) -> dict[str, Any]:
+        """The same stack with several containers of the service."""
+        ports = [{"blue": 19000 + number, "green": 19500 + number} for number in range(2, most + 1)]
+        return self.with_api(replicas={"count": count, "max": most, "ports": ports}, **changes)
+
     def desired(self, stack: Mapping[str, Any]) -> Desired:
         files = [{"dest": "base/config/db/db.conf", "content": str(stack.get("db_config", "x = 1"))}]
         for part, units in (("base", stack["components"]), ("services", stack["services"])):
             lines = ["services:"]
             for name, unit in units.items():
-                service = {
-                    "image": unit["image"],
-                    "environment": unit.get("environment", {}),
-                    "labels": [f"${{SECRETS_{name.upper()}:?}}", f"${{MODELS_{name.upper()}:?}}"],
-                    "networks": ["demo-blue", "demo-green"] if part == "base" else ["${NETWORK:?}"],
-                }
-                if name == "db":
-                    service["volumes"] = ["${CONFIG_DB:?}"]
-                if unit.get("host_ports"):
-                    service["ports"] = [f"${{PORT_{name.upper()}:?}}"]
-                lines += [f"  {name}:", *(f"    {key}: {json.dumps(value)}" for key, value in service.items())]
+                for number in range(1, unit.get("replicas", {"max": 1})["max"] + 1):
+                    service = _service(name, number, unit, part)
+                    lines.append(f"  {replica_name(name, number)}:")
+                    lines += [f"    {key}: {json.dumps(value)}" for key, value in service.items()]
             files.append(
                 {"dest": f"{part}/compose.yaml", "content": "\n".join(lines) if len(lines) > 1 else "services: {}"}
             )

@@ -101,6 +101,15 @@ def test_only_what_was_asked_for_restarts(site: Site) -> None:
     assert site.log()[0]["services"] == ["api"]
 
 
+def test_a_service_restarts_with_all_its_replicas(site: Site) -> None:
+    site.world.release(site.world.with_replicas(3))
+    site.restart("api")
+    assert site.restarted == ["demo-blue-api-1", "demo-blue-api-2-1", "demo-blue-api-3-1"]
+    site.restarted.clear()
+    site.restart("api-2")
+    assert site.restarted == ["demo-blue-api-2-1"]
+
+
 def test_the_next_is_not_touched_when_one_does_not_become_healthy(site: Site) -> None:
     site.world.docker.containers[("demo-base", "db")].health = "unhealthy"
     with pytest.raises(DrydockError, match=r"Look at `demo logs db`\. Not touched: api\.") as caught:
