@@ -99,7 +99,7 @@ class Site:
     def release(self, service: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:
         """Run the module; what it returned."""
         wanted = service or self.service
-        stack = {
+        stack: dict[str, Any] = {
             "name": STACK,
             "paths": {"root": str(self.root), "secrets": str(self.place / "etc" / "secrets")},
             "services": {"api": wanted},

@@ -105,6 +105,18 @@ def test_a_service_that_is_replaced_where_it_is_is_asked_too(world: World) -> No
     assert "was brought back and serves" in error.message
 
 
+def test_each_new_replica_is_asked(world: World) -> None:
+    stack = world.with_replicas(2)
+    stack["services"]["api"]["health"]["golden"] = GOLDEN
+    world.release(stack)
+    more = world.with_replicas(3)
+    more["services"]["api"]["health"]["golden"] = GOLDEN
+    world.release(more)
+    first, second, third = (spec.url for spec in world.asked)
+    assert first == "http://127.0.0.1:18001/v1/read"
+    assert len({first, second, third}) == 3
+
+
 def test_another_request_alone_is_a_release_that_restarts_nothing(world: World) -> None:
     world.release(world.with_golden())
     other = world.with_golden()

@@ -38,7 +38,7 @@ def test_a_disk_that_is_too_full_for_evidence_does_not_stop_the_way_back(
 ) -> None:
     sick(world)
 
-    def full(path: Path, _content: bytes, *, mode: int) -> None:  # noqa: ARG001 - as the real one is called
+    def full(path: Path, _content: bytes, *, mode: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(bundle, "write_atomic", full)
