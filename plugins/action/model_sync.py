@@ -8,22 +8,20 @@ The download runs on its host by itself, so that neither a lost connection nor a
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible import constants
-from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync import controller
+from ansible_collections.drydock.serving.plugins.plugin_utils._job import controller
+from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.names import FAREWELL, FOLDER
 
 # What only a download needs is imported when there is one: a run that finds everything in place costs one round trip.
 if TYPE_CHECKING:
-    from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.report import Reporter
+    from ansible_collections.drydock.serving.plugins.plugin_utils._job.report import Reporter
 
 MODULE = "drydock.serving.model_sync"
 PLAN = "drydock.serving.model_plan"  # a small part of it, all that an idle run needs
@@ -31,7 +29,7 @@ ROOT, LOCK_TIMEOUT, RECONNECT_TIMEOUT = "/var/lib/drydock/models", 300.0, 300.0 
 LIVES = 3  # how often a download that ended without a result is begun
 TOKEN_LIFE = 60.0  # seconds after which a refusal may mean that a signature or token ran out
 
-controller.prepare(constants.DEFAULT_LOCAL_TMP)
+controller.prepare(constants.DEFAULT_LOCAL_TMP, FOLDER, FAREWELL)
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
@@ -66,17 +64,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         arguments = _with_secrets_of_the_group(arguments)
         if self._connection.has_native_async or self._connection.always_pipeline_modules:
             return self._call(self._fetchable(arguments), variables)
-        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.report import closing  # noqa: PLC0415 - see above
+        from ansible_collections.drydock.serving.plugins.plugin_utils._job.report import closing  # noqa: PLC0415 - see above
 
         with closing(self._reporter(arguments, variables)) as reporter:
             self._before = self._turn(arguments, variables, reporter)
             return self._fetch(arguments, variables, reporter) if self._before.get("pending") else self._before
 
     def _host(self, variables: Mapping[str, Any]) -> str:
-        """The host's name, and the one the task is delegated to, as ansible-core writes it."""
-        host = str(variables.get("inventory_hostname") or "the host")
-        other = self._task.delegate_to
-        return f"{host} -> {other}" if other and other != host else host
+        from ansible_collections.drydock.serving.plugins.plugin_utils._job.detached import host_of  # noqa: PLC0415 - see above
+
+        return host_of(self, variables)
 
     def _empty(self) -> dict[str, Any]:
         """The keys that every result has."""
@@ -104,11 +101,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
 
     def _turn(self, arguments: Mapping[str, Any], variables: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
         """Wait for another sync in the same store, as long as it gets further."""
-        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync import job, turn  # noqa: PLC0415 - see above
+        from ansible_collections.drydock.serving.plugins.plugin_utils._job.detached import clock  # noqa: PLC0415 - see above
+        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync import store, turn  # noqa: PLC0415 - see above
 
-        store = job.Store(self, self._status_file(arguments), lambda: self._probe(arguments, variables))
+        found = store.Store(self, self._status_file(arguments), lambda: self._probe(arguments, variables))
         timeout = _seconds(arguments.get("lock_timeout"), LOCK_TIMEOUT)
-        return turn.Turn(store, reporter, _clock(), timeout=timeout).wait(self._before)
+        return turn.Turn(found, reporter, clock(), timeout=timeout).wait(self._before)
 
     def _probe(self, arguments: Mapping[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         # the module is not to wait where nobody sees for whom
@@ -119,7 +117,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         return result
 
     def _fetch(self, arguments: dict[str, Any], variables: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
-        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.watch import Died  # noqa: PLC0415 - see above
+        from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Died  # noqa: PLC0415 - see above
 
         received, lives, why = 0, LIVES, ""
         while lives:
@@ -151,36 +149,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         :raises Died: it ended without one.
         :raises AnsibleConnectionFailure: the host does not answer any more.
         """
-        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync import job, watch  # noqa: PLC0415 - see above
+        from ansible_collections.drydock.serving.plugins.plugin_utils._job.detached import Follower  # noqa: PLC0415 - see above
+        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.kind import DOWNLOAD  # noqa: PLC0415 - see above
 
-        started = job.start(self, MODULE, given, variables)
-        if not isinstance(started, job.Started):
-            if not job.is_homeless(started):
-                return started
-            reporter.note(
-                "cannot be watched, and ends with the connection: the user there has no home directory. "
-                "Next step: set ansible_async_dir to a directory of that user"
-            )
-            return self._call(given, variables)
-        running = job.Job(self, variables, started, self._status_file(given))
-        patience = _seconds(given.get("reconnect_timeout"), RECONNECT_TIMEOUT)
-        waiting = watch.Watch(running, reporter, _clock(), patience=patience, on_look=running.on_look)
-        try:
-            return waiting.result()
-        except watch.GivenUp as error:
-            raise AnsibleConnectionFailure(
-                f"{self._host(variables)} has not answered for {patience:g} s. The download goes on there by itself "
-                f"(job {started.job}); the next run finds what it fetched, or waits for it. {error}"
-            ) from error
-        except watch.Died:
-            running.tidy()
-            raise
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # the task's own timeout, for one
-            why = "the task's time is over" if "Timeout" in type(error).__name__ else str(error)
-            reporter.note(f"no longer watched ({why}); the download goes on there by itself")
-            raise
+        follower = Follower(
+            action=self,
+            variables=variables,
+            kind=DOWNLOAD,
+            host=self._host(variables),
+            status=self._status_file(given),
+            patience=_seconds(given.get("reconnect_timeout"), RECONNECT_TIMEOUT),
+            reporter=reporter,
+        )
+        return follower.run(MODULE, given)
 
     def _fetchable(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments with addresses that the host can fetch, and with what hosts need to give each other files."""
@@ -212,13 +193,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         return f"{root}/state/status.json"
 
     def _reporter(self, arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> Reporter:
-        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.reporters import reporter_for  # noqa: PLC0415 - see above
+        from ansible_collections.drydock.serving.plugins.plugin_utils._job.reporters import reporter_for  # noqa: PLC0415 - see above
+        from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.kind import DOWNLOAD  # noqa: PLC0415 - see above
 
         return reporter_for(
             self._host(variables),
+            DOWNLOAD,
             wanted="off" if self._task.no_log else arguments.get("progress"),
             display=self._display,
-            folder=Path(constants.DEFAULT_LOCAL_TMP) / controller.FOLDER,
+            local_tmp=constants.DEFAULT_LOCAL_TMP,
         )
 
 
@@ -229,18 +212,6 @@ def _with_secrets_of_the_group(arguments: dict[str, Any]) -> dict[str, Any]:
     from ansible_collections.drydock.serving.plugins.plugin_utils._model_seed import session  # noqa: PLC0415 - see above
 
     return {**arguments, "seed": session(arguments["seed"], local_tmp=constants.DEFAULT_LOCAL_TMP)}
-
-
-def _clock() -> Any:
-    from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.watch import Clock  # noqa: PLC0415 - see above
-
-    return Clock(monotonic=time.monotonic, sleep=_sleep)
-
-
-def _sleep(seconds: float) -> None:
-    time.sleep(seconds)
-    if controller.orphaned():
-        os._exit(1)  # the run was killed; nobody takes a result any more
 
 
 def _true(value: Any) -> bool:

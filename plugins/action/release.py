@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of release: render the files of a stack and of its components, ship them in one module call."""
+"""The controller's half of release: render the files of a stack and of its components, then one call that looks whether
+there is anything to do, and, where there is, a release that runs on its host by itself and is followed and shown.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE64
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
+from ansible_collections.drydock.serving.plugins.plugin_utils._job import controller
+from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.names import FAREWELL, FOLDER
 from ansible_collections.drydock.serving.plugins.plugin_utils._render import RenderedFile, render_entries
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.golden import golden_files
 
@@ -24,9 +30,11 @@ MODULE = "drydock.serving.release"
 SUFFIX = ".j2"
 FILE_LIMIT = 4 * 1024 * 1024  # bytes; each file travels with each run and lies in each release
 
+controller.prepare(constants.DEFAULT_LOCAL_TMP, FOLDER, FAREWELL)
+
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
-    """Rendered here, released there, one round trip."""
+    """Rendered here, released there. With nothing to do that is one round trip."""
 
     TRANSFERS_FILES = False
 
@@ -44,10 +52,53 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             return {**empty_result(), **error.as_result(), "failed": True}
         arguments["actor"] = arguments.get("actor") or _actor()
         arguments["controller"] = arguments.get("controller") or socket.gethostname()
-        result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=variables)
+        result = self._release(arguments, variables)
         if not self._task.diff:
             result.pop("diff", None)
         return result
+
+    def _release(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        connection = self._connection
+        if self._task.check_mode or connection.has_native_async or connection.always_pipeline_modules:
+            return self._call(arguments, variables)
+        looks = _looks(arguments)
+        found = self._look(arguments, variables) if looks else {}
+        if looks and not found.get("pending"):
+            return found
+        from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.work import Work  # noqa: PLC0415 - a run with nothing to do does not need it
+
+        look = (lambda: self._look(arguments, variables)) if looks else None
+        work = Work(self, MODULE, arguments, variables, look)
+        try:
+            return as_given(work.run(found))
+        except DrydockError as error:
+            return {**empty_result(), **as_given(found), **error.as_result(), "changed": True, "failed": True}
+
+    def _look(self, arguments: Mapping[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """What is to be done, and by whom it is being done already; the result when that is nothing."""
+        found = self._call({**arguments, "job": "look"}, variables)
+        return found if found.get("pending") else as_given(found)
+
+    def _call(self, arguments: Mapping[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = self._execute_module(
+            module_name=MODULE, module_args=dict(arguments), task_vars=variables
+        )
+        return found
+
+
+def _looks(arguments: Mapping[str, Any]) -> bool:
+    """Whether it is worth a look if anything is to be done; who goes back or gives up surely wants something done."""
+    back = boolean(arguments.get("rollback") or False, strict=False)
+    return not back and arguments.get("state") != "abandoned"
+
+
+def as_given(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The result as of a module that was called with the operator's own arguments."""
+    found = {key: value for key, value in result.items() if key not in ("pending", "running")}
+    shown = (found.get("invocation") or {}).get("module_args")
+    if isinstance(shown, dict):
+        found["invocation"] = {**found["invocation"], "module_args": {**shown, "job": "none"}}
+    return found
 
 
 def _entries(arguments: Mapping[str, Any], components: str | None) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from typing import Any
 from ansible.playbook.handler import Handler
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.drydock.serving.plugins.plugin_utils._drift.command import RECORD_VARIABLE
-from ansible_collections.drydock.serving.plugins.plugin_utils._drift.record import changes, merge, problem
+from ansible_collections.drydock.serving.plugins.plugin_utils._drift.record import changes, merge, notes, problem
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carries no types
@@ -43,10 +43,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carrie
         self.disabled = not self._path
         self._changes: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self._problems: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self._notes: dict[str, list[str]] = defaultdict(list)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task that would change something. Handlers are its consequence, not a finding of their own."""
         task = result._task
+        self._notes[result._host.get_name()] += notes(result._result)
         if not result._result.get("changed") or isinstance(task, Handler):
             return
         role = task._role.get_name() if task._role else None
@@ -74,6 +76,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carrie
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Write the notes. The file was made by who started the run, readable by its owner alone."""
         hosts = {
-            name: {"changes": merge(self._changes[name]), "problems": self._problems[name]} for name in stats.processed
+            name: {
+                "changes": merge(self._changes[name]),
+                "problems": self._problems[name],
+                "notes": sorted(set(self._notes[name])),
+            }
+            for name in stats.processed
         }
         Path(self._path).write_text(json.dumps({"hosts": hosts}, default=str), encoding="utf-8")

@@ -257,6 +257,17 @@ options:
     description: Seconds before the first attempt.
     type: float
     default: 0.0
+  progress:
+    description:
+      - How the controller shows whom a poll that takes longer than ten seconds waits for. V(auto) shows it in place on
+        a terminal and as lines elsewhere, V(lines) always as lines, V(off) not at all. The environment variable
+        E(DRYDOCK_PROGRESS) has the last word.
+    type: str
+    choices: [auto, lines, "off"]
+    default: auto
+  status_file:
+    description: For the action plugin, which sets it. Where the module tells how far it is.
+    type: path
 requirements:
   - The Python library C(requests) for V(http) targets.
   - The Python library C(docker) for V(container) and V(command) targets.
@@ -398,13 +409,15 @@ elapsed:
   returned: always
   type: float
 failure:
-  description: Why it failed. RV(ignore:kind) is one of V(unhealthy), V(invalid_target), V(missing_library).
+  description: Why it failed. RV(ignore:kind) is one of V(unhealthy), V(invalid_target), V(missing_library),
+      V(interrupted) when polling was killed on its host.
   returned: failure
   type: dict
 """
 
 import random
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -413,9 +426,15 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.command im
 from ansible_collections.drydock.serving.plugins.module_utils._health.container import DockerInspector
 from ansible_collections.drydock.serving.plugins.module_utils._health.docker_client import DockerClient
 from ansible_collections.drydock.serving.plugins.module_utils._health.parse import parse_targets
-from ansible_collections.drydock.serving.plugins.module_utils._health.poll import ThreadPool, poll, workers_for
+from ansible_collections.drydock.serving.plugins.module_utils._health.poll import (
+    ThreadPool,
+    nobody_looks,
+    poll,
+    workers_for,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._health.probe import Prober
 from ansible_collections.drydock.serving.plugins.module_utils._health.report import Report
+from ansible_collections.drydock.serving.plugins.module_utils._health.telling import Telling
 
 TARGET_SPEC: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -504,6 +523,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "jitter": {"type": "float", "default": 0.1},
     "successes": {"type": "int", "default": 1},
     "delay": {"type": "float", "default": 0.0},
+    "progress": {"type": "str", "choices": ["auto", "lines", "off"], "default": "auto"},
+    "status_file": {"type": "path"},
 }
 
 
@@ -511,6 +532,7 @@ def look(params: dict[str, Any]) -> Report:
     """Poll what the task names."""
     targets = parse_targets(params)
     client = DockerClient()
+    status = params["status_file"]
     return poll(
         targets,
         Prober(DockerInspector(client).probe, DockerCommands(client).probe),
@@ -521,6 +543,7 @@ def look(params: dict[str, Any]) -> Report:
         chance=random.random,
         clock=time.monotonic,
         pool=ThreadPool(workers_for(len(targets))),
+        on_look=Telling(Path(status), limit=params["timeout"]) if status else nobody_looks,
     )
 
 

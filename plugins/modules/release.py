@@ -20,8 +20,11 @@ description:
     is wrong though its status is right fails the release.
   - When a step fails, what served goes on serving, and the evidence is kept on the host. The failure names its
     directory.
-  - A run that was killed is finished or undone by the next one. Two runs at once are refused, with who is at work,
-    since when, doing what and when last seen alive.
+  - The release runs on its host as a job of its own and is followed from the controller, which shows how far it is. It
+    goes on when the controller or the connection is lost.
+  - A run that was killed is finished or undone by the next one. Of two runs at once that were started from the same
+    controller and want the same, the second follows the first. Any other is refused, with who is at work, since when,
+    doing what and when last seen alive.
   - Images that older releases of the stack brought to the host are removed when no release that is kept needs them.
   - An unchanged stack is left alone. A container that is stopped, missing, unhealthy or different is brought back.
 options:
@@ -120,6 +123,26 @@ options:
       - The machine this release is made from, told to whoever finds the stack taken.
       - Default is the name of the host that runs Ansible.
     type: str
+  progress:
+    description:
+      - How the controller shows how far a release is. V(auto) shows it in place on a terminal and as lines elsewhere,
+        V(lines) always as lines, V(off) not at all. The environment variable E(DRYDOCK_PROGRESS) has the last word.
+    type: str
+    choices: [auto, lines, "off"]
+    default: auto
+  reconnect_timeout:
+    description:
+      - Seconds that a host may stay silent before the controller gives up watching. The release goes on there by
+        itself, and the next run finds its outcome, or follows it to its end.
+    type: float
+    default: 300.0
+  job:
+    description:
+      - For the action plugin, which sets it. V(look) only says whether there is something to do, V(watched) does it
+        and knows that somebody follows and answers hooks that run on the controller.
+    type: str
+    choices: [none, look, watched]
+    default: none
 requirements:
   - Docker with the Compose v2 plugin.
   - The Python library C(requests), where a service has a health path.
@@ -216,14 +239,22 @@ lease_taken_over:
     - Null otherwise.
   returned: always
   type: dict
+maintenance:
+  description:
+    - C(since), C(by), C(reason) and C(retry_after) (seconds) where the edge is closed for maintenance, by the command
+      on the host. A release leaves it closed and warns of it.
+    - Null otherwise.
+  returned: always
+  type: dict
 failure:
   description:
-    - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing), V(edge_failed),
-      V(edge_invalid), V(edge_unconfirmed), V(engine_missing), V(engine_unreachable), V(golden_wrong), V(host_failed),
-      V(image_architecture), V(image_missing), V(invalid_stack), V(locked), V(missing_library), V(models_missing),
-      V(network_foreign), V(no_space), V(port_taken), V(project_foreign), V(pull_failed), V(registries_invalid),
-      V(registry_denied), V(registry_unreachable), V(secret_invalid), V(secret_lost), V(state_unreadable),
-      V(timed_out), V(unhealthy), V(up_failed).
+    - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing),
+      V(controller_missing), V(controller_silent), V(edge_failed), V(edge_invalid), V(edge_unconfirmed),
+      V(engine_missing), V(engine_unreachable), V(golden_wrong), V(host_failed), V(image_architecture),
+      V(image_missing), V(interrupted), V(invalid_stack), V(locked), V(missing_library), V(models_missing), V(network_foreign),
+      V(no_space), V(port_taken), V(project_foreign), V(pull_failed), V(registries_invalid), V(registry_denied),
+      V(registry_unreachable), V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out), V(unhealthy),
+      V(up_failed).
     - With V(locked), RV(ignore:owner) is the note of who holds the stack, and RV(ignore:state) is V(alive), V(stuck)
       without a sign of life, V(orphaned) when the run has died and a program that it started still works, or
       V(unknown).
@@ -240,9 +271,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.controller import NoController, Watcher
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import parse_desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
+from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
+from ansible_collections.drydock.serving.plugins.module_utils._release.pulling import telling
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import hidden, parse_registries
 from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import cores, settle
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
@@ -276,6 +310,9 @@ ARGUMENTS: dict[str, Any] = {
     "revision": {"type": "str", "default": ""},
     "actor": {"type": "str"},
     "controller": {"type": "str"},
+    "progress": {"type": "str", "choices": ["auto", "lines", "off"], "default": "auto"},
+    "reconnect_timeout": {"type": "float", "default": 300.0},
+    "job": {"type": "str", "choices": ["none", "look", "watched"], "default": "none"},
 }
 
 
@@ -288,13 +325,16 @@ def main() -> None:
     params = module.params
     result = empty_result()
     started = datetime.now(timezone.utc)
-    engine = Engine(SubprocessRunner())
+    progress = Progress()
+    engine = Engine(SubprocessRunner(), puller=telling(progress.tell))
     host = Host(
         runner=SubprocessRunner(),
         engine=engine,
-        waiter=Waiter(engine, clock=time.monotonic),
+        waiter=Waiter(engine, clock=time.monotonic, tell=progress.tell),
         now=now,
         clock=time.monotonic,
+        progress=progress,
+        controller=Watcher(progress) if params["job"] == "watched" else NoController(),
     )
     try:
         registries = parse_registries(params["registries"])
@@ -310,7 +350,15 @@ def main() -> None:
             registries=registries,
             **{key: params[key] for key in ("wait_timeout", "pull_timeout", "keep", "reserve", "reason", "revision")},
         )
-        run(desired, params["secrets"], options, host, check_mode=module.check_mode, result=result)
+        run(
+            desired,
+            params["secrets"],
+            options,
+            host,
+            check_mode=module.check_mode,
+            result=result,
+            look=params["job"] == "look",
+        )
     except DrydockError as error:
         module.fail_json(**{**result, **error.as_result()})
     module.exit_json(**result)

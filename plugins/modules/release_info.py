@@ -160,6 +160,19 @@ lease:
     - C(live) is false where that run has died and left its note.
   returned: always
   type: dict
+maintenance:
+  description:
+    - C(since), C(by), C(reason) and C(retry_after) (seconds) where the edge is closed for maintenance, by the command
+      on the host. That is no problem; clients are answered 503.
+    - Null otherwise.
+  returned: always
+  type: dict
+stopped:
+  description:
+    - The same where the stack was stopped by its systemd unit, which is a problem.
+    - Null otherwise.
+  returned: always
+  type: dict
 engine:
   description: How the engine answered. V(ok), V(missing) or V(unreachable).
   returned: always
@@ -192,8 +205,8 @@ problems:
   description:
     - C(kind) and C(message) of everything that is wrong.
     - The kind is one of V(attempt_failed), V(certificate_ends), V(certificate_expired), V(certificate_unreadable),
-      V(container), V(engine_missing), V(engine_unreachable), V(host_failed), V(no_space), V(not_permitted),
-      V(not_released), V(state_unreadable), V(stuck), V(timed_out), V(unfinished).
+      V(container), V(edge_unsettled), V(engine_missing), V(engine_unreachable), V(host_failed), V(no_space),
+      V(not_permitted), V(not_released), V(state_unreadable), V(stopped), V(stuck), V(timed_out), V(unfinished).
   returned: always
   type: list
   elements: dict

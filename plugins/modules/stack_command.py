@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_command
-short_description: Install the command by which people on a host look after its stack
+short_description: Install the command and the systemd unit of a stack
 version_added: 0.1.0
 author:
   - drydock.serving contributors (@drydock-serving)
@@ -14,7 +14,9 @@ description:
   - Builds one file from this collection's own code and puts it, named after the stack, where people's shells find it.
     It tells the status, shows logs and restarts containers, without Ansible, and takes the same lease as a release.
   - It needs the host's Python and the packages that a release needs, nothing else.
-  - Never replaces a file that this collection did not write, and never hides another program of that name.
+  - Beside it a systemd unit of the same name, which runs the command after a boot and before a shutdown, so that the
+    stack comes back in order of dependency as the release that serves is recorded, and ends in order.
+  - Never replaces a file that this collection did not write, and never hides another program or unit of that name.
 options:
   name:
     description: The name of the stack, and so of the command.
@@ -39,6 +41,12 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  unit:
+    description:
+      - Whether the host has the systemd unit, too. V(false) removes it; the containers run on.
+      - A host without systemd as its first process has none.
+    type: bool
+    default: true
   payload:
     description: The file, packed. Made on the controller; do not give it.
     type: str
@@ -72,10 +80,16 @@ path:
   returned: always
   type: str
   sample: /usr/local/bin/ocr
+unit:
+  description: The name of the unit, or null where there is none.
+  returned: always
+  type: str
+  sample: ocr.service
 failure:
   description:
     - Why it failed. RV(ignore:kind) is one of V(command_foreign), V(invalid_input), V(io_error), V(no_space),
-      V(not_a_file), V(permission_denied), V(program_shadowed), V(read_only), V(symlink).
+      V(not_a_file), V(permission_denied), V(program_shadowed), V(read_only), V(symlink), V(systemd_failed),
+      V(timed_out), V(unit_foreign).
   returned: failure
   type: dict
 """
@@ -88,6 +102,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._file_state import os_failure
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command import units
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.install import execute, make_plan
 
 ARGUMENTS: dict[str, Any] = {
@@ -96,23 +112,53 @@ ARGUMENTS: dict[str, Any] = {
     "secrets": {"type": "path"},
     "directory": {"type": "path", "default": "/usr/local/bin"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "unit": {"type": "bool", "default": True},
     "payload": {"type": "str"},
 }
 
 
+def unit_content(params: dict[str, Any], command: Path) -> bytes | None:
+    """The unit's file; None where there shall be none."""
+    if params["state"] == "absent" or not params["unit"]:
+        return None
+    name = params["name"]
+    root, secrets = Path(params["root"] or f"/opt/{name}"), Path(params["secrets"] or f"/etc/{name}/secrets")
+    return units.unit_text(name, root=root, secrets=secrets, command=command)
+
+
+def install(module: AnsibleModule, result: dict[str, Any]) -> None:
+    """Look first, at the command and at the unit; then bring both to what is wanted."""
+    params = module.params
+    path, runner = Path(result["path"]), SubprocessRunner()
+    content = zlib.decompress(base64.b64decode(params["payload"] or "")) if params["state"] == "present" else None
+    command = make_plan(params["name"], content, directory=path.parent)
+    unit = units.plan_unit(params["name"], unit_content(params, path), runner) if units.BOOTED.is_dir() else None
+    changed = unit is not None and unit.changed
+    result.update(
+        changed=command.changed or changed, diff=[command.diff(), *([unit.diff()] if unit and changed else [])]
+    )
+    result["unit"] = unit.name if unit is not None and unit.content is not None else None
+    if module.check_mode:
+        return
+    if command.changed and content is not None:
+        execute(command)
+    if unit is not None and unit.changed:
+        said = units.execute_unit(unit, runner)
+        if said is not None:
+            module.warn(
+                f"{unit.name} could not bring the stack up as it is recorded: {said}. Look at `journalctl -u "
+                f"{unit.name}` on the host. A release that follows may put it right."
+            )
+    if command.changed and content is None:
+        execute(command)  # last: the unit runs it
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    params = module.params
-    path = Path(params["directory"], params["name"])
-    result: dict[str, Any] = {"changed": False, "path": str(path), "diff": {}}
-    content = None
-    if params["state"] == "present":
-        content = zlib.decompress(base64.b64decode(params["payload"] or ""))
+    path = Path(module.params["directory"], module.params["name"])
+    result: dict[str, Any] = {"changed": False, "path": str(path), "unit": None, "diff": []}
     try:
-        plan = make_plan(params["name"], content, directory=path.parent)
-        result.update(changed=plan.changed, diff=plan.diff())
-        if plan.changed and not module.check_mode:
-            execute(plan)
+        install(module, result)
     except DrydockError as error:
         module.fail_json(**{**result, "changed": False, **error.as_result()})
     except OSError as error:

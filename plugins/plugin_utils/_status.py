@@ -57,6 +57,8 @@ _TOLD = (
     "releases",
     "unfinished",
     "lease",
+    "maintenance",
+    "stopped",
     "engine",
     "disks",
     "certificate",
@@ -90,6 +92,12 @@ def table(report: Mapping[str, Any]) -> str:
     rows += [(name, host["verdict"], *_cells(host["status"])) for name, host in report["hosts"].items()]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    closed = {name: (host["status"] or {}).get("maintenance") for name, host in report["hosts"].items()}
+    lines += [
+        f"{name} is closed for maintenance since {item['since']} by {item['by']}: {item['reason'] or 'no reason given'}"
+        for name, item in closed.items()
+        if item
+    ]
     for name, host in report["hosts"].items():
         if not host["ok"]:
             lines += ["", f"{name}:", *_details(host)]

@@ -270,7 +270,8 @@ class Install:
         self.path = place / "bin" / "ocr"
 
     def run(self, *options: str, **arguments: str) -> tuple[int, str]:
-        given = {"name": "ocr", "root": str(self.place / "opt"), "directory": str(self.path.parent), **arguments}
+        places = {"root": str(self.place / "opt"), "directory": str(self.path.parent)}
+        given = {"name": "ocr", "unit": False, **places, **arguments}  # a unit would be this machine's own
         play = {
             "hosts": "localhost",
             "gather_facts": False,

@@ -74,6 +74,17 @@ while time.time() < end:
         pass
 sys.exit('the run never came to STEP')
 """
+# one request through nginx from the host itself; prints status, headers and body
+ASK = """
+import http.client, json, socket, ssl, sys
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+link = http.client.HTTPConnection('DOMAIN')
+link.sock = context.wrap_socket(socket.create_connection(('127.0.0.1', 443), timeout=20), server_hostname='DOMAIN')
+link.request('GET', sys.argv[1], headers={'Host': 'DOMAIN', **json.loads(sys.argv[2])})
+answer = link.getresponse()
+print(json.dumps([answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read().decode()]))
+""".replace("DOMAIN", DOMAIN)
 CHANGED = re.compile(r"^\S+\s*: ok=\d+\s+changed=(\d+)\s", re.MULTILINE)
 
 
@@ -132,6 +143,13 @@ def ready(host: Host) -> bool:
     url = f"http://127.0.0.1:{PORTS[colour(host, 'api')]}/health/ready"
     code = f"import json, urllib.request as u; print(json.load(u.urlopen('{url}', timeout=10)))"
     return bool(host.run(f'python3 -c "{code}"').rc == 0)
+
+
+def ask(host: Host, path: str, **headers: str) -> tuple[int, dict[str, str], str]:
+    """Status, headers and body of an answer through the edge."""
+    words = ["python3", "-c", ASK, path, json.dumps({name.replace("_", "-"): value for name, value in headers.items()})]
+    status, found, body = json.loads(host.check_output(shlex.join(words)))
+    return status, found, body
 
 
 def containers(host: Host) -> dict[str, dict[str, Any]]:
@@ -370,6 +388,49 @@ def test_a_module_that_is_killed_is_cleaned_up_after_by_the_next_run(host: Host,
     assert host.check_output(f"ls {ROOT}/releases | grep -c . || true") == str(
         len(host.check_output(f"ls {ROOT}/releases/*/release.json").split())
     )
+
+
+def test_maintenance_is_a_page_for_people_and_json_for_programs_until_it_is_over(host: Host) -> None:
+    host.check_output("ocr maintenance on --retry-after 77 --reason 'not for clients'")
+    status, headers, body = ask(host, "/health/ready", Accept="application/json")
+    assert (status, headers["retry-after"], headers["content-type"]) == (503, "77", "application/json")
+    assert json.loads(body)["error"] == "maintenance"
+    status, headers, body = ask(host, "/any", Accept="text/html,application/xhtml+xml")
+    assert (status, headers["retry-after"], headers["content-type"]) == (503, "77", "text/html")
+    assert body.startswith("<!doctype html>")
+    assert "not for clients" not in body
+    assert "x-content-type-options" in headers
+    assert ask(host, "/drydock/maintenance.json")[0] == 404
+    assert ask(host, "/health/ready", X_Drydock_Inside="1")[0] == 200
+    code, changed, output = converge("--check")
+    assert (code, changed) == (0, 0), output[-3000:]
+    assert "closed for maintenance since" in " ".join(output.split())
+    host.check_output("ocr maintenance off")
+    assert ask(host, "/health/ready")[0] == 200
+
+
+def test_a_request_that_is_under_way_when_maintenance_begins_is_answered(host: Host) -> None:
+    """A large body, sent slowly, as the sample service answers in no time."""
+    script = """
+import json, socket, ssl, subprocess, time
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+link = context.wrap_socket(socket.create_connection(('127.0.0.1', 443), timeout=30), server_hostname='DOMAIN')
+head = ['POST /v1/read HTTP/1.1', 'Host: DOMAIN', 'Content-Length: 10', 'Connection: close', '', 'half ']
+link.sendall((chr(13) + chr(10)).join(head).encode())
+time.sleep(0.3)
+subprocess.run(['ocr', 'maintenance', 'on'], check=True, stdout=subprocess.DEVNULL)
+link.sendall(b'of it')
+print(link.recv(4096).split()[1].decode())
+subprocess.run(['ocr', 'maintenance', 'off'], check=True, stdout=subprocess.DEVNULL)
+""".replace("DOMAIN", DOMAIN)
+    assert host.check_output(f"python3 -c {shlex.quote(script)}") in {"400", "415", "422"}  # the service's own verdict
+
+
+def test_the_unit_is_there_and_has_begun(host: Host) -> None:
+    unit = host.service("ocr")
+    assert unit.is_enabled
+    assert unit.is_running
 
 
 def test_an_unchanged_stack_is_left_alone(host: Host) -> None:

@@ -21,7 +21,18 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.report imp
 from ansible_collections.drydock.serving.plugins.module_utils._health.state import TargetState
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import PHASES, Observation, Target
 
-__all__ = ["MAX_WORKERS", "Clock", "Pool", "Probe", "Report", "TargetState", "ThreadPool", "poll", "workers_for"]
+__all__ = [
+    "MAX_WORKERS",
+    "Clock",
+    "Pool",
+    "Probe",
+    "Report",
+    "TargetState",
+    "ThreadPool",
+    "nobody_looks",
+    "poll",
+    "workers_for",
+]
 
 Clock = Callable[[], float]
 Probe = Callable[[Target, float], Observation]
@@ -35,6 +46,10 @@ def _even() -> float:
     return 0.5
 
 
+def nobody_looks(_states: Sequence[TargetState], _seconds: float) -> None:
+    """For whoever only waits for the end."""
+
+
 def poll(
     targets: Sequence[Target],
     probe: Probe,
@@ -46,6 +61,7 @@ def poll(
     budgets: Mapping[str, float] | None = None,
     jitter: float = 0.0,
     chance: Callable[[], float] = _even,
+    on_look: Callable[[Sequence[TargetState], float], None] = nobody_looks,
 ) -> Report:
     """Poll until all are healthy, one is lost (every other one has then been seen at least once), or time is over.
 
@@ -54,6 +70,7 @@ def poll(
     :param budgets: seconds that a phase may last from the moment when the earlier ones were passed.
     :param jitter: every pause is longer or shorter by up to this part of it.
     :param chance: a number from 0 to 1, another one each time.
+    :param on_look: told after every round how far the targets are, and after how many seconds.
     """
     started = clock()
     deadline = started + timeout
@@ -73,6 +90,7 @@ def poll(
         for index, observation in pool.wait(BREATH if len(due) > BURST else _next(states, deadline) - now):
             spread = jitter * (2 * chance() - 1)
             states[index].take(observation, now=clock(), started=started, spread=spread)
+        on_look(states, clock() - started)
     pool.close()
     return Report(states=states, elapsed=clock() - started, timeout=timeout, budgets=budgets)
 

@@ -1,26 +1,17 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a sync is, in a file that whoever waits on the controller reads. Never a secret: sources are shown redacted.
-
-A hint only, so it is not synced to the disk, and a disk that is full does not stop anything for its sake.
-"""
+"""How far a sync is, in a file that who waits on the controller reads. Never a secret: sources are shown redacted."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.drydock.serving.plugins.module_utils._atomic import STAGING_PREFIX
-from ansible_collections.drydock.serving.plugins.module_utils._model_store.sets import read_json
+from ansible_collections.drydock.serving.plugins.module_utils._status_file import StatusFile
 
 SCHEMA = 1
-# A status that was not renewed for so long is that of a process that is gone.
-FRESH = 5.0
 _NOTHING = {
     "bytes_done": 0,
     "bytes_total": 0,
@@ -40,20 +31,15 @@ class Status:
     """
 
     def __init__(self, path: Path, *, now: Callable[[], float]) -> None:
-        self._path = path
+        self._file = StatusFile(path)
         self._now = now
         self._started = now()
         self._last: Mapping[str, Any] = _NOTHING
-        self._written = False
 
     def wait(self, holder: str) -> None:
         """Another process holds the store. What it writes here itself says more, and stays."""
-        other = read_json(self._path)
-        if isinstance(other, dict) and other.get("pid") != os.getpid():
-            updated = other.get("updated")
-            if isinstance(updated, (int, float)) and abs(self._now() - updated) < FRESH:
-                return
-        self._write("wait", holder)
+        if not self._file.is_anothers(self._now()):
+            self._write("wait", holder)
 
     def fetch(self, snapshot: Mapping[str, Any], waiting_for: str = "") -> None:
         """Bytes are moving, or some are waited for."""
@@ -66,26 +52,16 @@ class Status:
 
     def end(self) -> None:
         """Nothing moves any more; the file of another process is left alone."""
-        if self._written:
-            with contextlib.suppress(OSError):
-                content = read_json(self._path)
-                if isinstance(content, dict) and content.get("pid") == os.getpid():
-                    self._path.unlink()
+        self._file.end()
 
     def _write(self, phase: str, holder: str | None) -> None:
-        content = {
-            "schema": SCHEMA,
-            "pid": os.getpid(),
-            "started": self._started,
-            "updated": self._now(),
-            "phase": phase,
-            "waiting_for": holder,
-            **self._last,
-        }
-        temporary = self._path.with_name(f"{STAGING_PREFIX}{self._path.name}.{os.getpid()}")
-        with contextlib.suppress(OSError):
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-                json.dump(content, handle)
-            temporary.replace(self._path)
-            self._written = True
+        self._file.write(
+            {
+                "schema": SCHEMA,
+                "started": self._started,
+                "updated": self._now(),
+                "phase": phase,
+                "waiting_for": holder,
+                **self._last,
+            }
+        )

@@ -16,6 +16,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Unit
 
 ANSWERED = "X-Drydock-Upstream"  # who answered; the edge tells it to its own host alone
+INSIDE = "X-Drydock-Inside"  # lets its own host through while the edge is closed
 TIMEOUT = 10.0
 CONFIRM_TIMEOUT = 15.0
 CONFIRM_INTERVAL = 0.1
@@ -42,7 +43,8 @@ class EdgeClient:
             connection = http.client.HTTPConnection(self._domain, self._port)
             connection.sock = secure
             try:
-                connection.request("GET", path, headers={"Host": self._domain, "Connection": "close"})
+                headers = {"Host": self._domain, "Connection": "close", INSIDE: "1"}
+                connection.request("GET", path, headers=headers)
                 answer = connection.getresponse()
             except http.client.HTTPException as error:
                 raise OSError(f"not HTTP: {error!r}") from error

@@ -62,6 +62,15 @@ def connections(table: str, port: int) -> int:
     return sum(1 for row in rows if len(row) > 3 and row[1].endswith(wanted) and row[3] == ESTABLISHED)
 
 
+def waits_for(left: Iterable[Retired], connected: int, workers: int, seconds: float) -> str:
+    """What draining waits for, in words."""
+    items = list(left)
+    names = ", ".join(sorted(item.name for item in items))
+    old = f", old processes of nginx: {workers}" if workers else ""
+    limit = max(item.timeout for item in items)
+    return f"{names}: connections left: {connected}{old}, {seconds:.0f} s of {limit:g} s"
+
+
 class Drainer:
     """Watches containers from the host: the kernel's table of their own network, no program inside them."""
 
@@ -73,26 +82,29 @@ class Drainer:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         proc: Path = Path("/proc"),
+        tell: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._engine = engine
         self._old_workers = old_workers
         self._clock = clock
         self._sleep = sleep
         self._proc = proc
+        self._tell = tell
 
     def drain(self, containers: Iterable[Retired]) -> list[str]:
         """Wait until they are idle; names of those that still had connections when their time was over."""
         begun = self._clock()
         left = {item.name: item for item in containers}
         for item in left.values():
-            self._tell(item)
+            self._announce(item)
         left = {name: item for name, item in left.items() if item.port is not None}
         quiet = dict.fromkeys(left, 0)
         late = []
         while left:
-            workers = self._old_workers()
+            workers, connected = self._old_workers(), 0
             for name, item in list(left.items()):
                 own = self._open(item)
+                connected += own
                 quiet[name] = 0 if workers or own else quiet[name] + 1
                 if quiet[name] >= QUIET:
                     del left[name]
@@ -100,6 +112,7 @@ class Drainer:
                     del left[name]
                     late += [name] if own else []  # nginx may be held up by what is connected to another service
             if left:
+                self._tell(waits_for(left.values(), connected, workers, self._clock() - begun))
                 self._sleep(INTERVAL)
         return sorted(late)
 
@@ -111,7 +124,7 @@ class Drainer:
             self._engine.stop([item.name for item in found], timeout=grace + STOP_EXTRA)
             self._engine.remove([item.name for item in found])
 
-    def _tell(self, item: Retired) -> None:
+    def _announce(self, item: Retired) -> None:
         """Run the container's own command for its end; one that fails does not keep it alive."""
         if item.command:
             try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.pulling import Puller, pull
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import on_loopback, registry_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import NOT_FOUND, Completed, Runner
 
@@ -117,9 +118,10 @@ def _live(row: Sequence[str]) -> Live:
 class Engine:
     """The Docker engine of this host, through its command."""
 
-    def __init__(self, runner: Runner, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, runner: Runner, *, sleep: Callable[[float], None] = time.sleep, puller: Puller = pull) -> None:
         self._runner = runner
         self._sleep = sleep
+        self._puller = puller
 
     def containers(self, stack: str) -> tuple[str, list[Live]]:
         """Whether an engine answers (``ok``, ``missing``, ``unreachable``), and the stack's containers, stopped too."""
@@ -215,7 +217,7 @@ class Engine:
             ``no_space`` or ``pull_failed``.
         """
         for attempt in range(1, PULL_ATTEMPTS + 1):
-            done = self._runner.run([*_docker(config), "pull", "--quiet", reference], timeout=timeout)
+            done = self._puller(self._runner, _docker(config), reference, timeout)
             if done.ok:
                 return
             error = pull_error(reference, done, given=config is not None)
@@ -238,6 +240,13 @@ class Engine:
         :raises DrydockError: ``up_failed``.
         """
         self._each("stop", containers, timeout)
+
+    def start(self, containers: Iterable[str], *, timeout: float) -> None:
+        """Start containers as they were made.
+
+        :raises DrydockError: ``up_failed``.
+        """
+        self._each("start", containers, timeout)
 
     def remove(self, containers: Iterable[str], *, timeout: float = 60.0) -> None:
         """Remove containers, also running ones. Data lies outside of them.

@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import probe_http
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Clock
 from ansible_collections.drydock.serving.plugins.module_utils._release.ask import Ask, EdgeClient
+from ansible_collections.drydock.serving.plugins.module_utils._release.controller import Controller, NoController
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Drainer
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.golden import Probe
+from ansible_collections.drydock.serving.plugins.module_utils._release.gate import Gate
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 
@@ -37,9 +40,21 @@ class Host:
     proc: Path = Path("/proc")
     nginx_log: Path = Path("/var/log/nginx/error.log")
     on_step: Callable[[str], None] | None = None
+    progress: Progress = field(default_factory=Progress)
+    controller: Controller = field(default_factory=NoController)
 
     def edge(self, layout: Layout) -> Edge:
         return Edge(layout.upstreams, self.runner, proc=self.proc)
 
+    def gate(self, layout: Layout) -> Gate:
+        return Gate(layout, Edge(layout.gate, self.runner, proc=self.proc))
+
     def drainer(self, edge: Edge) -> Drainer:
-        return Drainer(self.engine, edge.old_workers, clock=self.clock, sleep=self.sleep, proc=self.proc)
+        return Drainer(
+            self.engine,
+            edge.old_workers,
+            clock=self.clock,
+            sleep=self.sleep,
+            proc=self.proc,
+            tell=self.progress.tell,
+        )

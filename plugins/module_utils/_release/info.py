@@ -30,6 +30,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.certifica
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
+from ansible_collections.drydock.serving.plugins.module_utils._release.gate import read_note, unsettled
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder
 from ansible_collections.drydock.serving.plugins.module_utils._release.prune import failures
@@ -111,6 +112,8 @@ def empty_result() -> dict[str, Any]:
         "releases": [],
         "unfinished": None,
         "lease": None,
+        "maintenance": None,
+        "stopped": None,
         "engine": engines.MISSING,
         "disks": [],
         "certificate": None,
@@ -182,6 +185,8 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
             result.update(_current(record))
     with problems.told():
         result["lease"] = _lease(layout)
+    with problems.told():
+        result.update(_gate(layout, problems))
     with problems.told():
         result["unfinished"] = _unfinished(layout)
     with problems.told():
@@ -260,6 +265,19 @@ def _unfinished(layout: Layout) -> dict[str, Any] | None:
     if journal is None:
         return None
     return {"release": journal.release, "step": journal.step, "previous": journal.previous}
+
+
+def _gate(layout: Layout, problems: Problems) -> dict[str, Any]:
+    """Whether clients are answered 503 on purpose, and why."""
+    told = {cause: closed.as_dict() for cause, closed in read_note(layout).causes.items()}
+    if unsettled(layout) and not ((_lease(layout) or {}).get("live")):
+        problems.add(
+            "edge_unsettled",
+            f"{layout.gate} does not say what was asked for, or nginx may not have read it: closing or opening the "
+            "edge was interrupted, or the file was edited. The next run of the tag `stack`, and `maintenance on` or "
+            "`off` of the command on the host, put it right.",
+        )
+    return told
 
 
 def _lease(layout: Layout) -> dict[str, Any] | None:

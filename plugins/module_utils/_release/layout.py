@@ -44,6 +44,11 @@ class Layout:
         return self.root / "edge" / "upstreams.conf"
 
     @property
+    def gate(self) -> Path:
+        """What the edge includes beside: whether requests are let through."""
+        return self.root / "edge" / "gate.conf"
+
+    @property
     def state(self) -> Path:
         return self.root / "state"
 
@@ -58,6 +63,16 @@ class Layout:
     @property
     def lock(self) -> Path:
         return self.state / "lock"
+
+    @property
+    def gate_note(self) -> Path:
+        """Why the edge is closed, while it is."""
+        return self.state / "gate.json"
+
+    @property
+    def job(self) -> Path:
+        """How far the run that holds the stack is, and answers from the controller."""
+        return self.state / "job"
 
     @property
     def pulled(self) -> Path:

@@ -9,7 +9,7 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
@@ -32,6 +32,13 @@ FAILED = "failed"
 RECOVERED = "recovered"
 RESTARTED = "restarted"  # the containers of what serves, by the command on the host
 RESTART_FAILED = "restart_failed"
+MAINTENANCE_ON = "maintenance_on"  # the edge answers 503 to all, by the command on the host
+MAINTENANCE_OFF = "maintenance_off"
+STARTED = "started"  # what serves was brought back as it is recorded, after a reboot or a stop
+START_FAILED = "start_failed"
+STOPPED = "stopped"
+# what makes no release: it neither is an attempt nor makes up for one
+NO_RELEASES = (RESTARTED, RESTART_FAILED, MAINTENANCE_ON, MAINTENANCE_OFF, STARTED, START_FAILED, STOPPED)
 
 
 def log_path(layout: Layout) -> Path:
@@ -60,6 +67,46 @@ def append(path: Path, entry: Mapping[str, Any], *, limit: int = LIMIT) -> None:
         os.close(descriptor)
     if fresh:
         fsync_dir(path.parent)
+
+
+def append_or_warn(layout: Layout, entry: Mapping[str, Any], warn: Callable[[str], None]) -> None:
+    """Add one line; that it cannot be written is told and is no reason to fail."""
+    path = log_path(layout)
+    try:
+        append(path, entry)
+    except OSError as error:
+        warn(f"The log of deployments {path} could not be written: {error}.")
+
+
+def note_of(
+    layout: Layout,
+    *,
+    stack: str,
+    at: str,
+    actor: str,
+    reason: str,
+    outcome: str,
+    duration: float | None = None,
+    services: Sequence[str] = (),
+    failure: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A line of something that makes no release."""
+    serving = _serving(layout)
+    return {
+        "at": at,
+        "stack": stack,
+        "actor": actor,
+        "reason": reason,
+        "outcome": outcome,
+        "release": serving,
+        "previous": serving,
+        "serving": serving,
+        "duration": duration,
+        "services": sorted(services),
+        "images": {},
+        "models": {},
+        "failure": failure,
+    }
 
 
 def aside(path: Path) -> Path:
@@ -155,11 +202,7 @@ class DeploymentLog:
             "duration": None if started is None else round(self._clock() - started, 2),
             **entry,
         }
-        path = log_path(self._layout)
-        try:
-            append(path, whole)
-        except OSError as error:
-            self._warn(f"The log of deployments {path} could not be written: {error}.")
+        append_or_warn(self._layout, whole, self._warn)
 
 
 def _serving(layout: Layout) -> str | None:

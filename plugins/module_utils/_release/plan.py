@@ -19,6 +19,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import upstreams_text
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
+from ansible_collections.drydock.serving.plugins.module_utils._release.gate import STOPPED, read_note, unsettled
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Journal,
     Record,
@@ -143,6 +145,7 @@ def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may
         *drifted,
         *_strays(around.strays, live),
         *_edge(layout.upstreams, upstreams),
+        *_gate(layout),
         *_leftovers(journal, status),
     ]
     kind = kind if kind == RELEASE or changes else NONE
@@ -364,6 +367,18 @@ def _edge(path: Path, wanted: bytes) -> list[Change]:
     if before == wanted:
         return []
     return [Change("edge", str(path), _text(before), _text(wanted), f"lead the edge to the services by {path}")]
+
+
+def _gate(layout: Layout) -> list[Change]:
+    """Maintenance is no difference; an edge that is not as it was asked for, or that was closed for a stop, is."""
+    note = read_note(layout)
+    if STOPPED in note.causes:
+        said = "open the edge, which was closed when the stack was stopped"
+    elif unsettled(layout):
+        said = f"have the edge {'closed' if note.causes else 'open'}, as it was asked for"
+    else:
+        return []
+    return [Change("edge", str(layout.gate), "", "", said)]
 
 
 def _leftovers(journal: Journal | None, status: str) -> list[Change]:

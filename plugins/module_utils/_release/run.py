@@ -13,8 +13,10 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.gate import MAINTENANCE, STOPPED, read_note
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
-from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import ALIVE, Lease, holder, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import DeploymentLog
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import Plan, make_plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
@@ -42,6 +44,7 @@ def empty_result() -> dict[str, Any]:
         "cut": [],
         "pruned_images": [],
         "lease_taken_over": None,
+        "maintenance": None,
         "diff": [],
     }
 
@@ -54,13 +57,15 @@ def run(
     *,
     check_mode: bool,
     result: dict[str, Any],
+    look: bool = False,
 ) -> None:
     """Bring the host to ``desired`` and fill ``result`` on the way, so that a failure still tells the plan.
 
+    :param look: only say whether there is something to do (``pending``), and which run does just that (``running``).
     :raises DrydockError: with the kinds of the steps, ``locked``, ``engine_missing`` and ``engine_unreachable``.
     """
     try:
-        _run(desired, given, options, host, check_mode=check_mode, result=result)
+        _run(desired, given, options, host, check_mode=check_mode, result=result, look=look)
     except OSError as error:  # outside of the transaction: making the skeleton, the lease, recovery
         result["changed"] = False
         raise host_error(error, "prepare") from error
@@ -74,16 +79,22 @@ def _run(
     *,
     check_mode: bool,
     result: dict[str, Any],
+    look: bool,
 ) -> None:
+    options = replace(options, wish=desired.hash({}))
     plan = make_plan(desired, given, host.engine, may_write=not check_mode)
     _tell(result, plan)
+    _tell_maintenance(result, desired)
     if check_mode or not plan.changed:
         return
     result["changed"] = False  # until something is
     _require_engine(plan)
+    if look:
+        result.update(pending=True, running=_running(desired.layout, options))
+        return
     _refuse_foreign(desired, host.engine)
     desired.layout.make()
-    with lease(desired.layout, _owner(options)) as held:
+    with lease(desired.layout, _owner(options)) as held, host.progress.shown(desired.layout.job, _about(options)):
         result["lease_taken_over"] = held.taken_over
         options = replace(options, identity=_unused(desired, options.identity))
         log = DeploymentLog(
@@ -94,7 +105,8 @@ def _run(
             clock=host.clock,
             warn=lambda text: result.setdefault("warnings", []).append(text),
         )
-        settled = recover(desired.layout, host.edge(desired.layout))
+        gate = host.gate(desired.layout)
+        settled = recover(desired.layout, host.edge(desired.layout)) + gate.settle()
         if settled:
             log.recovered(settled)
         plan = make_plan(desired, given, host.engine, may_write=True)
@@ -104,6 +116,19 @@ def _run(
         if plan.changed:
             with log.attempt(plan):
                 _execute(plan, options, host, held, result)
+        if gate.closed(STOPPED):
+            gate.open(STOPPED)
+
+
+def _tell_maintenance(result: dict[str, Any], desired: Desired) -> None:
+    """Maintenance is for people to end; a release only says that it is still on."""
+    closed = read_note(desired.layout).causes.get(MAINTENANCE)
+    if closed is not None:
+        result["maintenance"] = closed.as_dict()
+        result.setdefault("warnings", []).append(
+            f"The edge is closed for maintenance {closed.said}. It stays so: clients are answered 503 until somebody "
+            f"runs `{desired.name} maintenance off` on the host."
+        )
 
 
 def _unused(desired: Desired, identity: str) -> str:
@@ -121,7 +146,22 @@ def _owner(options: Options) -> dict[str, str]:
         "since": options.started,
         "reason": options.reason,
         "doing": f"release {options.identity}",
+        "wish": options.wish,
     }
+
+
+def _about(options: Options) -> dict[str, str]:
+    """What the status file of this run says all the time."""
+    return {"release": options.identity, "wish": options.wish}
+
+
+def _running(layout: Layout, options: Options) -> dict[str, Any] | None:
+    """The note of a live run that was started from the same controller and wants the same; None without one."""
+    found = holder(layout)
+    if found is None or found["state"] != ALIVE or not options.wish:
+        return None
+    same = (found.get("wish"), found.get("host")) == (options.wish, options.controller)
+    return found if same else None
 
 
 def _refuse_foreign(desired: Desired, engine: Engine) -> None:
@@ -138,6 +178,8 @@ def _refuse_foreign(desired: Desired, engine: Engine) -> None:
 def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict[str, Any]) -> None:
     def on_step(step: str) -> None:
         held.doing(f"release {options.identity}, step {step}")
+        steps = transaction.steps
+        host.progress.step(step, steps.index(step) + 1, len(steps))
         if host.on_step is not None:
             host.on_step(step)
 

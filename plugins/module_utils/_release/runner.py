@@ -9,9 +9,10 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import IO, Callable, Protocol
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 
@@ -61,33 +62,79 @@ class SubprocessRunner:
     """
 
     def run(self, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
-        try:
-            process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**os.environ, **ENVIRONMENT},
-                start_new_session=True,
-                close_fds=False,  # Python's own descriptors are not inheritable; the lease's is, on purpose
-            )
-        except FileNotFoundError:
+        process = _start(argv)
+        if process is None:
             return Completed(argv=tuple(argv), code=NOT_FOUND, err=f"{argv[0]}: not found")
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
             _end(process)
-            raise DrydockError(
-                "timed_out",
-                f"`{' '.join(argv[:6])} …` did not end within {timeout:g} s and was stopped. The engine may be "
-                "overloaded or hanging: look at `systemctl status docker` and `journalctl -u docker`, then run again.",
-            ) from error
-        return Completed(
-            argv=tuple(argv),
-            code=process.returncode,
-            out=out.decode("utf-8", "replace"),
-            err=err.decode("utf-8", "replace"),
+            raise _timed_out(argv, timeout) from error
+        return _completed(argv, process.returncode, out, err)
+
+    def stream(self, argv: Sequence[str], on_line: Callable[[str], None], *, timeout: float) -> Completed:
+        """The same, and each line of its standard output is handed on when it comes.
+
+        :raises DrydockError: ``timed_out``.
+        """
+        process = _start(argv)
+        if process is None:
+            return Completed(argv=tuple(argv), code=NOT_FOUND, err=f"{argv[0]}: not found")
+        out, err = list[bytes](), list[bytes]()
+        readers = [
+            threading.Thread(target=_read, args=(process.stdout, out, on_line), name="output", daemon=True),
+            threading.Thread(target=_read, args=(process.stderr, err, _ignore), name="errors", daemon=True),
+        ]
+        for reader in readers:
+            reader.start()
+        try:
+            process.wait(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            _end(process)
+            raise _timed_out(argv, timeout) from error
+        for reader in readers:
+            reader.join()
+        return _completed(argv, process.returncode, b"".join(out), b"".join(err))
+
+
+def _start(argv: Sequence[str]) -> subprocess.Popen[bytes] | None:
+    try:
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **ENVIRONMENT},
+            start_new_session=True,
+            close_fds=False,  # Python's own descriptors are not inheritable; the lease's is, on purpose
         )
+    except FileNotFoundError:
+        return None
+
+
+def _read(stream: IO[bytes] | None, kept: list[bytes], on_line: Callable[[str], None]) -> None:
+    with contextlib.suppress(ValueError):  # closed by who ends the program
+        for line in stream or ():
+            kept.append(line)
+            on_line(line.decode("utf-8", "replace").rstrip("\r\n"))
+
+
+def _ignore(_line: str) -> None:
+    return
+
+
+def _completed(argv: Sequence[str], code: int, out: bytes, err: bytes) -> Completed:
+    return Completed(
+        argv=tuple(argv), code=code, out=out.decode("utf-8", "replace"), err=err.decode("utf-8", "replace")
+    )
+
+
+def _timed_out(argv: Sequence[str], timeout: float) -> DrydockError:
+    return DrydockError(
+        "timed_out",
+        f"`{' '.join(argv[:6])} …` did not end within {timeout:g} s and was stopped. The engine may be "
+        "overloaded or hanging: look at `systemctl status docker` and `journalctl -u docker`, then run again.",
+    )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -127,6 +127,7 @@ class Options:
     reason: str = ""
     revision: str = ""
     registries: Logins = field(default_factory=dict)
+    wish: str = ""  # the same for whoever wants the same
 
 
 @dataclass

@@ -10,11 +10,7 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import STUCK
-from ansible_collections.drydock.serving.plugins.module_utils._release.log import (
-    FAILED,
-    RESTART_FAILED,
-    RESTARTED,
-)
+from ansible_collections.drydock.serving.plugins.module_utils._release.log import FAILED, NO_RELEASES
 
 MIB = 1024 * 1024
 
@@ -27,6 +23,7 @@ def judge(told: Mapping[str, Any], *, reserve: int, certificate_days: int) -> It
     :param certificate_days: days that the edge's certificate has to last.
     """
     yield from _release(told)
+    yield from _stopped(told)
     yield from _containers(told)
     yield from _disks(told, reserve)
     yield from _certificate(told, certificate_days)
@@ -53,6 +50,16 @@ def _release(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _last_attempt(told)
 
 
+def _stopped(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    stopped = told.get("stopped")
+    if stopped:
+        yield (
+            "stopped",
+            f"The stack was stopped at {stopped['since']} by {stopped['by']}; clients are answered 503. `systemctl "
+            f"start {told['stack']}` on the host, or a run of the tag `stack`, brings it back.",
+        )
+
+
 def _unknown(told: Mapping[str, Any]) -> bool:
     """Whether something may serve that could not be read."""
     return bool({"state_unreadable", "not_permitted", "host_failed"} & {item["kind"] for item in told["problems"]})
@@ -60,8 +67,8 @@ def _unknown(told: Mapping[str, Any]) -> bool:
 
 def _last_attempt(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The log says how the last attempt ended; where there is none, a failure that is newer than what serves does."""
-    attempts = [item for item in told["attempts"] if item.get("outcome") not in (RESTARTED, RESTART_FAILED)]
-    if attempts:  # a restart makes no release, so it neither is one nor makes up for one
+    attempts = [item for item in told["attempts"] if item.get("outcome") not in NO_RELEASES]
+    if attempts:
         last = attempts[0]
         raw = last.get("failure")
         failure = raw if isinstance(raw, Mapping) else {}
@@ -149,6 +156,10 @@ def sentence(told: Mapping[str, Any]) -> str:
         text = f"{told['stack']}: {told['release']}{colours} since {told['since']}"
     if lease.get("live"):
         text += f"; {lease['actor']} is at work since {lease['since']}: {lease['doing']}"
+    closed = told.get("maintenance")
+    if closed:
+        reason = f" ({closed['reason']})" if closed["reason"] else ""
+        text += f"; closed for MAINTENANCE since {closed['since']} by {closed['by']}{reason}"
     count = len(told["problems"])
     wrong = "1 problem" if count == 1 else f"{count} problems"
     return f"{text}; {wrong if count else 'all is well'}."

@@ -26,6 +26,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.target imp
     Observation,
     Target,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._health.words import waits_for
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Unit
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 
@@ -71,10 +72,18 @@ def unit_targets(unit: Unit) -> list[Target]:
 class Waiter:
     """Polls containers through the engine's command and paths over the loopback."""
 
-    def __init__(self, engine: Engine, *, clock: Clock, make_pool: Callable[[int], Pool] = ThreadPool) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Clock,
+        make_pool: Callable[[int], Pool] = ThreadPool,
+        tell: Callable[[str], None] = lambda _text: None,
+    ) -> None:
         self._engine = engine
         self._clock = clock
         self._make_pool = make_pool
+        self._tell = tell
 
     def wait(self, units: Sequence[Unit], *, limit: float) -> Report:
         """Until all are healthy; each at most as long as it may take to start, and none longer than ``limit``."""
@@ -97,4 +106,11 @@ class Waiter:
             return absent(spec.container) if inspection is None else watch.judge(inspection, spec)
 
         pool = self._make_pool(workers_for(len(targets)))
-        return poll(targets, Prober(container), timeout=timeout, clock=self._clock, pool=pool)
+        return poll(
+            targets,
+            Prober(container),
+            timeout=timeout,
+            clock=self._clock,
+            pool=pool,
+            on_look=lambda states, seconds: self._tell(waits_for(states, seconds, timeout)),
+        )

@@ -62,18 +62,22 @@ def all_verbs() -> Mapping[str, Verb]:
 
 
 def _parser(stack: Stack, found: Mapping[str, Verb]) -> argparse.ArgumentParser:
+    shown = {name: verb.summary for name, verb in found.items() if not verb.hidden}
+    width = max(len(name) for name in shown)
     parser = argparse.ArgumentParser(
         prog=stack.name,
-        description=f"Looks after the stack {stack.name} on this host, without Ansible. "
-        f"`{stack.name} VERB --help` tells more of each verb.",
+        description=f"Looks after the stack {stack.name} on this host, without Ansible.",
+        epilog="verbs:\n"
+        + "".join(f"    {name.ljust(width)}  {summary}\n" for name, summary in shown.items())
+        + f"\n`{stack.name} VERB --help` tells more of each.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"drydock.serving {stack.version}")
-    listed = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    listed = parser.add_subparsers(dest="verb", metavar="VERB", required=True, help="what to do, see below")
     for name, verb in found.items():
         verb.arguments(
             listed.add_parser(
                 name,
-                help=verb.summary,
                 description=f"{verb.summary}.\n\n{verb.text}",
                 formatter_class=argparse.RawDescriptionHelpFormatter,
             )

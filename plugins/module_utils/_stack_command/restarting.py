@@ -83,7 +83,7 @@ def restart(stack: Stack, order: Order, host: Host) -> None:
         record = _settled(stack)
         chosen = choose(record, order.services)
         _look(stack, chosen, host)
-        _logged(stack, record, order, host, chosen=chosen, held=held)
+        _logged(stack, order, host, chosen=chosen, held=held)
 
 
 def _require(stack: Stack) -> None:
@@ -160,7 +160,6 @@ def _look(stack: Stack, chosen: Mapping[str, Mapping[str, Any]], host: Host) -> 
 
 def _logged(
     stack: Stack,
-    record: Record,
     order: Order,
     host: Host,
     *,
@@ -180,25 +179,18 @@ def _logged(
         failure = {"kind": "interrupted", "step": None, "evidence": None}
         raise
     finally:
-        _write(
-            stack,
-            host,
-            {
-                "at": host.now(),
-                "stack": stack.name,
-                "actor": order.actor,
-                "reason": order.reason,
-                "outcome": log.RESTART_FAILED if failure else log.RESTARTED,
-                "release": record.identity,
-                "previous": record.identity,
-                "serving": record.identity,
-                "duration": round(host.clock() - started, 2),
-                "services": sorted(done),
-                "images": {},
-                "models": {},
-                "failure": failure,
-            },
+        entry = log.note_of(
+            stack.layout,
+            stack=stack.name,
+            at=host.now(),
+            actor=order.actor,
+            reason=order.reason,
+            outcome=log.RESTART_FAILED if failure else log.RESTARTED,
+            duration=round(host.clock() - started, 2),
+            services=done,
+            failure=failure,
         )
+        log.append_or_warn(stack.layout, entry, host.warn)
 
 
 def _each(
@@ -231,11 +223,3 @@ def _each(
 def _rest(stack: Stack, failed: str, chosen: Mapping[str, Any], done: Sequence[str]) -> str:
     untouched = ", ".join(name for name in chosen if name not in done)
     return f"Look at `{stack.name} logs {failed}`." + (f" Not touched: {untouched}." if untouched else "")
-
-
-def _write(stack: Stack, host: Host, entry: Mapping[str, Any]) -> None:
-    path = log.log_path(stack.layout)
-    try:
-        log.append(path, entry)
-    except OSError as error:
-        host.warn(f"The log of deployments {path} could not be written: {error}.")

@@ -40,6 +40,10 @@ def _facts(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     lease = told["lease"] or {}
     if lease.get("live"):
         yield "at work", f"{lease['actor']} since {lease['since']}: {lease['doing']}"
+    closed = told.get("maintenance")
+    if closed:
+        reason = f": {closed['reason']}" if closed["reason"] else ""
+        yield "maintenance", f"since {closed['since']} by {closed['by']}{reason}; clients get 503"
     if told["release"]:
         colours = ", ".join(told["colours"])
         yield "release", f"{told['release']}{f' ({colours})' if colours else ''} since {told['since']}"

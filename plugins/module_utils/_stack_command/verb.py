@@ -29,9 +29,11 @@ class Verb:
     :param text: what ``--help`` says besides, in paragraphs.
     :param arguments: adds its own to the parser.
     :param run: does it; the exit status. May raise ``DrydockError``, which ends the command with 1.
+    :param hidden: not for people: what a systemd unit runs. It has help and is in no list.
     """
 
     summary: str
     text: str
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace, Stack], int]
+    hidden: bool = False

@@ -94,6 +94,15 @@ def _place(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> str | Non
     return None
 
 
+def notes(result: Mapping[str, Any]) -> list[str]:
+    """What is no drift and still good to know: clients are turned away because somebody wants it so."""
+    closed = result.get("maintenance")
+    if not isinstance(closed, Mapping):
+        return []
+    reason = f": {closed['reason']}" if closed.get("reason") else ""
+    return [redact(f"The edge is closed for maintenance since {closed.get('since')} by {closed.get('by')}{reason}")]
+
+
 def problem(result: Mapping[str, Any], *, task: str, kind: str) -> dict[str, Any]:
     """Why a host could not be judged. ``kind`` is failed or unreachable."""
     message = NOT_SHOWN if result.get("censored") else str(result.get("msg") or result.get("stderr") or "no message")

@@ -56,6 +56,7 @@ def table(report: Mapping[str, Any]) -> str:
             task = change["task"] if not change["role"] else f"{_short(change['role'])}: {change['task']}"
             rows.append((name, host["verdict"], task, change["file"] or ""))
         rows += [(name, host["verdict"], item["task"], item["message"].splitlines()[0]) for item in host["problems"]]
+        rows += [(name, host["verdict"], text, "") for text in host.get("notes") or ()]
         if not host["changes"] and not host["problems"]:
             rows.append((name, host["verdict"], "nothing would change", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.job import TIME_LIMIT
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.job import TIME_LIMIT
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words import CARRIED
 
 FRESH = 60  # minutes in which a directory without a process may belong to a job that is about to start

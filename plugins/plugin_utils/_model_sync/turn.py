@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.report import Reporter
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.watch import Clock, Lost
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.report import Reporter
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Clock, Lost
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words import Snapshot
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 1.0, 3.0, 1.3  # seconds, seconds, factor

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.room import human
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.text import clean, duration, number, shortened
 
 LONGEST_SOURCE = 60
 CARRIED = "drydock-carried-"  # how the names of files begin that the controller brought to the host
@@ -48,6 +48,34 @@ class Snapshot:
             return 0
         return min(100, max(0, self.bytes_done) * 100 // self.bytes_total)
 
+    @property
+    def working(self) -> bool:
+        """Not waiting for another sync."""
+        return self.phase != "wait"
+
+    @property
+    def soon(self) -> float | None:
+        """Seconds after which it may be over."""
+        return self.eta if self.phase == "fetch" else None
+
+    @property
+    def tenths(self) -> int:
+        """Tenths of the way."""
+        return self.percent // 10
+
+    @property
+    def landmark(self) -> tuple[str, ...]:
+        """Another phase, or another one to wait for."""
+        return (self.phase, self.waiting_for)
+
+    def describe(self) -> str:
+        """See :func:`describe`."""
+        return describe(self)
+
+    def stored(self) -> dict[str, Any]:
+        """As :func:`parse` reads it."""
+        return asdict(self)
+
 
 def parse(text: str) -> Snapshot | None:
     """Read a status file; ``None`` when there is none or it is not one. Nothing of it reaches a terminal unclean."""
@@ -61,45 +89,16 @@ def parse(text: str) -> Snapshot | None:
     return Snapshot(
         phase=clean(found["phase"]),
         waiting_for=clean(found.get("waiting_for") or ""),
-        bytes_done=int(_number(found.get("bytes_done"))),
-        bytes_total=int(_number(found.get("bytes_total"))),
-        files_done=int(_number(found.get("files_done"))),
-        files_total=int(_number(found.get("files_total"))),
-        rate=_number(found.get("rate")),
-        eta=None if eta is None else _number(eta),
+        bytes_done=int(number(found.get("bytes_done"))),
+        bytes_total=int(number(found.get("bytes_total"))),
+        files_done=int(number(found.get("files_done"))),
+        files_total=int(number(found.get("files_total"))),
+        rate=number(found.get("rate")),
+        eta=None if eta is None else number(eta),
         source=clean(found.get("source") or ""),
-        pid=int(_number(found.get("pid"))),
-        updated=_number(found.get("updated")),
+        pid=int(number(found.get("pid"))),
+        updated=number(found.get("updated")),
     )
-
-
-def _number(value: Any) -> float:
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e18
-    return float(value) if good else 0.0
-
-
-def clean(value: object) -> str:
-    """Text without control characters: what a host says must not steer the operator's terminal."""
-    return "".join(letter for letter in str(value) if unicodedata.category(letter)[0] != "C")
-
-
-def duration(seconds: float) -> str:
-    """``12 s``, ``3 min 05 s``, ``2 h 10 min``, ``3 d 04 h``."""
-    whole = round(seconds)
-    for size, unit, smaller, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            return f"{whole // size} {unit} {whole % size // smaller:02d} {small}"
-    return f"{whole} s"
-
-
-def shortened(text: str, length: int) -> str:
-    """The text, its middle left out when it is longer than that."""
-    if len(text) <= length:
-        return text
-    if length < 2:
-        return text[:length]
-    head = (length - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
 
 
 def describe(now: Snapshot) -> str:

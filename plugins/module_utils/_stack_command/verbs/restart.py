@@ -6,16 +6,9 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-import os
 import socket
-import sys
-import time
-from datetime import datetime, timezone
 
-from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
-from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
-from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command import caller
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.restarting import Host, Order, restart
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack, Verb
 
@@ -47,42 +40,25 @@ def _seconds(text: str) -> float:
 
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
-    runner = SubprocessRunner()
-    engine = Engine(runner)
+    outside = caller.this_host()
     host = Host(
-        runner=runner,
-        engine=engine,
-        waiter=Waiter(engine, clock=time.monotonic),
-        now=lambda: datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        clock=time.monotonic,
-        say=_say,
-        warn=lambda text: _warn(stack.name, text),
+        runner=outside.runner,
+        engine=outside.engine,
+        waiter=outside.waiter,
+        now=outside.now,
+        clock=outside.clock,
+        say=caller.say,
+        warn=lambda text: caller.warn(stack.name, text),
     )
     order = Order(
         services=None if arguments.all else tuple(dict.fromkeys(arguments.service)),
-        actor=f"{os.environ.get('SUDO_USER') or _user()}@{socket.gethostname()}",
+        actor=caller.actor(),
         where=socket.gethostname(),
         reason=arguments.reason,
         limit=arguments.timeout,
     )
     restart(stack, order, host)
     return 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def _warn(stack: str, text: str) -> None:
-    sys.stderr.write(f"{stack}: {text}\n")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name
-        return str(os.getuid())
 
 
 VERB = Verb(

@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.drydock.serving.plugins.action import model_sync
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._model_store.arguments import ARGUMENT_SPEC
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.report import Silent
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.watch import Died
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.report import Silent
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Died
 
 HUB = [{"name": "m", "files": [{"urls": ["https://a.example.org/m", "hf://acme/m@1/m"]}]}]
 WEB = [{"name": "m", "files": [{"urls": ["https://a.example.org/m?sig=1", "file:///m"]}]}]

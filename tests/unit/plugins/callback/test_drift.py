@@ -58,7 +58,18 @@ def test_changes_are_noted_and_what_stays_is_not(record: Path) -> None:
     callback.v2_runner_on_ok(result("a", Task("Write", dest="/etc/x"), changed=True))
     found = written(callback, record, "a", "b")
     assert found["a"]["changes"] == [{"task": "Write", "role": "drydock.serving.edge", "file": "/etc/x", "diff": None}]
-    assert found["b"] == {"changes": [], "problems": []}
+    assert found["b"] == {"changes": [], "problems": [], "notes": []}
+
+
+def test_an_edge_that_is_closed_on_purpose_is_noted_once_and_is_no_change(record: Path) -> None:
+    callback = CallbackModule()
+    closed = {"since": "2026-11-21T04:15:00Z", "by": "op@host", "reason": "new disk", "retry_after": 300}
+    for _time in range(2):
+        callback.v2_runner_on_ok(result("a", Task("Release"), changed=False, maintenance=closed))
+    callback.v2_runner_on_ok(result("b", Task("Release"), changed=False, maintenance=None))
+    found = written(callback, record, "a", "b")
+    assert found["a"]["notes"] == ["The edge is closed for maintenance since 2026-11-21T04:15:00Z by op@host: new disk"]
+    assert (found["a"]["changes"], found["b"]["notes"]) == ([], [])
 
 
 def test_a_handler_is_a_consequence_and_not_noted(record: Path) -> None:

@@ -18,8 +18,13 @@ import pytest
 from ansible_collections.drydock.serving.plugins.plugin_utils import _stack_command as command
 
 PLACE = "ansible_collections/drydock/serving/plugins/module_utils/"
-VERBS = ("logs", "restart", "status")
+VERBS = ("logs", "maintenance", "restart", "status")
+HIDDEN = ("start", "stop")  # for the unit
 WRONG = [
+    (["maintenance"], "the following arguments are required: state"),
+    (["maintenance", "maybe"], "invalid choice: 'maybe'"),
+    (["maintenance", "on", "--retry-after", "0"], "'0' is no whole number of seconds from 1 to"),
+    (["maintenance", "on", "--retry-after", "1e3"], "'1e3' is no whole number of seconds from 1 to"),
     ([], "the following arguments are required: VERB"),
     (["dance"], "invalid choice: 'dance'"),
     (["restart"], "one of the arguments SERVICE --all is required"),
@@ -116,9 +121,9 @@ def test_everything_in_it_can_be_imported_without_what_is_installed(python: str,
 def test_every_verb_has_help_and_every_file_of_a_verb_is_one(python: str, tmp_path: Path) -> None:
     listed = run(python, built(), tmp_path, "--help")
     assert listed.returncode == 0, listed.stderr
-    assert {path.stem for path in command.VERBS.glob("[a-z]*.py")} == set(VERBS)
-    for verb in VERBS:
-        assert f"    {verb} " in listed.stdout
+    assert {path.stem for path in command.VERBS.glob("[a-z]*.py")} == {*VERBS, *HIDDEN}
+    for verb in (*VERBS, *HIDDEN):
+        assert (f"    {verb} " in listed.stdout) is (verb in VERBS)
         told = run(python, built(), tmp_path, verb, "--help")
         assert (told.returncode, told.stderr) == (0, "")
         assert told.stdout.startswith(f"usage: ocr {verb} ")

@@ -32,6 +32,7 @@ class Container:
     stack: str = "demo"  # the label; empty: a container of somebody else
     networks: set[str] = field(default_factory=set)
     connections: int = 0  # established to its port
+    warming: int = 0  # looks until its health check passes
 
 
 class FakeDocker:
@@ -115,6 +116,8 @@ class FakeDocker:
 
     @staticmethod
     def _status(item: Container) -> str:
+        if item.health == "starting":
+            return "Up 2 seconds (health: starting)"
         return "Up 2 seconds" + (f" ({item.health})" if item.health else "")
 
     def _inspect(self, rest: list[str]) -> tuple[int, str, str]:
@@ -122,6 +125,9 @@ class FakeDocker:
             if rest[-1] == f"{project}-{name}-1":
                 if item.image in self.crashing:
                     item.restarts += 1
+                if item.warming and item.state == "running":
+                    item.warming -= 1
+                    item.health = "starting" if item.warming else "healthy"
                 state: dict[str, Any] = {"Status": item.state, "ExitCode": 0, "Error": None}
                 state.update(self.endings.get(item.image, {}))
                 if item.health:
@@ -195,6 +201,14 @@ class FakeDocker:
             item.state = "exited"
         return 0, "", ""
 
+    def _start(self, rest: list[str]) -> tuple[int, str, str]:
+        for container in rest:
+            item = self._named(container)
+            if item is None:
+                return 1, "", f"Error response from daemon: No such container: {container}"
+            item.state = "running"
+        return 0, "", ""
+
     def _rm(self, rest: list[str]) -> tuple[int, str, str]:
         gone = set(rest[1:])
         self.containers = {key: item for key, item in self.containers.items() if f"{key[0]}-{key[1]}-1" not in gone}
@@ -240,14 +254,14 @@ class FakeDocker:
             service = services[name]
             if service["image"] not in self.images:
                 return 1, "", f"Error response from daemon: No such image: {service['image']}"
-            self._start(project, name, service)
+            self._make(project, name, service)
             if self.busy_ports:
                 self.busy_ports = False
                 self.containers[(project, name)].state = "created"
                 return 1, "", "Container x Starting\nError response from daemon: port is already allocated"
         return 0, "", ""
 
-    def _start(self, project: str, name: str, service: dict[str, Any]) -> None:
+    def _make(self, project: str, name: str, service: dict[str, Any]) -> None:
         wanted = digest(service)
         item = self.containers.get((project, name))
         if item is None or item.hash != wanted:
@@ -270,6 +284,9 @@ class Nginx:
         self.upstreams = upstreams
         self.docker = docker
         self.included = True
+        self.gate = upstreams.with_name("gate.conf")
+        self.reads_gate = True  # the role edge is as new as the releases
+        self.gate_loaded = ""
         self.broken = False
         self.refuses_reload = False
         self.deaf = False  # a reload that changes nothing
@@ -281,14 +298,21 @@ class Nginx:
         if argv[0] == "nginx":
             if self.broken:
                 return Completed(tuple(argv), 1, err="nginx: [emerg] unknown directive")
-            told = f"# configuration file {self.upstreams}:\n" if self.included else ""
-            return Completed(tuple(argv), 0, out=told)
+            read = [self.upstreams] if self.included else []
+            read += [self.gate] if self.included and self.reads_gate and self.gate.exists() else []
+            return Completed(tuple(argv), 0, out="".join(f"# configuration file {path}:\n" for path in read))
         if argv[1] == "reload":
             if self.refuses_reload:
                 return Completed(tuple(argv), 1, err="Job for nginx.service failed")
             self.reloads += 1
             self.loaded = self.loaded if self.deaf else self.upstreams.read_text()
+            self.gate_loaded = self.gate.read_text() if self.reads_gate and self.gate.exists() else ""
         return Completed(tuple(argv), 0)
+
+    @property
+    def closed(self) -> bool:
+        """Whether clients are answered 503 on purpose."""
+        return "set $drydock_page_of maintenance;" in self.gate_loaded
 
     def ask(self, _path: str) -> tuple[int, str]:
         """The servers of the loaded upstream of api, in turn."""

@@ -59,6 +59,12 @@ def test_the_table_names_host_task_and_place() -> None:
     ]
 
 
+def test_a_note_is_a_line_of_a_host_that_stays_clean() -> None:
+    found = report({"hosts": {"a": {**host(), "notes": ["The edge is closed for maintenance"]}}})
+    assert found["verdict"] == "clean"
+    assert "a     clean    The edge is closed for maintenance" in table(found).splitlines()
+
+
 def test_the_summary_counts_and_says_where_to_look() -> None:
     text = summary(report({"hosts": {"a": host(CHANGE), "b": host()}}), "reports/x.json")
     assert text.startswith("Drift: 1 with drift, 0 unknown, 1 clean. The whole report: reports/x.json.")

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import Lost
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.turn import Turn, busy
-from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.watch import Lost
 from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words import Snapshot
-from ansible_collections.drydock.serving.tests.unit.plugins.plugin_utils._model_sync.stand_ins import Time, Told
+from ansible_collections.drydock.serving.tests.unit.plugins.plugin_utils._job.stand_ins import Time, Told
 
 BUSY = {"failed": True, "failure": {"kind": "busy", "path": "/x"}, "msg": "", "waited_for": "process 12 of root"}
 PENDING = {"pending": True, "changed": False}

@@ -15,9 +15,7 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._model_sync.words 
     board,
     brief,
     describe,
-    duration,
     parse,
-    shortened,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,21 +85,6 @@ def test_a_line_says_it_in_words(case: str) -> None:
     assert describe(replace(HALF, **changed)) == expected
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"),
-        (12.4, "12 s"),
-        (59.6, "1 min 00 s"),
-        (185, "3 min 05 s"),
-        (7800, "2 h 10 min"),
-        (360_000, "4 d 04 h"),
-    ],
-)
-def test_times_are_given_in_the_two_units_that_matter(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
-
-
 def test_a_status_file_is_read() -> None:
     written = {
         "schema": 1,
@@ -159,11 +142,6 @@ def test_whatever_a_status_file_holds_it_makes_one_printable_line(phase: str, re
     assert line.isprintable()
     assert 0 <= found.percent <= 100
     assert len(board({"a": found, "b": found}, width=40)) <= 40
-
-
-@pytest.mark.parametrize(("length", "expected"), [(9, "abcdefghi"), (5, "ab…hi"), (4, "a…hi"), (1, "a"), (0, "")])
-def test_a_text_is_shortened_in_its_middle(length: int, expected: str) -> None:
-    assert shortened("abcdefghi", length) == expected
 
 
 def test_one_host_alone_is_described_in_full() -> None:
