@@ -251,8 +251,8 @@ failure:
     - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing),
       V(controller_missing), V(controller_silent), V(edge_failed), V(edge_invalid), V(edge_unconfirmed),
       V(engine_missing), V(engine_unreachable), V(golden_wrong), V(host_failed), V(image_architecture),
-      V(image_missing), V(interrupted), V(invalid_stack), V(locked), V(missing_library), V(models_missing), V(network_foreign),
-      V(no_space), V(port_taken), V(project_foreign), V(pull_failed), V(registries_invalid), V(registry_denied),
+      V(image_missing), V(interrupted), V(invalid_stack), V(locked), V(missing_library), V(models_missing),
+      V(network_foreign), V(no_space), V(port_taken), V(project_foreign), V(pull_failed), V(registries_invalid), V(registry_denied),
       V(registry_unreachable), V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out), V(unhealthy),
       V(up_failed).
     - With V(locked), RV(ignore:owner) is the note of who holds the stack, and RV(ignore:state) is V(alive), V(stuck)

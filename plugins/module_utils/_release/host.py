@@ -17,8 +17,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.controlle
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Drainer
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
-from ansible_collections.drydock.serving.plugins.module_utils._release.golden import Probe
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import Gate
+from ansible_collections.drydock.serving.plugins.module_utils._release.golden import Probe
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
