@@ -25,11 +25,14 @@ ROUND = ("deploy", "deploy", "fails", "back", "deploy")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A release: the label its answers carry, how it is to misbehave, what the edge lets through, how many serve."""
+    """A release: the label its answers carry, how it is to misbehave, what the edge lets through, how many serve, and
+    whether the one before it runs on.
+    """
 
     label: str
     faults: str = ""
     client_max_body: str = "20m"
+    keep_warm: bool = False
     replicas: int = 1
 
     def image(self, image: str) -> str:
@@ -97,6 +100,7 @@ def stack(wanted: Wanted, *, image: str, redis: str, certificate: Path, key: Pat
             },
         },
         "components": {"redis": {"image": redis}},
+        "release": {"keep_warm": wanted.keep_warm},
         "edge": {
             "client_max_body": wanted.client_max_body,
             "tls": {"mode": "files", "certificate": str(certificate), "key": str(key)},

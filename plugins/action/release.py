@@ -42,12 +42,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         super().run(tmp, task_vars)
         variables = task_vars or {}
         arguments = dict(self._task.args)
-        components = arguments.pop("components", None)
         try:
-            entries = _entries(arguments, components)
-            extra = [str(Path(components).parent)] if components else []
-            rendered = render_entries(self, entries, variables, extra)
-            arguments["files"] = [shipped(item) for item in rendered]
+            if not boolean(arguments.get("rollback") or False, strict=False):
+                arguments["files"] = self._rendered(arguments, variables)
         except DrydockError as error:
             return {**empty_result(), **error.as_result(), "failed": True}
         arguments["actor"] = arguments.get("actor") or _actor()
@@ -56,6 +53,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         if not self._task.diff:
             result.pop("diff", None)
         return result
+
+    def _rendered(self, arguments: dict[str, Any], variables: dict[str, Any]) -> list[dict[str, Any]]:
+        components = arguments.pop("components", None)
+        entries = _entries(arguments, components)
+        extra = [str(Path(components).parent)] if components else []
+        return [shipped(item) for item in render_entries(self, entries, variables, extra)]
 
     def _release(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         connection = self._connection

@@ -39,7 +39,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.drydock.serving.plugins.module_utils._release.log import FAILED, RELEASED, REPAIRED, append
+from ansible_collections.drydock.serving.plugins.module_utils._release.log import (
+    FAILED,
+    RELEASED,
+    REPAIRED,
+    ROLLED_BACK,
+    append,
+)
 
 ACTIONS = frozenset({"drydock.serving.release", "release"})
 UNREACHABLE = "unreachable"
@@ -66,7 +72,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carrie
     def v2_runner_on_ok(self, result: Any) -> None:
         """A release, a repair, or nothing to do."""
         if result._result.get("changed"):
-            kinds = {"release": RELEASED, "repair": REPAIRED}
+            released = ROLLED_BACK if result._result.get("rolled_back_to") else RELEASED
+            kinds = {"release": released, "repair": REPAIRED}
             self._note(result, kinds.get(str(result._result.get("kind")), CHANGED))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: ARG002 - Ansible's words

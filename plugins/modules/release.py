@@ -26,10 +26,14 @@ description:
     controller and want the same, the second follows the first. Any other is refused, with who is at work, since when,
     doing what and when last seen alive.
   - Images that older releases of the stack brought to the host are removed when no release that is kept needs them.
+  - With O(rollback) an earlier release serves again as a whole, from what lies on the host; images, files,
+    configuration, values of secrets and versions of models. That is a release as well, with a name of its own.
   - An unchanged stack is left alone. A container that is stopped, missing, unhealthy or different is brought back.
 options:
   stack:
-    description: The stack model that the filter P(drydock.serving.stack_model#filter) returns.
+    description:
+      - The stack model that the filter P(drydock.serving.stack_model#filter) returns.
+      - With O(rollback) only C(name) is read, and C(paths) where the stack does not live in V(/opt/) and V(/etc/).
     type: dict
     required: true
   files:
@@ -40,9 +44,9 @@ options:
         a directory named by their content, which the compose file takes from the variable E(CONFIG_NAME). Others are
         E(SECRETS_DIR_NAME), E(SECRETS_NAME), E(MODELS_NAME) and, for services, E(PORT_NAME), E(COLOUR) and E(NETWORK).
         Replicas share all of them but their ports, E(PORT_NAME_2) and so on.
+      - Required without O(rollback), and not given with it.
     type: list
     elements: dict
-    required: true
     suboptions:
       dest:
         description: Path inside the release directory.
@@ -73,6 +77,21 @@ options:
       - A directory on the controller with one folder per component, for the files in their V(config) folders.
       - Each file of a component that the stack uses is added to O(files) as V(base/config/NAME/FILE).
     type: path
+  rollback:
+    description:
+      - Go back to an earlier release instead of making one from O(stack) and O(files).
+      - Secrets come from the host, so O(secrets) is not read.
+    type: bool
+    default: false
+  to:
+    description:
+      - The release to go back to.
+      - Default is the last good one before the one that serves. Not good are those that somebody went back from.
+    type: str
+  force:
+    description: Go back also across a migration that cannot be undone.
+    type: bool
+    default: false
   secrets:
     description:
       - Values of secrets by their name.
@@ -174,6 +193,13 @@ EXAMPLES = r"""
       - dest: base/compose.yaml
       - dest: services/compose.yaml
     reason: new recognition model
+
+- name: Go back to the last good release
+  drydock.serving.release:
+    rollback: true
+    stack:
+      name: ocr
+    reason: wrong answers since noon
 """
 
 RETURN = r"""
@@ -232,6 +258,23 @@ pruned_images:
   returned: always
   type: list
   elements: str
+rolled_back_to:
+  description: The release that was gone back to, or null.
+  returned: always
+  type: str
+rolled_back_from:
+  description: The release that was left by going back, or null.
+  returned: always
+  type: str
+kept:
+  description: Containers that served before and run on, warm, until the next release.
+  returned: always
+  type: list
+  elements: str
+switched:
+  description: Seconds from the begin until the edge led to the release; null where it was not led anew.
+  returned: always
+  type: float
 lease_taken_over:
   description:
     - Whose lease this run took over, because that run had died, with RV(ignore:actor), RV(ignore:host),
@@ -248,12 +291,13 @@ maintenance:
   type: dict
 failure:
   description:
-    - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing),
-      V(controller_missing), V(controller_silent), V(edge_failed), V(edge_invalid), V(edge_unconfirmed),
-      V(engine_missing), V(engine_unreachable), V(golden_wrong), V(host_failed), V(image_architecture),
-      V(image_missing), V(interrupted), V(invalid_stack), V(locked), V(missing_library), V(models_missing),
-      V(network_foreign), V(no_space), V(port_taken), V(project_foreign), V(pull_failed), V(registries_invalid), V(registry_denied),
-      V(registry_unreachable), V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out), V(unhealthy),
+    - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing), V(controller_missing),
+      V(controller_silent), V(edge_failed), V(edge_invalid), V(edge_unconfirmed), V(engine_missing),
+      V(engine_unreachable), V(golden_wrong), V(host_failed), V(image_architecture), V(image_missing), V(interrupted),
+      V(invalid_stack), V(irreversible), V(locked), V(missing_library), V(models_missing), V(network_foreign),
+      V(no_space), V(no_way_back), V(not_released), V(port_taken), V(project_foreign), V(pull_failed),
+      V(registries_invalid), V(registry_denied), V(registry_unreachable), V(release_altered), V(release_incomplete),
+      V(release_unknown), V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out), V(unhealthy),
       V(up_failed).
     - With V(locked), RV(ignore:owner) is the note of who holds the stack, and RV(ignore:state) is V(alive), V(stuck)
       without a sign of life, V(orphaned) when the run has died and a program that it started still works, or
@@ -271,6 +315,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, go_back, layout_from
 from ansible_collections.drydock.serving.plugins.module_utils._release.controller import NoController, Watcher
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import parse_desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
@@ -289,7 +334,6 @@ ARGUMENTS: dict[str, Any] = {
     "files": {
         "type": "list",
         "elements": "dict",
-        "required": True,
         "options": {
             "dest": {"type": "str", "required": True},
             "template": {"type": "str"},
@@ -300,6 +344,9 @@ ARGUMENTS: dict[str, Any] = {
         },
     },
     "components": {"type": "path"},
+    "rollback": {"type": "bool", "default": False},
+    "to": {"type": "str"},
+    "force": {"type": "bool", "default": False},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
     "registries": {"type": "dict", "default": {}, "no_log": True},
     "wait_timeout": {"type": "float", "default": 300.0},
@@ -321,7 +368,12 @@ def now() -> str:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        required_if=[("rollback", False, ["files"])],
+        mutually_exclusive=[("to", "files")],
+    )
     params = module.params
     result = empty_result()
     started = datetime.now(timezone.utc)
@@ -341,24 +393,29 @@ def main() -> None:
         # the names of accounts are no secrets, and hiding them would riddle every message and path
         module.no_log_values.difference_update(login.username for login in registries.values())
         module.no_log_values.update([*hidden(registries), *map(str, params["secrets"].values())])
-        desired = parse_desired(settle(params["stack"], count=cores()), params["files"])
         options = Options(
-            identity=f"{started:%Y%m%dT%H%M%SZ}-{desired.hash({})[:8]}",
+            identity="",
+            stamp=f"{started:%Y%m%dT%H%M%SZ}",
             started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
             actor=params["actor"] or "unknown",
             controller=params["controller"] or "unknown",
             registries=registries,
             **{key: params[key] for key in ("wait_timeout", "pull_timeout", "keep", "reserve", "reason", "revision")},
         )
-        run(
-            desired,
-            params["secrets"],
-            options,
-            host,
-            check_mode=module.check_mode,
-            result=result,
-            look=params["job"] == "look",
-        )
+        if params["rollback"]:
+            way = Way(to=params["to"], force=params["force"])
+            go_back(layout_from(params["stack"]), way, options, host, check_mode=module.check_mode, result=result)
+        else:
+            desired = parse_desired(settle(params["stack"], count=cores()), params["files"])
+            run(
+                desired,
+                params["secrets"],
+                options,
+                host,
+                check_mode=module.check_mode,
+                result=result,
+                look=params["job"] == "look",
+            )
     except DrydockError as error:
         module.fail_json(**{**result, **error.as_result()})
     module.exit_json(**result)

@@ -126,6 +126,20 @@ previous:
   description: The release that served before it.
   returned: always
   type: str
+rolled_back_to:
+  description: The earlier release that it is once more, where it was made by going back; else null.
+  returned: always
+  type: str
+back_to:
+  description: The release that a rollback without a name would go back to, or null.
+  returned: always
+  type: str
+warm:
+  description:
+    - Containers that served before and run on, so that going back to them takes no start, or null. C(release) that they
+      are of, C(until) when (UTC, or null for the next release), and C(containers) by their names.
+  returned: always
+  type: dict
 images:
   description: C(name) of the service or component, C(reference), C(digest) in the registry and C(id) of each image.
   returned: always
@@ -142,11 +156,14 @@ containers:
       and C(started) of each container.
     - The health is what Docker says, and V(unhealthy) also where the service's health path does not answer 200.
     - C(recorded) says that the release is made of it. One that is missing has the state V(absent).
+    - C(warm) says that it served before and is kept running.
   returned: always
   type: list
   elements: dict
 releases:
-  description: C(id), C(created), C(actor), C(reason) and C(current) of each release on the host, newest first.
+  description:
+    - C(id), C(created), C(actor), C(reason) and C(current) of each release on the host, newest first.
+    - C(left) says that somebody went back from it.
   returned: always
   type: list
   elements: dict
@@ -194,10 +211,9 @@ failures:
   elements: dict
 attempts:
   description:
-    - The newest lines of the log of deployments, newest first, with C(at), C(outcome) (V(released), V(repaired),
-      V(failed), V(recovered), V(restarted) or V(restart_failed)), C(release), C(previous), C(serving),
-      C(actor), C(reason), C(duration) in seconds,
-      C(services), C(images), C(models) and C(failure).
+    - The newest lines of the log of deployments, newest first, with C(at), C(outcome) (V(released), V(rolled_back),
+      V(repaired), V(failed), V(recovered), V(restarted) or V(restart_failed)), C(release), C(previous), C(serving),
+      C(actor), C(reason), C(duration) in seconds, C(services), C(images), C(models) and C(failure).
   returned: always
   type: list
   elements: dict

@@ -51,6 +51,9 @@ _TOLD = (
     "reason",
     "revision",
     "previous",
+    "rolled_back_to",
+    "back_to",
+    "warm",
     "images",
     "models",
     "containers",
@@ -136,7 +139,7 @@ def _details(host: Mapping[str, Any]) -> Iterable[str]:
         yield f"  at work: {lease['actor']} since {lease['since']}: {lease['doing']}"
     for item in status["containers"]:
         restarts = f", {item['restarts']} restarts" if item["restarts"] else ""
-        kept = "" if item["recorded"] else ", not of this release"
+        kept = "" if item["recorded"] else ", kept warm" if item.get("warm") else ", not of this release"
         yield f"  container {item['name']}: {container_state(item)}{restarts}{kept}"
     for item in status["failures"][:1]:
         yield f"  last failure: {item['id']} {item['kind']} at the step {item['step']}: {item['message']}"

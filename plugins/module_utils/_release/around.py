@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import unit_hash
@@ -25,6 +25,7 @@ class Around:
     blocking: tuple[Retired, ...]
     strays: tuple[Retired, ...]
     retired: tuple[Retired, ...]
+    known: Mapping[str, Retired]  # by the container's name: what the releases on the host say of its end
 
 
 def look_around(
@@ -33,8 +34,15 @@ def look_around(
     live: list[Live],
     versions: Mapping[str, str],
     records: list[Record],
+    *,
+    kept: Collection[str] = (),
+    warm: Collection[str] = (),
 ) -> Around:
-    """Compare the units of a release that have their colours with what is recorded and what is there."""
+    """Compare the units of a release that have their colours with what is recorded and what is there.
+
+    :param kept: containers of an earlier release that run on.
+    :param warm: containers that run and are what the release wants.
+    """
     recorded = current.containers if current else {}
     serving = {item["name"]: item for item in recorded.values()}
     fresh = [unit for unit in desired.units if unit.container not in serving]
@@ -50,9 +58,10 @@ def look_around(
         moved=moved,
         replaced=replaced,
         stays=tuple(unit for unit in held if unit not in changed),
-        blocking=tuple(known.get(name, Retired(name)) for name in unneeded if name in coming),
-        strays=tuple(known.get(name, Retired(name)) for name in unneeded if name not in wanted),
+        blocking=tuple(known.get(name, Retired(name)) for name in unneeded if name in coming and name not in warm),
+        strays=tuple(known.get(name, Retired(name)) for name in unneeded if name not in wanted and name not in kept),
         retired=tuple(retired_from(item) for name, item in serving.items() if name not in wanted),
+        known=known,
     )
 
 

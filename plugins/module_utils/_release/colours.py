@@ -74,17 +74,28 @@ def unit_hash(desired: Desired, unit: Unit, versions: Mapping[str, str]) -> str:
     )
 
 
-def place(desired: Desired, current: Record | None, versions: Mapping[str, str], running: Iterable[str]) -> Desired:
+def place(
+    desired: Desired,
+    current: Record | None,
+    versions: Mapping[str, str],
+    running: Iterable[str],
+    *,
+    back_to: Record | None = None,
+) -> Desired:
     """Give every service its colour.
 
     :param running: names of containers that run. They count only where no record says what serves.
+    :param back_to: the release that is gone back to; a service that what serves does not have comes up where it was.
     """
     names = set(running)
+    earlier = back_to.containers if back_to else {}
 
     def placed(unit: Unit) -> Unit:
         if unit.part == BASE:
             return unit
         recorded = current.containers.get(unit.name) if current else None
+        if recorded is None and (earlier.get(unit.name) or {}).get("part") in COLOURS:
+            return replace(unit, part=earlier[unit.name]["part"])
         if recorded is None or recorded["part"] not in COLOURS:
             taken = current is None and replace(unit, part=BLUE).container in names
             return replace(unit, part=_new_colour(current) if not taken else GREEN)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.model import release_model
 from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import SecretSpec, parse_secrets
 
@@ -57,6 +58,16 @@ class Drain:
 
     timeout: float = 30.0
     command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReleasePolicy:
+    """How releases of the stack are made: the section ``release`` of its model.
+
+    ``keep_warm``: the services behind the edge that served before run on until the next release.
+    """
+
+    keep_warm: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,6 +144,8 @@ class Desired:
     secrets: tuple[SecretSpec, ...]
     domain: str = ""
     https_port: int = 443
+    policy: ReleasePolicy = field(default_factory=ReleasePolicy)
+    model: Mapping[str, Any] = field(default_factory=dict, repr=False)  # what a release reads of the stack model
     spares: tuple[Unit, ...] = ()
 
     @property
@@ -258,13 +271,21 @@ def parse_desired(stack: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) 
 
     :raises DrydockError: ``invalid_stack`` when they do not fit together.
     """
+    return desired_of(stack, _files(files))
+
+
+def desired_of(stack: Mapping[str, Any], files: Mapping[str, bytes]) -> Desired:
+    """The same from files by their path in the release directory.
+
+    :raises DrydockError: ``invalid_stack``.
+    """
     try:
         name = str(stack["name"])
         units, spares = _units(stack, name)
         desired = Desired(
             name=name,
             layout=Layout(root=Path(stack["paths"]["root"]), secrets=Path(stack["paths"]["secrets"])),
-            files=_files(files),
+            files=files,
             units=units,
             models={
                 str(model["name"]): {
@@ -276,6 +297,8 @@ def parse_desired(stack: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) 
             secrets=parse_secrets(stack.get("secrets") or {}),
             domain=str(stack.get("domain") or ""),
             https_port=int((stack.get("edge") or {}).get("https_port") or 443),
+            policy=_policy(stack.get("release") or {}),
+            model=release_model(stack),
             spares=spares,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -290,6 +313,10 @@ def parse_desired(stack: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) 
             "invalid_stack", f"The rendered files lack {', '.join(missing)}, which the stack's containers need."
         )
     return desired
+
+
+def _policy(raw: Mapping[str, Any]) -> ReleasePolicy:
+    return ReleasePolicy(keep_warm=bool(raw.get("keep_warm")))
 
 
 def _files(files: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:

@@ -9,12 +9,13 @@ another one), it is written for later, and there is nothing to reload or to conf
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import write_atomic
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, closed, upstream_ports
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import NOT_FOUND, Runner
 
 MODE = 0o644
@@ -34,6 +35,19 @@ def upstreams_text(ports: Mapping[str, Sequence[int]]) -> bytes:
         for name, each in sorted(ports.items())
     ]
     return (HEADER + "".join(found)).encode("utf-8")
+
+
+def closed_text(names: Iterable[str]) -> bytes:
+    """Upstreams of services that the release does not have, and that nginx's own configuration may still lead to: it
+    answers for them itself, where it would otherwise refuse its whole configuration.
+    """
+    found = [f"upstream drydock_{name} {{\n    server 127.0.0.1:9 down;\n}}\n" for name in sorted(names)]
+    return "".join(found).encode("utf-8")
+
+
+def led_to(record: Record) -> bytes:
+    """What leads nginx to a recorded release."""
+    return upstreams_text(upstream_ports(record)) + closed_text(closed(record))
 
 
 def _servers(ports: Sequence[int]) -> str:

@@ -108,6 +108,11 @@ class Live:
     def unhealthy(self) -> bool:
         return "(unhealthy)" in self.status
 
+    @property
+    def starting(self) -> bool:
+        """Its health check has not said anything yet."""
+        return "(health: starting)" in self.status
+
 
 def _live(row: Sequence[str]) -> Live:
     name, state, status, project, service, config_hash, attached, unit = row
@@ -163,14 +168,25 @@ class Engine:
 
     def images(self, references: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The images that are on the host: reference -> {id, digests, platform}, the last like ``linux/amd64``."""
+        wanted = sorted(set(references))
+        found = self._inspect_images(wanted) if len(wanted) > 1 else None  # one call where all of them are there
+        if found is not None:
+            return found
+        each = {reference: self._inspect_images([reference]) for reference in wanted}
+        return {reference: one[reference] for reference, one in each.items() if one is not None}
+
+    def _inspect_images(self, references: Sequence[str]) -> dict[str, dict[str, Any]] | None:
+        """None where one of them is not there."""
         form = "{{.Id}}\t{{json .RepoDigests}}\t{{.Os}}/{{.Architecture}}"
-        found = {}
-        for reference in sorted(set(references)):
-            done = self._runner.run(["docker", "image", "inspect", "--format", form, reference])
-            if done.ok:
-                identity, digests, platform = [*done.out.strip().split("\t"), "", ""][:3]
-                found[reference] = {"id": identity, "digests": json.loads(digests or "[]") or [], "platform": platform}
-        return found
+        done = self._runner.run(["docker", "image", "inspect", "--format", form, *references])
+        lines = done.out.splitlines()
+        if not done.ok or len(lines) != len(references):
+            return None
+        rows = {name: [*line.strip().split("\t"), "", ""] for name, line in zip(references, lines)}
+        return {
+            name: {"id": row[0], "digests": json.loads(row[1] or "[]") or [], "platform": row[2]}
+            for name, row in rows.items()
+        }
 
     def platform(self) -> str:
         """What the engine runs, like ``linux/amd64``; empty when it does not say."""

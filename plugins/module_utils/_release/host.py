@@ -21,6 +21,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.gate impo
 from ansible_collections.drydock.serving.plugins.module_utils._release.golden import Probe
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
+from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 
@@ -37,6 +38,7 @@ class Host:
     sleep: Callable[[float], None] = time.sleep
     probe: Probe = probe_http  # one golden request
     client: Callable[[str, int], Ask] = EdgeClient
+    ready: Callable[[str], bool] = is_ready
     proc: Path = Path("/proc")
     nginx_log: Path = Path("/var/log/nginx/error.log")
     on_step: Callable[[str], None] | None = None

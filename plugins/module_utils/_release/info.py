@@ -31,6 +31,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.certifica
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import read_note, unsettled
+from ansible_collections.drydock.serving.plugins.module_utils._release.history import last_good
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder
 from ansible_collections.drydock.serving.plugins.module_utils._release.prune import failures
@@ -43,6 +44,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.verdict import judge, sentence
+from ansible_collections.drydock.serving.plugins.module_utils._release.warm import read_warm
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 LONGEST = 500  # characters of a message that was kept with a failure
@@ -106,6 +108,9 @@ def empty_result() -> dict[str, Any]:
         "reason": None,
         "revision": None,
         "previous": None,
+        "rolled_back_to": None,
+        "back_to": None,
+        "warm": None,
         "images": [],
         "models": [],
         "containers": [],
@@ -161,7 +166,10 @@ def _look(look: Look, result: dict[str, Any], problems: Problems) -> None:
     record = None if closed else _files(look, result, problems)
     with problems.told():
         result["engine"], live = look.engine.containers(look.stack)
-        result["containers"] = _containers(look, record, live)
+        kept = (result["warm"] or {}).get("containers") or ()
+        result["containers"] = [
+            {**item, "warm": item["name"] in kept and not item["recorded"]} for item in _containers(look, record, live)
+        ]
     with problems.told():
         result["disks"] = _disks(look, answering=result["engine"] == engines.OK)
     with problems.told():
@@ -183,6 +191,9 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
         record = current_record(layout)
         if record is not None:
             result.update(_current(record))
+            result["warm"] = _warm(look, record)
+            good = last_good(layout)
+            result["back_to"] = good.identity if good else None
     with problems.told():
         result["lease"] = _lease(layout)
     with problems.told():
@@ -190,7 +201,9 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
     with problems.told():
         result["unfinished"] = _unfinished(layout)
     with problems.told():
-        result["releases"] = list(_releases(layout, result, problems))
+        found = list(_releases(layout, result, problems))
+        left = {item.pop("rolled_back_from") for item in found}
+        result["releases"] = [{**item, "left": item["id"] in left} for item in found]
     with problems.told():
         result["failures"] = _failures(layout, look.failures)
     with problems.told():
@@ -209,12 +222,21 @@ def _current(record: Record) -> dict[str, Any]:
         "reason": record.rest.get("reason"),
         "revision": record.rest.get("revision"),
         "previous": record.rest.get("previous"),
+        "rolled_back_to": record.rest.get("rolled_back_to"),
         "images": [_image(name, _mapping(item)) for name, item in sorted(_mapping(record.images).items())],
         "models": [
             {"name": name, "version": _mapping(item).get("version"), "digest": _mapping(item).get("digest")}
             for name, item in sorted(_mapping(record.models).items())
         ],
     }
+
+
+def _warm(look: Look, record: Record) -> dict[str, Any] | None:
+    """Which containers of an earlier release run on, while they are to."""
+    warm = read_warm(look.layout)
+    if warm is None or not warm.holds(record, f"{look.now:%Y-%m-%dT%H:%M:%SZ}"):
+        return None
+    return {"release": warm.release, "until": warm.until, "containers": sorted(warm.containers)}
 
 
 def _image(name: str, image: Mapping[str, Any]) -> dict[str, Any]:
@@ -246,6 +268,7 @@ def _releases(layout: Layout, result: Mapping[str, Any], problems: Problems) -> 
                     "actor": record.rest.get("actor"),
                     "reason": record.rest.get("reason"),
                     "current": name == result["release"],
+                    "rolled_back_from": record.rest.get("rolled_back_from"),
                 }
             elif not (layout.current.is_symlink() and layout.current.readlink().name == name):  # that one was told
                 problems.add(

@@ -80,6 +80,11 @@ class Layout:
         return self.state / "images.json"
 
     @property
+    def warm(self) -> Path:
+        """Which containers of an earlier release run on."""
+        return self.state / "warm.json"
+
+    @property
     def registry_auth(self) -> Path:
         """Logins for registries, for the length of a pull."""
         return self.state / "registry-auth"

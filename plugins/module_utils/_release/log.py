@@ -27,6 +27,7 @@ LIMIT = 10 * 1024 * 1024  # bytes; then the file becomes the old one, which is r
 TAIL = 1024 * 1024  # bytes that are read for the newest attempts
 
 RELEASED = "released"
+ROLLED_BACK = "rolled_back"
 REPAIRED = "repaired"
 FAILED = "failed"
 RECOVERED = "recovered"
@@ -182,13 +183,14 @@ class DeploymentLog:
         entry: dict[str, Any] = {
             "release": self._options.identity if releasing else previous,
             "previous": previous,
+            **({"rolled_back_to": plan.back.to.identity} if plan.back else {}),
         }
         try:
             yield
         except Exception as error:
             self._write({**entry, **changes(plan, None), **_failure(error)}, started)
             raise
-        outcome = RELEASED if releasing else REPAIRED
+        outcome = ROLLED_BACK if plan.back else RELEASED if releasing else REPAIRED
         after = read_record(self._layout.current)
         self._write({**entry, **changes(plan, after), "outcome": outcome, "failure": None}, started)
 

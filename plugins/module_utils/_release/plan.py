@@ -7,29 +7,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
-from ansible_collections.drydock.serving.plugins.module_utils._release.around import look_around
+from ansible_collections.drydock.serving.plugins.module_utils._release.around import Around, look_around
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import place, stay
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, Desired, Unit, sha256
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired
-from ansible_collections.drydock.serving.plugins.module_utils._release.edge import upstreams_text
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import closed_text, upstreams_text
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import STOPPED, read_note, unsettled
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.model import MODEL, read_model
+from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Journal,
     Record,
     all_records,
+    closed,
     current_record,
     read_journal,
     replicas,
     secret_dirs,
+    upstream_ports,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.warm import fitting, kept_now, to_keep
+from ansible_collections.drydock.serving.plugins.module_utils._release.wish import Back
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
     STORE,
     SecretsPlan,
@@ -64,6 +70,10 @@ class Plan:
     ``desired`` has a colour for each service. ``moved`` come up beside what serves; ``replaced`` where they are, which
     components always do; ``mended`` are as before and brought back. ``blocking`` and ``strays`` are containers that no
     release needs, where something has to come up and elsewhere; ``retired`` serve until the switch and not after it.
+
+    ``back`` is what is gone back to; of what moves then, ``warm`` runs already, and with ``edge_first`` the edge is led
+    there before anything is started. ``kept`` run on when they serve no longer. ``closed`` are services that the edge
+    may still lead to and that the release does not have.
     """
 
     kind: str
@@ -83,6 +93,11 @@ class Plan:
     strays: tuple[Retired, ...] = ()
     retired: tuple[Retired, ...] = ()
     upstreams: bytes = b""
+    closed: tuple[str, ...] = ()
+    back: Back | None = None
+    warm: tuple[Unit, ...] = ()
+    kept: tuple[Retired, ...] = ()
+    edge_first: bool = False
 
     @property
     def changed(self) -> bool:
@@ -97,11 +112,23 @@ class Plan:
         return {"kind": self.kind, "actions": self.actions(), "engine": self.engine, "hash": self.hash}
 
 
-def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may_write: bool) -> Plan:
+def make_plan(
+    desired: Desired,
+    given: Mapping[str, str],
+    engine: Engine,
+    *,
+    may_write: bool,
+    now: str = "",
+    back: Back | None = None,
+    ready: Callable[[str], bool] = is_ready,
+) -> Plan:
     """Compare the host with what is wanted.
 
     :param given: secret values from the operator.
     :param may_write: false in check mode: the key for fingerprints is then not made.
+    :param now: the time in UTC, as ``until`` of what is kept warm is written.
+    :param back: not None: this goes back to an earlier release.
+    :param ready: whether the path at this address says that a service is ready.
     :raises DrydockError: ``secret_lost``, ``secret_invalid``, ``state_unreadable`` and ``timed_out``.
     """
     layout = desired.layout
@@ -130,12 +157,21 @@ def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may
     ]
     if current is None or current.hash != wanted_hash or content:
         kind = RELEASE
-        desired = place(desired, current, secrets.versions, [item.name for item in live if item.running])
+        running = [item.name for item in live if item.running]
+        desired = place(desired, current, secrets.versions, running, back_to=back.to if back else None)
+        kept: frozenset[str] = frozenset()
     else:
-        kind = REPAIR
+        kind, back = REPAIR, None
         desired = stay(desired, current)
-    around = look_around(desired, current, live, secrets.versions, records)
-    upstreams = upstreams_text(desired.upstream_ports)
+        kept = kept_now(layout, current, now)
+    warm = fitting(back.to, desired.units, live) if back else ()
+    around = look_around(
+        desired, current, live, secrets.versions, records, kept=kept, warm={unit.container for unit in warm}
+    )
+    mended = tuple(unit for unit in around.stays if _broken(unit, current, live))
+    keeping = _keeping(desired, current, around, live, kept=kept)
+    shut = _closed(desired, current, kind=kind, back=back)
+    upstreams = upstreams_text(desired.upstream_ports) + closed_text(shut)
     drifted = _containers(stay(desired, current), current, live) if status == engines.OK and current else []
     changes = [
         *content,
@@ -147,6 +183,7 @@ def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may
         *_edge(layout.upstreams, upstreams),
         *_gate(layout),
         *_leftovers(journal, status),
+        *(_settings(desired) + _still_named(keeping) if kind == REPAIR else []),
     ]
     kind = kind if kind == RELEASE or changes else NONE
     return Plan(
@@ -162,11 +199,49 @@ def make_plan(desired: Desired, given: Mapping[str, str], engine: Engine, *, may
         restarts=_restarts(desired, secrets, live) if kind == REPAIR else (),
         moved=around.moved,
         replaced=around.replaced,
-        mended=tuple(unit for unit in around.stays if _broken(unit, current, live)),
+        mended=mended,
         blocking=around.blocking,
         strays=around.strays,
         retired=around.retired,
         upstreams=upstreams,
+        closed=shut,
+        back=back,
+        warm=tuple(unit for unit in warm if unit in around.moved),
+        kept=keeping,
+        edge_first=back is not None and _edge_first(around, mended, warm, ready),
+    )
+
+
+def _keeping(
+    desired: Desired, current: Record | None, around: Around, live: list[Live], *, kept: frozenset[str]
+) -> tuple[Retired, ...]:
+    """What runs on when it serves no longer; of what does already, what is still reached under its service's name."""
+    if kept:
+        named = [item for item in live if item.name in kept and item.running and desired.name in item.networks]
+        return tuple(replace(around.known.get(item.name, Retired(item.name)), command=()) for item in named)
+    return to_keep(current, around.retired, live) if desired.policy.keep_warm else ()
+
+
+def _closed(desired: Desired, current: Record | None, *, kind: str, back: Back | None) -> tuple[str, ...]:
+    """Services that nginx may lead to and that are not there. Its own configuration is that of the last run from the
+    inventory, so after going back it may be any that the edge was led to before.
+    """
+    if current is None:
+        return ()
+    if kind != RELEASE:
+        return closed(current)
+    names = {*upstream_ports(current), *(closed(current) if back else ())}
+    return tuple(sorted(names - set(desired.upstream_ports)))
+
+
+def _edge_first(around: Around, mended: tuple[Unit, ...], warm: tuple[Unit, ...], ready: Callable[[str], bool]) -> bool:
+    """Whether the edge can be led back before anything is started: all that it leads to elsewhere is there."""
+    routed = [unit for unit in around.moved if unit.routes and unit.host_port]
+    touched = [*around.replaced, *mended]
+    return (
+        bool(routed)
+        and not any(unit.part == BASE or unit.routes for unit in touched)
+        and all(unit in warm and (unit.url is None or ready(unit.url)) for unit in routed)
     )
 
 
@@ -391,6 +466,34 @@ def _leftovers(journal: Journal | None, status: str) -> list[Change]:
     if status != engines.OK:
         found.append(Change("engine", "Docker engine", f"{status}\n", "ok\n", f"the Docker engine is {status}"))
     return found
+
+
+def _settings(desired: Desired) -> list[Change]:
+    """What a release is recorded with and that restarts nothing, as routes: the host goes by it when it acts alone."""
+    folder = desired.layout.current
+    try:
+        before = read_model(folder) or {}
+    except DrydockError:  # edited by hand
+        before = {}
+    after = desired.model
+    names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    if not names:
+        return []
+    return [Change("settings", str(folder / MODEL), "", "", f"record the settings of {', '.join(names)}")]
+
+
+def _still_named(kept: tuple[Retired, ...]) -> list[Change]:
+    """A run died between the switch and taking their names away."""
+    return [
+        Change(
+            "container",
+            f"container {item.name}",
+            "reached under its service's name\n",
+            "kept running\n",
+            f"{item.name}: is only kept running, and still reached under its service's name",
+        )
+        for item in kept
+    ]
 
 
 def _pulls(desired: Desired, engine: Engine) -> tuple[str, ...]:

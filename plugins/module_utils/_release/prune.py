@@ -13,24 +13,30 @@ import shutil
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import images
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.history import last_good
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     all_records,
     current_record,
     read_record,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.warm import read_warm
 
 KEPT_FAILURES = 10
 MOST_IMAGES = 10  # that one run removes; the next run goes on
 
 
 def prune(layout: Layout, *, keep: int) -> list[str]:
-    """Keep the newest ``keep`` releases, the current one and the one before it; say which went."""
+    """Keep the newest ``keep`` releases, the current one, the one before it, the one that a rollback goes back to and
+    the one whose containers run on; say which went.
+    """
     current = current_record(layout)
     records = all_records(layout)
     kept = {record.identity for record in records[: max(1, keep)]}
     if current is not None:
         kept |= {current.identity, str(current.rest.get("previous"))}
+        good, warm = last_good(layout), read_warm(layout)
+        kept |= {good.identity if good else "", warm.release if warm else ""}
     gone = [record.identity for record in records if record.identity not in kept]
     for identity in gone:
         shutil.rmtree(layout.release(identity), ignore_errors=True)

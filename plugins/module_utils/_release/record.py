@@ -98,6 +98,11 @@ def upstream_ports(record: Record) -> dict[str, list[int]]:
     return by_service((known[name], item.get("host_port")) for name, item in record.containers.items())
 
 
+def closed(record: Record) -> tuple[str, ...]:
+    """Services that this release does not have and the one before it had, or that the edge was last led to."""
+    return tuple(str(name) for name in record.rest.get("closed") or ())
+
+
 def sequence(record: Record) -> int:
     """The number of a release in the host's history, from 1, whatever the clock said; 0 where it was not counted."""
     found = record.rest.get("sequence")
@@ -143,12 +148,16 @@ def secret_folders(layout: Layout) -> list[str]:
 
 @dataclass(frozen=True)
 class Journal:
-    """How far a release had come when it was last heard of. ``previous`` is what served before it."""
+    """How far a release had come when it was last heard of. ``previous`` is what served before it.
+
+    ``order``: the name of the order that its steps are taken in.
+    """
 
     release: str
     step: str
     previous: str | None
     hash: str
+    order: str = ""
 
     def write(self, layout: Layout) -> None:
         write_json(
@@ -159,6 +168,7 @@ class Journal:
                 "step": self.step,
                 "previous": self.previous,
                 "hash": self.hash,
+                "order": self.order,
             },
         )
 
@@ -171,7 +181,13 @@ def read_journal(layout: Layout) -> Journal | None:
     try:
         raw = json.loads(layout.journal.read_text(encoding="utf-8"))
         schema = raw["schema"]
-        journal = Journal(release=raw["release"], step=raw["step"], previous=raw["previous"], hash=raw["hash"])
+        journal = Journal(
+            release=raw["release"],
+            step=raw["step"],
+            previous=raw["previous"],
+            hash=raw["hash"],
+            order=str(raw.get("order") or ""),
+        )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):

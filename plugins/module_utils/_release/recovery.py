@@ -13,7 +13,7 @@ import shutil
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import replace_symlink
 from ansible_collections.drydock.serving.plugins.module_utils._release import registry_auth
-from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, upstreams_text
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, led_to
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.prune import remove_unrecorded
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
@@ -21,9 +21,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     current_record,
     read_journal,
     read_record,
-    upstream_ports,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import PROVEN, SWITCHING
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import order_named
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import forget_undo, restore_secrets
 
 
@@ -36,15 +35,16 @@ def recover(layout: Layout, edge: Edge) -> list[str]:
     journal = read_journal(layout)
     if journal is None:
         return []
+    order = order_named(journal.order)
     folder = layout.release(journal.release)
-    if journal.release and journal.step in PROVEN and read_record(folder) is not None:
+    if journal.release and order.proven(journal.step) and read_record(folder) is not None:
         replace_symlink(layout.current, f"releases/{journal.release}")
         forget_undo(layout.secrets)
         clear_journal(layout)
         return [f"finished the release {journal.release}, interrupted at {journal.step}"]
     current = current_record(layout)
-    if journal.step in SWITCHING and current is not None:
-        edge.lead(upstreams_text(upstream_ports(current)))
+    if order.switching(journal.step) and current is not None:
+        edge.lead(led_to(current))
     restored = restore_secrets(layout.secrets)
     if journal.release and (current is None or current.identity != journal.release):
         shutil.rmtree(folder, ignore_errors=True)

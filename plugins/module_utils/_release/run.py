@@ -24,7 +24,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.transacti
     Options,
     Transaction,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import HARMLESS, host_error
+from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import host_error
+from ansible_collections.drydock.serving.plugins.module_utils._release.wish import Wanted, Wish
 
 
 def empty_result() -> dict[str, Any]:
@@ -43,6 +44,10 @@ def empty_result() -> dict[str, Any]:
         "moved": {},
         "cut": [],
         "pruned_images": [],
+        "rolled_back_to": None,
+        "rolled_back_from": None,
+        "kept": [],
+        "switched": None,
         "lease_taken_over": None,
         "maintenance": None,
         "diff": [],
@@ -64,34 +69,58 @@ def run(
     :param look: only say whether there is something to do (``pending``), and which run does just that (``running``).
     :raises DrydockError: with the kinds of the steps, ``locked``, ``engine_missing`` and ``engine_unreachable``.
     """
+    run_wish(lambda: Wanted(desired, given), options, host, check_mode=check_mode, result=result, look=look)
+
+
+def run_wish(
+    wish: Wish,
+    options: Options,
+    host: Host,
+    *,
+    check_mode: bool,
+    result: dict[str, Any],
+    look_first: bool = True,
+    look: bool = False,
+) -> None:
+    """The same for what is only known when the host is looked at.
+
+    :param look_first: whether to look without the lease whether there is something to do at all.
+    :param look: as in ``run``.
+    :raises DrydockError: the same kinds, and those of the wish.
+    """
     try:
-        _run(desired, given, options, host, check_mode=check_mode, result=result, look=look)
+        _run(wish, options, host, check_mode=check_mode, result=result, look_first=look_first, look=look)
     except OSError as error:  # outside of the transaction: making the skeleton, the lease, recovery
         result["changed"] = False
         raise host_error(error, "prepare") from error
 
 
 def _run(
-    desired: Desired,
-    given: Mapping[str, str],
+    wish: Wish,
     options: Options,
     host: Host,
     *,
     check_mode: bool,
     result: dict[str, Any],
+    look_first: bool,
     look: bool,
 ) -> None:
-    options = replace(options, wish=desired.hash({}))
-    plan = make_plan(desired, given, host.engine, may_write=not check_mode)
-    _tell(result, plan)
+    begun = host.clock()
+    wanted = wish()
+    desired = wanted.desired
     _tell_maintenance(result, desired)
-    if check_mode or not plan.changed:
-        return
-    result["changed"] = False  # until something is
-    _require_engine(plan)
-    if look:
-        result.update(pending=True, running=_running(desired.layout, options))
-        return
+    same = desired.hash({})
+    options = replace(options, wish=same, identity=options.identity or f"{options.stamp}-{same[:8]}")
+    if look_first or look or check_mode:
+        plan = _planned(wanted, host, may_write=not check_mode)
+        _tell(result, plan)
+        if check_mode or not plan.changed:
+            return
+        result["changed"] = False  # until something is
+        _require_engine(plan)
+        if look:
+            result.update(pending=True, running=_running(desired.layout, options))
+            return
     _refuse_foreign(desired, host.engine)
     desired.layout.make()
     with lease(desired.layout, _owner(options)) as held, host.progress.shown(desired.layout.job, _about(options)):
@@ -109,15 +138,28 @@ def _run(
         settled = recover(desired.layout, host.edge(desired.layout)) + gate.settle()
         if settled:
             log.recovered(settled)
-        plan = make_plan(desired, given, host.engine, may_write=True)
+        plan = _planned(wish(), host, may_write=True)
         _tell(result, plan)
+        _require_engine(plan)
         result["actions"] = settled + result["actions"]
         result["changed"] = bool(settled) or plan.changed
         if plan.changed:
             with log.attempt(plan):
-                _execute(plan, options, host, held, result)
+                _execute(plan, options, host, held, result, begun=begun)
         if gate.closed(STOPPED):
             gate.open(STOPPED)
+
+
+def _planned(wanted: Wanted, host: Host, *, may_write: bool) -> Plan:
+    return make_plan(
+        wanted.desired,
+        wanted.given,
+        host.engine,
+        may_write=may_write,
+        now=host.now(),
+        back=wanted.back,
+        ready=host.ready,
+    )
 
 
 def _tell_maintenance(result: dict[str, Any], desired: Desired) -> None:
@@ -175,7 +217,7 @@ def _refuse_foreign(desired: Desired, engine: Engine) -> None:
         )
 
 
-def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict[str, Any]) -> None:
+def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict[str, Any], *, begun: float) -> None:
     def on_step(step: str) -> None:
         held.doing(f"release {options.identity}, step {step}")
         steps = transaction.steps
@@ -183,11 +225,11 @@ def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict
         if host.on_step is not None:
             host.on_step(step)
 
-    transaction = Transaction(plan, options, replace(host, on_step=on_step))
+    transaction = Transaction(plan, options, replace(host, on_step=on_step), begun=begun)
     try:
         outcome = transaction.run()
     except DrydockError as error:
-        result["changed"] = error.details.get("step") not in HARMLESS
+        result["changed"] = not transaction.order.harmless(str(error.details.get("step")))
         raise
     result.update(
         release=outcome.identity,
@@ -198,6 +240,8 @@ def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict
         moved=outcome.moved,
         cut=outcome.cut,
         pruned_images=outcome.pruned_images,
+        kept=outcome.kept,
+        switched=outcome.switched,
     )
 
 
@@ -212,6 +256,7 @@ def _tell(result: dict[str, Any], plan: Plan) -> None:
         previous=current.identity if current else None,
         directory=str(plan.desired.layout.release(current.identity)) if current else None,
         diff=[change.as_diff() for change in plan.changes],
+        **(plan.back.as_dict() if plan.back else {}),
     )
 
 

@@ -26,7 +26,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._atomic import (
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import load_requests
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
-from ansible_collections.drydock.serving.plugins.module_utils._release import golden, networks, room
+from ansible_collections.drydock.serving.plugins.module_utils._release import golden, networks, room, warm
 from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm, confirmed
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import unit_hash
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import (
@@ -40,11 +40,13 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
     Unit,
     sha256,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.drain import entry
+from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired, entry
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor
+from ansible_collections.drydock.serving.plugins.module_utils._release.history import before
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.images import Images
+from ansible_collections.drydock.serving.plugins.module_utils._release.model import MODEL, model_text
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import (
     DATA_MODE,
     RELEASE,
@@ -57,10 +59,12 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     Journal,
     Record,
     clear_journal,
+    current_record,
     next_sequence,
     secret_folders,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import Logins, hidden
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import EDGE_FIRST, RELEASING, REPAIRING
 from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import (
     UP_EXTRA,
     Situation,
@@ -74,50 +78,17 @@ from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
     write_secrets,
 )
 
-RELEASE_STEPS = (
-    "room",
-    "stage",
-    "check",
-    "images",
-    "place",
-    "secrets",
-    "data",
-    "base",
-    "up",
-    "healthy",
-    "replace",
-    "golden",
-    "join",
-    "record",
-    "switch",
-    "confirm",
-    "commit",
-    "drain",
-    "stop",
-    "prune",
-)
-REPAIR_STEPS = (
-    "images",
-    "secrets",
-    "data",
-    "base",
-    "up",
-    "healthy",
-    "join",
-    "switch",
-    "settle",
-    "drain",
-    "stop",
-    "prune",
-)
-
 
 @dataclass(frozen=True)
 class Options:
-    """What the operator says about how a release is made."""
+    """What the operator says about how a release is made.
+
+    ``identity`` is made of ``stamp`` and of what is wanted where it is empty.
+    """
 
     identity: str
     started: str
+    stamp: str = ""
     wait_timeout: float = 300.0
     pull_timeout: float = 1800.0
     keep: int = 5
@@ -132,7 +103,9 @@ class Options:
 
 @dataclass
 class Outcome:
-    """What a run has done. ``cut`` are containers that had requests left when their time to drain was over."""
+    """What a run has done. ``cut`` are containers that had requests left when their time to drain was over, ``kept``
+    those that serve no longer and run on. ``switched``: seconds until the edge led to what is wanted.
+    """
 
     identity: str | None
     durations: dict[str, float] = field(default_factory=dict)
@@ -141,12 +114,14 @@ class Outcome:
     pruned_images: list[str] = field(default_factory=list)
     moved: dict[str, str] = field(default_factory=dict)
     cut: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    switched: float | None = None
 
 
 class Transaction:
     """One run of a plan that is not empty."""
 
-    def __init__(self, plan: Plan, options: Options, host: Host) -> None:
+    def __init__(self, plan: Plan, options: Options, host: Host, *, begun: float | None = None) -> None:
         self._plan = plan
         self._desired = plan.desired
         self._layout = plan.desired.layout
@@ -159,11 +134,13 @@ class Transaction:
         self._redactor = self._redacting()
         self._report: Report | None = None
         self._papers: dict[str, bytes | str] = {}  # what steps keep for the evidence of a failure, by file name
+        self._begun = host.clock() if begun is None else begun
         self._led = False  # nginx goes by what this run has written
         self._workers: frozenset[str] = frozenset()  # of nginx, before that
         self._lent: tuple[networks.Link, ...] = ()
         releasing = plan.kind == RELEASE
-        self.steps = RELEASE_STEPS if releasing else REPAIR_STEPS
+        self.order = REPAIRING if not releasing else EDGE_FIRST if plan.edge_first else RELEASING
+        self.steps = self.order.steps
         self._previous = plan.current.identity if plan.current else None
         self._identity = options.identity if releasing else (self._previous or options.identity)
         self._folder = self._layout.release(self._identity)
@@ -190,7 +167,13 @@ class Transaction:
         return self.outcome
 
     def _take(self, step: str) -> None:
-        Journal(release=self._identity, step=step, previous=self._previous, hash=self._plan.hash).write(self._layout)
+        Journal(
+            release=self._identity,
+            step=step,
+            previous=self._previous,
+            hash=self._plan.hash,
+            order=self.order.name,
+        ).write(self._layout)
         if self._host.on_step is not None:
             self._host.on_step(step)
         started = self._host.clock()
@@ -201,6 +184,7 @@ class Transaction:
         way = WayBack(
             self._plan,
             Situation(
+                order=self.order,
                 identity=self._identity,
                 attempt=self._options.identity,
                 folder=self._folder,
@@ -231,6 +215,7 @@ class Transaction:
         self._staging.mkdir(mode=0o750)
         for dest, content in self._desired.files.items():
             _write(self._staging / dest, content, mode=0o640)
+        _write(self._staging / MODEL, model_text(self._desired.model), mode=0o640)
         for part in self._desired.parts:
             values = self._desired.variables(part, self._plan.secrets.versions)
             _write(self._staging / part / VARIABLES, variables_text(values), mode=0o640)
@@ -238,8 +223,10 @@ class Transaction:
     def _step_check(self) -> None:
         if any(unit.url for unit in self._desired.units) or self._golden():
             load_requests()  # its absence must not come up when containers have been touched
+        staged = self._staging.is_dir()  # it has its name already where the edge is led first
+        folder = self._staging if staged else self._folder
         for part in self._desired.parts:
-            self._compose(part, self._staging).check()
+            self._compose(part, folder).check()
 
     def _step_images(self) -> None:
         if self._plan.kind != RELEASE:  # a repair that pulls nothing needs no room
@@ -282,10 +269,10 @@ class Transaction:
 
     def _step_up(self) -> None:
         """The new ones beside the old. Where they come up, nothing may be left of an earlier run."""
+        warm.end(self._layout, {item.name for item in self._plan.blocking})
         self._drainer.drain(self._plan.blocking)
         self._drainer.stop(self._plan.blocking)
-        self._lent = networks.lent(self._desired, self._plan.moved, self._live())
-        networks.connect(self._engine, self._lent)
+        self._lend(networks.lent(self._desired, self._plan.moved, self._live()))
         held = {unit.name for unit in self._plan.replaced}
         self._up((unit for unit in self._coming() if unit.part != BASE and unit.name not in held), COLOURS)
 
@@ -317,6 +304,15 @@ class Transaction:
     def _step_record(self) -> None:
         write_json(self._folder / RECORD, self._record().as_dict(), mode=0o640)
 
+    def _step_rejoin(self) -> None:
+        """What was kept warm is found under its names again, and says once more that it is ready."""
+        live = self._live()
+        names = {unit.container for unit in self._plan.warm}
+        self._lend(networks.lent(self._desired, self._plan.warm, live))
+        links = networks.joins(self._desired, live)
+        networks.connect(self._engine, (link for link in links if link.container in names))
+        warm.wait_ready(self._plan.warm, self._host.ready, clock=self._host.clock, sleep=self._host.sleep)
+
     def _step_switch(self) -> None:
         if self._edge.read() != self._plan.upstreams:
             self._workers = self._edge.workers()
@@ -330,28 +326,38 @@ class Transaction:
             confirm(wanted, client, clock=self._host.clock, sleep=self._host.sleep)
         if self._led:  # what nobody is led to any more cannot be seen by asking
             self._edge.wait_left(self._workers, clock=self._host.clock, sleep=self._host.sleep)
+            self.outcome.switched = round(self._host.clock() - self._begun, 2)
 
     def _step_settle(self) -> None:
-        """Another version of Compose hashes the same file otherwise; what it has just made is what was released."""
+        """What is recorded and restarts nothing when it changes, as routes. And another version of Compose hashes the
+        same file otherwise; what it has just made is what was released.
+        """
         record = self._plan.current
-        hashes = self._config_hashes()
-        if record is None or not hashes:
+        if record is None:
             return
+        _write(self._folder / MODEL, model_text(self._desired.model), mode=0o640)
+        hashes = self._config_hashes()
+        units = {unit.name: _told_of(unit) for unit in self._desired.units}
         containers = {
-            name: {**item, "config_hash": hashes.get(item["name"], item.get("config_hash", ""))}
+            name: {
+                **item,
+                **units.get(name, {}),
+                "config_hash": hashes.get(item["name"], item.get("config_hash", "")),
+            }
             for name, item in record.containers.items()
         }
         if containers != record.containers:
             write_json(self._folder / RECORD, replace(record, containers=containers).as_dict(), mode=0o640)
 
     def _step_commit(self) -> None:
+        warm.write_warm(self._layout, self._warm())
         replace_symlink(self._layout.current, f"releases/{self._identity}")
         forget_undo(self._layout.secrets)
         self.outcome.moved = {unit.name: unit.part for unit in self._plan.moved}
 
     def _step_drain(self) -> None:
         running = {item.name for item in self._live() if item.running}
-        gone = (*self._plan.retired, *self._plan.strays)
+        gone = (*self._gone(), *self._plan.kept)
         self.outcome.cut = self._drainer.drain(item for item in gone if item.name in running)
 
     def _step_stop(self) -> None:
@@ -359,17 +365,36 @@ class Transaction:
         there = {item.name for item in live}
         if self._plan.kind != RELEASE:  # what a failed release has left for a look stays until the next one
             there = {item.name for item in live if item.running}
-        gone = (*self._plan.retired, *self._plan.strays)
-        self._drainer.stop(item for item in gone if item.name in there)
-        networks.disconnect(self._engine, networks.superfluous(self._desired, live))
+        self._drainer.stop(item for item in self._gone() if item.name in there)
+        for item in self._plan.kept:
+            self._engine.disconnect(self._desired.name, item.name)
+        self.outcome.kept = sorted(item.name for item in self._plan.kept)
+        if not warm.read_warm(self._layout):  # what runs on may have to find what serves
+            networks.disconnect(self._engine, networks.superfluous(self._desired, live))
 
     def _step_prune(self) -> None:
         forget_undo(self._layout.secrets)
+        warm.forget_stale(self._layout, current_record(self._layout), self._host.now())
         self.outcome.pruned = prune(self._layout, keep=self._options.keep)
         remove_unused(self._layout.secrets, secret_folders(self._layout))
         self.outcome.pruned_images = prune_images(self._layout, self._engine)
 
     # -- parts of steps ----------------------------------------------------------------------------------------------
+
+    def _lend(self, links: tuple[networks.Link, ...]) -> None:
+        self._lent = (*self._lent, *links)
+        networks.connect(self._engine, links)
+
+    def _gone(self) -> tuple[Retired, ...]:
+        """Containers that end with this run."""
+        kept = {item.name for item in self._plan.kept}
+        return (*(item for item in self._plan.retired if item.name not in kept), *self._plan.strays)
+
+    def _warm(self) -> warm.Warm | None:
+        if self._previous is None:
+            return None
+        names = tuple(item.name for item in self._plan.kept)
+        return warm.Warm(release=self._previous, of=self._identity, until=None, containers=names)
 
     def _foresee_images(self) -> None:
         if self._plan.pulls:
@@ -392,7 +417,8 @@ class Transaction:
     def _coming(self) -> tuple[Unit, ...]:
         """What has to be brought up. In a repair nothing is replaced by something else."""
         if self._plan.kind == RELEASE:
-            return (*self._plan.moved, *self._plan.replaced, *self._plan.mended)
+            moved = (unit for unit in self._plan.moved if unit not in self._plan.warm)
+            return (*moved, *self._plan.replaced, *self._plan.mended)
         return self._plan.mended
 
     def _up(self, units: Iterable[Unit], parts: Iterable[str]) -> None:
@@ -430,10 +456,9 @@ class Transaction:
             files={dest: sha256(content) for dest, content in self._desired.files.items()},
             containers={
                 unit.name: {
-                    **entry(unit),
                     "service": unit.service,
                     "part": unit.part,
-                    "url": unit.url or "",
+                    **_told_of(unit),
                     "host_port": unit.host_port,
                     "config_hash": hashes.get(unit.container, ""),
                     "hash": unit_hash(self._desired, unit, versions),
@@ -451,11 +476,18 @@ class Transaction:
                 "reason": self._options.reason,
                 "revision": self._options.revision,
                 "secrets": dict(self._plan.secrets.fingerprints),
+                "closed": list(self._plan.closed),
+                **({**self._plan.back.as_dict(), "before": before(self._plan.back.to)} if self._plan.back else {}),
                 "health": self.outcome.health,
                 "timeline": self._report.timeline()[0] if self._report else [],
                 "durations": dict(self.outcome.durations),
             },
         )
+
+
+def _told_of(unit: Unit) -> dict[str, Any]:
+    """What a record says of a container that another value of does not restart."""
+    return {**entry(unit), "url": unit.url or "", "routes": list(unit.routes)}
 
 
 def _write(path: Path, content: bytes, *, mode: int, folder_mode: int = 0o750) -> None:

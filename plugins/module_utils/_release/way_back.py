@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.poll impor
 from ansible_collections.drydock.serving.plugins.module_utils._release import networks
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import Compose
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS
-from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, upstreams_text
+from ansible_collections.drydock.serving.plugins.module_utils._release.drain import entry, retired_from
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, led_to
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Collector, Redactor, Scene
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan
@@ -26,8 +27,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     Record,
     clear_journal,
     secret_folders,
-    upstream_ports,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import Order
 from ansible_collections.drydock.serving.plugins.module_utils._release.summary import NAME
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
     forget_undo,
@@ -35,9 +36,6 @@ from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
     restore_secrets,
 )
 
-HARMLESS = frozenset({"room", "stage", "check", "images", "place"})
-SWITCHING = frozenset({"switch", "confirm"})
-PROVEN = frozenset({"commit", "drain", "stop", "prune"})
 LAST_WORDS = 4  # lines of each unhealthy container's log in the message
 UP_EXTRA = 120.0  # seconds that Compose may take on top of stopping containers
 
@@ -46,6 +44,7 @@ UP_EXTRA = 120.0  # seconds that Compose may take on top of stopping containers
 class Situation:
     """How far the run had come."""
 
+    order: Order
     identity: str  # the release that was made, or repaired
     attempt: str  # this run
     folder: Path
@@ -57,9 +56,7 @@ class Situation:
     report: Report | None
     started: str  # in UTC
     durations: Mapping[str, float] = field(default_factory=dict)
-    papers: Mapping[str, bytes | str] = field(
-        default_factory=dict
-    )  # what steps have kept for the evidence, by file name
+    papers: Mapping[str, bytes | str] = field(default_factory=dict)  # see ``Scene``
 
 
 class WayBack:
@@ -78,13 +75,13 @@ class WayBack:
     def take(self, step: str, error: DrydockError) -> DrydockError:
         """Undo, keep the evidence, and say what happened to what served before."""
         details: dict[str, Any] = {**self._redactor.data(error.details), "step": step}
-        if step in HARMLESS:
+        if self._at.order.harmless(step):
             if self._plan.kind == RELEASE:
                 shutil.rmtree(self._at.staging, ignore_errors=True)
                 shutil.rmtree(self._at.folder, ignore_errors=True)
             clear_journal(self._layout)
             return DrydockError(error.kind, self._redactor.known(error.message), **details)
-        if step in PROVEN:  # the release serves and is recorded; the journal stays for the next run to finish
+        if self._at.order.proven(step):  # it serves and is recorded; the journal stays for the next run to finish
             message = (
                 f"{error.message} The release {self._at.identity} serves; the next run finishes what is left to do."
             )
@@ -131,7 +128,7 @@ class WayBack:
             durations=self._at.durations,
             timeline=report.timeline()[0] if report else (),
             papers=self._at.papers,
-            edge=step in SWITCHING,
+            edge=self._at.order.switching(step),
         )
         return Collector(folder, scene, self._host, self._redactor)
 
@@ -150,9 +147,9 @@ class WayBack:
             clear_journal(self._layout)
             return "The release itself was not changed; its containers stay as they are."
         previous = self._plan.current
-        if step in SWITCHING and previous is not None:
+        if self._at.order.switching(step) and previous is not None:
             try:
-                self._edge.lead(upstreams_text(upstream_ports(previous)))
+                self._edge.lead(led_to(previous))
             except DrydockError as error:  # both run on, whatever nginx goes by; the journal stays for the next run
                 return (
                     f"The edge could NOT be led back to the release {previous.identity}: {error.message} The "
@@ -160,15 +157,16 @@ class WayBack:
                 )
         restore_secrets(self._layout.secrets)
         networks.disconnect(self._engine, self._at.lent)
-        said = self._bring_back(previous) if previous else self._stop_all()
+        said = self._bring_back(previous, step) if previous else self._stop_all()
         self._put_away(evidence)
         clear_journal(self._layout)
         return said
 
-    def _bring_back(self, previous: Record) -> str:
+    def _bring_back(self, previous: Record, step: str) -> str:
         """What served was left alone, but for what had to be replaced where it is."""
         try:
             self._stop_moved()
+            self._keep_warm(step)
             touched = [unit.name for unit in (*self._plan.replaced, *self._plan.mended)]
             again = self._restore(previous, [name for name in touched if name in previous.containers])
             report = self._host.waiter.wait_recorded(previous.containers, limit=self._at.wait_timeout)
@@ -182,11 +180,19 @@ class WayBack:
 
     def _stop_moved(self) -> None:
         there = {item.name: item for item in self._engine.containers(self._desired.name)[1]}
-        moved = [unit for unit in self._plan.moved if unit.container in there]
+        moved = [unit for unit in self._plan.moved if unit.container in there and unit not in self._plan.warm]
         grace = max((unit.grace for unit in moved), default=0.0)
         begun = [unit.container for unit in moved if there[unit.container].state != "created"]
         self._engine.stop(begun, timeout=grace + UP_EXTRA)
         self._engine.remove(unit.container for unit in moved if unit.container not in begun)  # nothing to see in them
+
+    def _keep_warm(self, step: str) -> None:
+        """What was kept running before this run is kept again, when it has answered what it was asked."""
+        found = [replace(retired_from(entry(unit)), command=()) for unit in self._plan.warm]
+        if self._at.order.switching(step):
+            self._host.drainer(self._edge).drain(found)
+        for item in found:
+            self._engine.disconnect(self._desired.name, item.name)
 
     def _restore(self, previous: Record, names: list[str]) -> bool:
         """Bring containers back as the previous release had them, and under their names."""

@@ -49,6 +49,13 @@ def _facts(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "release", f"{told['release']}{f' ({colours})' if colours else ''} since {told['since']}"
         yield "by", f"{_word(told['actor'])}{': ' + told['reason'] if told['reason'] else ''}"
         yield "before", _word(told["previous"])
+        if told["rolled_back_to"]:
+            yield "went back to", told["rolled_back_to"]
+        yield "rollback", f"to {told['back_to']}" if told["back_to"] else "there is none to go back to"
+    warm = told["warm"]
+    if warm:
+        until = f"until {warm['until']}" if warm["until"] else "until the next release"
+        yield "warm", f"{warm['release']}, {until}: {', '.join(warm['containers'])}"
     for model in told["models"]:
         yield "model", f"{model['name']} {model['version']}"
     for disk in told["disks"]:
@@ -62,7 +69,7 @@ def _facts(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _container(item: Mapping[str, Any]) -> tuple[str, ...]:
-    kept = "" if item["recorded"] else ", not of this release"
+    kept = "" if item["recorded"] else ", kept warm" if item.get("warm") else ", not of this release"
     started = str(item["started"] or "-").partition(".")[0]
     return (
         item["name"],

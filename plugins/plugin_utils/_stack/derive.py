@@ -86,6 +86,7 @@ def derive(
         "edge": _edge(stack, services),
         "firewall": _firewall(stack, services),
         "capacity": stack["capacity"],
+        "release": stack["release"],
         "totals": {**totals(units), "model_bytes": sum(item["size"] for model in models for item in model["files"])},
     }
 

@@ -207,6 +207,8 @@ capacity = fields.record(
     }
 )
 
+release = fields.record({"keep_warm": Field(scalar(coerce.to_bool), False)})
+
 declared_secret = fields.record({"length": Field(scalar(coerce.within(coerce.to_int, 16, 512)), 32)})
 
 models, lock = model_schema.models, model_schema.lock
@@ -260,5 +262,6 @@ def stack(known: Mapping[str, Component]) -> Reader:
             "edge": Field(edge, filled=True),
             "firewall": Field(firewall, filled=True),
             "capacity": Field(capacity, filled=True),
+            "release": Field(release, filled=True),
         }
     )

@@ -147,13 +147,15 @@ class FakeDocker:
         return 1, "[]", "no such container"
 
     def _image(self, rest: list[str]) -> tuple[int, str, str]:
-        name = rest[-1]
-        if name not in self.images:
-            return 1, "", "No such image"
         if rest[0] == "rm":
-            self.images.discard(name)
-            return 0, f"Untagged: {name}", ""
-        return 0, f"sha256:{name}\t[]\tlinux/{self.architectures.get(name, 'amd64')}", ""
+            there = rest[-1] in self.images
+            self.images.discard(rest[-1])
+            return (0, f"Untagged: {rest[-1]}", "") if there else (1, "", "No such image")
+        names = rest[rest.index("--format") + 2 :]
+        lines = [
+            f"sha256:{name}\t[]\tlinux/{self.architectures.get(name, 'amd64')}" for name in names if name in self.images
+        ]
+        return int(len(lines) < len(names)), "\n".join(lines), "" if len(lines) == len(names) else "No such image"
 
     def _manifest(self, rest: list[str]) -> tuple[int, str, str]:
         found = self.manifests.get(rest[-1])
@@ -292,6 +294,7 @@ class Nginx:
         self.deaf = False  # a reload that changes nothing
         self.loaded = ""
         self.reloads = 0
+        self.routes: dict[str, str] = {}  # path -> service; the others lead to api
         self.asked = 0
 
     def run(self, argv: Sequence[str]) -> Completed:
@@ -314,9 +317,9 @@ class Nginx:
         """Whether clients are answered 503 on purpose."""
         return "set $drydock_page_of maintenance;" in self.gate_loaded
 
-    def ask(self, _path: str) -> tuple[int, str]:
-        """The servers of the loaded upstream of api, in turn."""
-        upstream = re.search(r"upstream drydock_api \{[^}]*\}", self.loaded)
+    def ask(self, path: str) -> tuple[int, str]:
+        """The servers of the loaded upstream, in turn."""
+        upstream = re.search(rf"upstream drydock_{self.routes.get(path, 'api')} \{{[^}}]*\}}", self.loaded)
         ports = re.findall(r"server (127\.0\.0\.1:\d+)", upstream.group() if upstream else "")
         self.asked += 1
         return (200, ports[self.asked % len(ports)]) if ports else (503, "")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import RELEASE_STEPS
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
 
 from tests.unit.plugins.module_utils._release.world import World
 
@@ -206,8 +206,8 @@ def test_the_values_of_releases_that_are_kept_are_kept(world: World) -> None:
 
 
 def test_the_table_of_steps_in_the_documentation_has_every_step_in_order() -> None:
-    section = DOCUMENTATION.read_text(encoding="utf-8").partition("\n## Steps\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    chapter = DOCUMENTATION.read_text(encoding="utf-8").partition("## Steps\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE)
     assert rows == list(RELEASE_STEPS)
 
 

@@ -9,7 +9,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import RELEASE_STEPS
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
 
 from tests.unit.plugins.module_utils._release.test_kill import consistent, die_at_step
 from tests.unit.plugins.module_utils._release.world import GOLDEN, World

@@ -155,6 +155,7 @@ def test_containers_are_told_with_their_health_and_restarts(world: World, docker
         "oom_killed": False,
         "started": "2026-11-21T04:15:01Z",
         "recorded": True,
+        "warm": False,
     }
 
 

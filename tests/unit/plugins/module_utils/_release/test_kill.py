@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import RELEASE_STEPS, REPAIR_STEPS
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS, REPAIR_STEPS
 
 from tests.unit.plugins.module_utils._release.fake_docker import KilledError
 from tests.unit.plugins.module_utils._release.world import World
@@ -19,7 +19,8 @@ def consistent(world: World) -> None:
         container = world.docker.containers[(f"demo-{unit['part']}", name)]
         assert container.hash == unit["config_hash"]
         assert unit["part"] == "base" or "demo" in container.networks
-    assert world.running() == {unit["name"] for unit in record.containers.values()}
+    assert world.running() == {unit["name"] for unit in record.containers.values()} | world.kept()
+    assert not world.kept() & world.named()
     assert world.secret_file("api").is_file()
     if world.docker.nginx is not None:
         assert world.docker.nginx.loaded == (world.root / "edge" / "upstreams.conf").read_text()

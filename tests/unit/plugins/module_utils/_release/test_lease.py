@@ -28,7 +28,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.lease imp
     holder,
     lease,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import RELEASE_STEPS
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
 
 from tests.unit.plugins.module_utils._release.world import World
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._release.progress import STATUS, Progress
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import RELEASE_STEPS
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
 
 from tests.unit.plugins.module_utils._health.fakes import FakeClock
 from tests.unit.plugins.module_utils._release.world import World

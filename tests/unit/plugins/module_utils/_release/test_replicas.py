@@ -17,7 +17,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.replicas 
     scaled,
     settle,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import RELEASE_STEPS, REPAIR_STEPS
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS, REPAIR_STEPS
 
 from tests.unit.plugins.module_utils._release.test_kill import consistent, die_at_step
 from tests.unit.plugins.module_utils._release.world import World

@@ -13,7 +13,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.layout im
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import newest
 from ansible_collections.drydock.serving.plugins.module_utils._release.starting import waves
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import RELEASE_STEPS
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.booting import PATIENCE, boot, shut_down
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
 

@@ -15,14 +15,17 @@ from typing import Any, Callable
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import judge
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec, Observation
+from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, go_back
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, parse_desired, variable
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, current_record
 from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
+from ansible_collections.drydock.serving.plugins.module_utils._release.warm import read_warm
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.golden import golden_files
 
 from tests.unit.plugins.module_utils._health.fakes import FakeClock, InlinePool
@@ -78,6 +81,8 @@ class World:
         self.result: dict[str, Any] = {}
         self.answers: list[tuple[int, bytes]] = [(200, b'{"text": "INVOICE"}')]  # to golden requests
         self.asked: list[HttpSpec] = []
+        self.time = "2026-11-21T04:15:00Z"
+        self.unready: set[str] = set()  # addresses that do not say that they are ready
         (place / "models" / "ocr" / "4.0").mkdir(parents=True)
 
     def _stack(self) -> dict[str, Any]:
@@ -158,12 +163,13 @@ class World:
             runner=self.docker,
             engine=engine,
             waiter=waiter,
-            now=lambda: "2026-11-21T04:15:00Z",
+            now=lambda: self.time,
             clock=self.clock,
             sleep=self._sleep,
             probe=self.probe,
             nginx_log=self.place / "nginx-error.log",
             client=lambda _domain, _port: self.docker.nginx.ask if self.docker.nginx else _nobody,
+            ready=lambda url: url not in self.unready,
             proc=self.place / "proc",
             on_step=on_step,
         )
@@ -193,6 +199,46 @@ class World:
             result=self.result,
         )
         return self.result
+
+    def back(
+        self,
+        to: str | None = None,
+        *,
+        force: bool = False,
+        check: bool = False,
+        on_step: Callable[[str], None] | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Go back once; the result is kept also when it fails."""
+        self.number += 1
+        self.result = empty_result()
+        go_back(
+            Layout(root=self.root, secrets=self.secrets),
+            Way(to=to, force=force),
+            Options(
+                identity=f"r{self.number:03}",
+                started="2026-11-21T04:15:00Z",
+                actor="op@host",
+                **{"reserve": 1, **options},
+            ),
+            self.host(on_step),
+            check_mode=check,
+            result=self.result,
+        )
+        return self.result
+
+    def not_back(self, to: str | None = None, **options: Any) -> DrydockError:
+        """Try to go back once and expect a failure."""
+        try:
+            self.back(to, **options)
+        except DrydockError as error:
+            return error
+        raise AssertionError("it went back")
+
+    def kept(self) -> set[str]:
+        """Names of the containers that are noted as kept running."""
+        warm = read_warm(Layout(root=self.root, secrets=self.secrets))
+        return set(warm.containers) if warm else set()
 
     def failing(self, stack: Mapping[str, Any] | None = None, **options: Any) -> DrydockError:
         """Run once and expect a failure."""
@@ -235,6 +281,13 @@ class World:
         """The images of the containers that run."""
         return {name: item.image for (_p, name), item in self.docker.containers.items() if item.state == "running"}
 
+    def serving_now(self) -> dict[str, str]:
+        """The images of the containers that the current release is made of."""
+        return {
+            name: self.docker.containers[(f"demo-{item['part']}", name)].image
+            for name, item in self.current.containers.items()
+        }
+
     def colours(self) -> dict[str, str]:
         """Service -> the colour that the current release has it in."""
         return {name: item["part"] for name, item in self.current.containers.items() if item["part"] != "base"}
@@ -263,7 +316,7 @@ class World:
         found += [path.name for path in self._temporary() if path.exists()]
         record = current_record(self.desired(self.stack).layout)
         recorded = {item["name"] for item in record.containers.values()} if record else self.running()
-        found += [name for name in self.running() if name not in recorded]
+        found += [name for name in self.running() if name not in recorded | self.kept()]
         return found + [path.name for path in self.root.rglob(".drydock-*")]
 
     def _temporary(self) -> list[Path]:

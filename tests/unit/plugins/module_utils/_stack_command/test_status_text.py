@@ -62,7 +62,7 @@ def test_who_is_at_work_stands_before_what_serves() -> None:
     lease = {"actor": "ann@ctl", "since": "04:00", "doing": "release r2", "live": True}
     lines = status_text(told(lease=lease, release="r1", colours=["blue"], since="03:00")).splitlines()
     assert lines[2].split(maxsplit=2) == ["at", "work", "ann@ctl since 04:00: release r2"]
-    assert lines[3] == "release  r1 (blue) since 03:00"
+    assert lines[3].split(maxsplit=1) == ["release", "r1 (blue) since 03:00"]
 
 
 def test_a_dead_run_s_note_is_no_one_at_work() -> None:
@@ -79,3 +79,19 @@ def test_attempts_are_told_as_far_as_they_are_known() -> None:
 def test_columns_stand_under_one_another() -> None:
     assert columns([("a", "bb"), ("ccc", "d")]) == ["a    bb", "ccc  d"]
     assert columns([]) == []
+
+
+def test_what_is_kept_warm_and_where_a_rollback_leads_to_is_told() -> None:
+    kept = container(name="ocr-green-api-1", part="green", recorded=False, warm=True)
+    warm = {"release": "r001", "until": None, "containers": ["ocr-green-api-1"]}
+    text = status_text(
+        told(release="r003", rolled_back_to="r001", back_to="r000", warm=warm, containers=[container(), kept])
+    )
+    assert "went back to  r001" in text
+    assert "rollback      to r000" in text
+    assert "warm          r001, until the next release: ocr-green-api-1" in text
+    assert "running, healthy, kept warm" in text
+
+
+def test_where_there_is_nothing_to_go_back_to_it_says_so() -> None:
+    assert "there is none to go back to" in status_text(told(release="r001"))
