@@ -90,9 +90,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
 
 
 def _looks(arguments: Mapping[str, Any]) -> bool:
-    """Whether it is worth a look if anything is to be done; who goes back or gives up surely wants something done."""
+    """Whether it is worth a look if anything is to be done; who goes back, goes on or gives up surely wants that."""
     back = boolean(arguments.get("rollback") or False, strict=False)
-    return not back and arguments.get("state") != "abandoned"
+    return not back and not arguments.get("prepared") and arguments.get("state") != "abandoned"
 
 
 def as_given(result: Mapping[str, Any]) -> dict[str, Any]:

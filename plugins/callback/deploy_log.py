@@ -40,7 +40,9 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import (
+    ABANDONED,
     FAILED,
+    PREPARED,
     RELEASED,
     REPAIRED,
     ROLLED_BACK,
@@ -70,11 +72,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carrie
         self._playbook = str(playbook._file_name)
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        """A release, a repair, or nothing to do."""
-        if result._result.get("changed"):
-            released = ROLLED_BACK if result._result.get("rolled_back_to") else RELEASED
+        """A release, one that is ready or was given up, a repair, or nothing to do."""
+        told = result._result
+        if told.get("changed"):
+            released = PREPARED if told.get("prepared") else ROLLED_BACK if told.get("rolled_back_to") else RELEASED
             kinds = {"release": released, "repair": REPAIRED}
-            self._note(result, kinds.get(str(result._result.get("kind")), CHANGED))
+            given_up = result._task.args.get("state") == "abandoned"
+            self._note(result, ABANDONED if given_up else kinds.get(str(told.get("kind")), CHANGED))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: ARG002 - Ansible's words
         """A release that failed, whatever the playbook makes of it."""
@@ -120,7 +124,7 @@ def entry(
         "playbook": playbook,
         "stack": stack.get("name") if isinstance(stack, Mapping) else None,
         "outcome": outcome,
-        "release": result.get("release"),
+        "release": result.get("prepared") or result.get("release"),
         "previous": result.get("previous"),
         "reason": str(arguments.get("reason") or ""),
         "duration": round(sum(durations.values()), 2) if isinstance(durations, Mapping) else None,

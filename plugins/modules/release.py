@@ -124,6 +124,37 @@ options:
       - Where the registry tells how large the images to pull are, four times their new layers have to be free besides.
     type: int
     default: 536870912
+  state:
+    description:
+      - How far to go. V(switched) makes the release and leads nginx to it.
+      - V(ready) does what comes before that, and leaves the release waiting beside what serves, for hosts that are to
+        switch together. RV(prepared) is its name for the second call, which has the same arguments, O(prepared) and
+        O(state=switched). A repair is done at once, as it leads to no other release.
+      - V(abandoned) gives up what is ready, as if it had not been begun, and keeps no evidence. It needs of O(stack)
+        only C(name) and C(paths), and O(files) may be empty.
+    type: str
+    choices: [ready, switched, abandoned]
+    default: switched
+  prepared:
+    description:
+      - The release that was made ready, to go on with or to give up, and nothing else.
+      - When it is not there any more, or anything has moved since, it is not switched and the module fails. When it
+        serves already, nothing is done.
+    type: str
+    default: ""
+  ready_timeout:
+    description:
+      - Seconds for which a release that is ready is kept for whoever made it. Until then others are refused; after
+        that, or after the host was started anew, any run undoes it. Who made it may undo it at any time by another run.
+    type: float
+    default: 3600.0
+  out_of_service:
+    description:
+      - Seconds between telling balancers, through the edge's C(/-/ready), not to send requests to this host, and the
+        first container that is touched. The host is put back when the release serves, or when what served before does.
+      - V(0) leaves the host in service. Nothing is waited for when nothing was released before.
+    type: float
+    default: 0.0
   reason:
     description: Why this release is made, for its record.
     type: str
@@ -194,6 +225,12 @@ EXAMPLES = r"""
       - dest: services/compose.yaml
     reason: new recognition model
 
+- name: Give up a release that is ready on this host, because another host's is not
+  drydock.serving.release:
+    stack: "{{ stack_model }}"
+    files: []
+    state: abandoned
+
 - name: Go back to the last good release
   drydock.serving.release:
     rollback: true
@@ -258,6 +295,10 @@ pruned_images:
   returned: always
   type: list
   elements: str
+prepared:
+  description: The release that this run has made ready and that waits to be switched, or null.
+  returned: always
+  type: str
 rolled_back_to:
   description: The release that was gone back to, or null.
   returned: always
@@ -295,10 +336,12 @@ failure:
       V(controller_silent), V(edge_failed), V(edge_invalid), V(edge_unconfirmed), V(engine_missing),
       V(engine_unreachable), V(golden_wrong), V(host_failed), V(image_architecture), V(image_missing), V(interrupted),
       V(invalid_stack), V(irreversible), V(locked), V(missing_library), V(models_missing), V(network_foreign),
-      V(no_space), V(no_way_back), V(not_released), V(port_taken), V(project_foreign), V(pull_failed),
+      V(no_space), V(no_way_back), V(not_released), V(port_taken), V(prepared), V(prepared_lost),
+      V(project_foreign), V(pull_failed),
       V(registries_invalid), V(registry_denied), V(registry_unreachable), V(release_altered), V(release_incomplete),
       V(release_unknown), V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out), V(unhealthy),
       V(up_failed).
+    - With V(prepared), another run's release is ready here and waits; with V(prepared_lost), this one's waits no more.
     - With V(locked), RV(ignore:owner) is the note of who holds the stack, and RV(ignore:state) is V(alive), V(stuck)
       without a sign of life, V(orphaned) when the run has died and a program that it started still works, or
       V(unknown).
@@ -315,6 +358,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.abandon import abandon
 from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, go_back, layout_from
 from ansible_collections.drydock.serving.plugins.module_utils._release.controller import NoController, Watcher
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import parse_desired
@@ -353,6 +397,10 @@ ARGUMENTS: dict[str, Any] = {
     "pull_timeout": {"type": "float", "default": 1800.0},
     "keep": {"type": "int", "default": 5},
     "reserve": {"type": "int", "default": 512 * 1024 * 1024},
+    "state": {"type": "str", "choices": ["ready", "switched", "abandoned"], "default": "switched"},
+    "prepared": {"type": "str", "default": ""},
+    "ready_timeout": {"type": "float", "default": 3600.0},
+    "out_of_service": {"type": "float", "default": 0.0},
     "reason": {"type": "str", "default": ""},
     "revision": {"type": "str", "default": ""},
     "actor": {"type": "str"},
@@ -361,6 +409,17 @@ ARGUMENTS: dict[str, Any] = {
     "reconnect_timeout": {"type": "float", "default": 300.0},
     "job": {"type": "str", "choices": ["none", "look", "watched"], "default": "none"},
 }
+OPTIONS = (
+    "wait_timeout",
+    "pull_timeout",
+    "keep",
+    "reserve",
+    "prepared",
+    "ready_timeout",
+    "out_of_service",
+    "reason",
+    "revision",
+)
 
 
 def now() -> str:
@@ -400,9 +459,13 @@ def main() -> None:
             actor=params["actor"] or "unknown",
             controller=params["controller"] or "unknown",
             registries=registries,
-            **{key: params[key] for key in ("wait_timeout", "pull_timeout", "keep", "reserve", "reason", "revision")},
+            until=params["state"],
+            **{key: params[key] for key in OPTIONS},
         )
-        if params["rollback"]:
+        if params["state"] == "abandoned":
+            name, layout = str(params["stack"].get("name")), layout_from(params["stack"])
+            abandon(name, layout, options, host, check_mode=module.check_mode, result=result)
+        elif params["rollback"]:
             way = Way(to=params["to"], force=params["force"])
             go_back(layout_from(params["stack"]), way, options, host, check_mode=module.check_mode, result=result)
         else:

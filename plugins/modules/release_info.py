@@ -171,6 +171,16 @@ unfinished:
   description: C(release), C(step) and C(previous) of a release that is under way or was interrupted.
   returned: always
   type: dict
+prepared:
+  description:
+    - C(release), C(actor), C(controller), C(since) and C(expires) of a release that is prepared, not switched, as it
+      waits for other hosts; see O(drydock.serving.release#module:state).
+  returned: always
+  type: dict
+out_of_service:
+  description: C(release), C(since) and C(actor) while the edge tells balancers that this host is out of service.
+  returned: always
+  type: dict
 lease:
   description:
     - Who works on the stack, with C(actor), C(since) and C(doing) among others, and the C(state) of that run.
@@ -212,8 +222,9 @@ failures:
 attempts:
   description:
     - The newest lines of the log of deployments, newest first, with C(at), C(outcome) (V(released), V(rolled_back),
-      V(repaired), V(failed), V(recovered), V(restarted) or V(restart_failed)), C(release), C(previous), C(serving),
-      C(actor), C(reason), C(duration) in seconds, C(services), C(images), C(models) and C(failure).
+      V(repaired), V(failed), V(prepared), V(abandoned), V(recovered), V(restarted) or V(restart_failed)), C(release),
+      C(previous), C(serving), C(actor), C(reason), C(duration) in seconds, C(services), C(images), C(models) and
+      C(failure).
   returned: always
   type: list
   elements: dict
@@ -222,7 +233,8 @@ problems:
     - C(kind) and C(message) of everything that is wrong.
     - The kind is one of V(attempt_failed), V(certificate_ends), V(certificate_expired), V(certificate_unreadable),
       V(container), V(edge_unsettled), V(engine_missing), V(engine_unreachable), V(host_failed), V(no_space),
-      V(not_permitted), V(not_released), V(state_unreadable), V(stopped), V(stuck), V(timed_out), V(unfinished).
+      V(not_permitted), V(not_released), V(out_of_service), V(prepared), V(state_unreadable), V(stopped), V(stuck),
+      V(timed_out), V(unfinished).
   returned: always
   type: list
   elements: dict

@@ -59,6 +59,8 @@ _TOLD = (
     "containers",
     "releases",
     "unfinished",
+    "prepared",
+    "out_of_service",
     "lease",
     "maintenance",
     "stopped",

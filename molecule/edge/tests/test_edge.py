@@ -14,6 +14,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from testinfra.host import Host
@@ -167,10 +168,23 @@ def test_the_version_of_nginx_is_not_told(client: Client) -> None:
     assert client.ask("/v1").headers["server"] == "nginx"
 
 
-def test_the_edge_s_own_health_is_for_the_host_alone(host: Host, client: Client) -> None:
-    inside = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1/drydock/health').read().decode())"
-    assert json.loads(host.check_output(f'python3 -c "{inside}"')) == {"status": "ok"}
-    assert client.ask("/drydock/health", tls=False, Host="127.0.0.1").status == 404
+@pytest.mark.parametrize("path", ["/-/health", "/-/ready"])
+@pytest.mark.parametrize("asked", [{"tls": True}, {"tls": False}, {"tls": False, "Host": "127.0.0.1"}])
+def test_a_balancer_s_health_check_is_answered_by_any_name(client: Client, path: str, asked: dict[str, Any]) -> None:
+    assert client.ask(path, **asked).status == 200
+
+
+def test_a_host_that_is_out_of_service_says_so_to_balancers_and_serves_on(host: Host, client: Client) -> None:
+    host.check_output("touch /run/out-of-service")
+    try:
+        answer = client.ask("/-/ready")
+        assert (answer.status, json.loads(answer.body)) == (503, {"status": "out of service"})
+        assert client.ask("/-/ready", tls=False, Host="127.0.0.1").status == 503
+        assert client.ask("/-/health").status == 200
+        assert client.ask("/some/path").status == 200
+    finally:
+        host.check_output("rm /run/out-of-service")
+    assert client.ask("/-/ready").status == 200
 
 
 def test_a_request_is_logged_as_json(host: Host, client: Client) -> None:

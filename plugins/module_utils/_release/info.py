@@ -34,6 +34,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.gate impo
 from ansible_collections.drydock.serving.plugins.module_utils._release.history import last_good
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder
+from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import read_prepared
 from ansible_collections.drydock.serving.plugins.module_utils._release.prune import failures
 from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
@@ -42,6 +43,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     read_journal,
     read_record,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.rotation import out_of_service
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.verdict import judge, sentence
 from ansible_collections.drydock.serving.plugins.module_utils._release.warm import read_warm
@@ -116,6 +118,8 @@ def empty_result() -> dict[str, Any]:
         "containers": [],
         "releases": [],
         "unfinished": None,
+        "prepared": None,
+        "out_of_service": None,
         "lease": None,
         "maintenance": None,
         "stopped": None,
@@ -200,6 +204,10 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
         result.update(_gate(layout, problems))
     with problems.told():
         result["unfinished"] = _unfinished(layout)
+        waiting = read_prepared(layout)
+        result["prepared"] = waiting.told() if waiting else None
+    with problems.told():
+        result["out_of_service"] = out_of_service(layout)
     with problems.told():
         found = list(_releases(layout, result, problems))
         left = {item.pop("rolled_back_from") for item in found}

@@ -57,6 +57,16 @@ class Layout:
         return self.state / "journal.json"
 
     @property
+    def prepared(self) -> Path:
+        """Whose release is ready and waits to be switched."""
+        return self.state / "prepared.json"
+
+    @property
+    def out_of_service(self) -> Path:
+        """While this file is there, the edge tells balancers that it is not to be sent anything."""
+        return self.root / "edge" / "out-of-service"
+
+    @property
     def lease(self) -> Path:
         return self.state / "lease.json"
 

@@ -31,6 +31,8 @@ ROLLED_BACK = "rolled_back"
 REPAIRED = "repaired"
 FAILED = "failed"
 RECOVERED = "recovered"
+PREPARED = "prepared"  # ready, and waiting to be switched together with other hosts
+ABANDONED = "abandoned"  # given up when it was ready
 RESTARTED = "restarted"  # the containers of what serves, by the command on the host
 RESTART_FAILED = "restart_failed"
 MAINTENANCE_ON = "maintenance_on"  # the edge answers 503 to all, by the command on the host
@@ -170,13 +172,20 @@ class DeploymentLog:
         self._clock = clock
         self._warn = warn
 
+    def abandoned(self, release: str, said: str) -> None:
+        """A release that was ready was given up."""
+        self._write({"outcome": ABANDONED, "release": release, "said": [said]})
+
     def recovered(self, said: list[str]) -> None:
         """A run that died before this one was settled."""
         self._write({"outcome": RECOVERED, "said": said})
 
     @contextlib.contextmanager
-    def attempt(self, plan: Plan) -> Iterator[None]:
-        """Write down how what is done inside ended. A run that is killed inside is told by the one that recovers it."""
+    def attempt(self, plan: Plan, outcome: str | None = None) -> Iterator[None]:
+        """Write down how what is done inside ended. A run that is killed inside is told by the one that recovers it.
+
+        :param outcome: of one that ends well; by default what the plan's kind says.
+        """
         started = self._clock()
         releasing = plan.kind == RELEASE
         previous = plan.current.identity if plan.current else None
@@ -190,8 +199,8 @@ class DeploymentLog:
         except Exception as error:
             self._write({**entry, **changes(plan, None), **_failure(error)}, started)
             raise
-        outcome = ROLLED_BACK if plan.back else RELEASED if releasing else REPAIRED
-        after = read_record(self._layout.current)
+        outcome = outcome or (ROLLED_BACK if plan.back else RELEASED if releasing else REPAIRED)
+        after = read_record(self._layout.current if outcome != PREPARED else self._layout.release(entry["release"]))
         self._write({**entry, **changes(plan, after), "outcome": outcome, "failure": None}, started)
 
     def _write(self, entry: Mapping[str, Any], started: float | None = None) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
+from ansible_collections.drydock.serving.plugins.module_utils._release import rotation
 from ansible_collections.drydock.serving.plugins.module_utils._release.around import Around, look_around
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import place, stay
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, Desired, Unit, sha256
@@ -34,6 +35,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     secret_dirs,
     upstream_ports,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import READY
 from ansible_collections.drydock.serving.plugins.module_utils._release.warm import fitting, kept_now, to_keep
 from ansible_collections.drydock.serving.plugins.module_utils._release.wish import Back
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
@@ -120,6 +122,7 @@ def make_plan(
     may_write: bool,
     now: str = "",
     back: Back | None = None,
+    prepared: Record | None = None,
     ready: Callable[[str], bool] = is_ready,
 ) -> Plan:
     """Compare the host with what is wanted.
@@ -128,6 +131,7 @@ def make_plan(
     :param may_write: false in check mode: the key for fingerprints is then not made.
     :param now: the time in UTC, as ``until`` of what is kept warm is written.
     :param back: not None: this goes back to an earlier release.
+    :param prepared: the release that was made ready for this wish; its services have their colours.
     :param ready: whether the path at this address says that a service is ready.
     :raises DrydockError: ``secret_lost``, ``secret_invalid``, ``state_unreadable`` and ``timed_out``.
     """
@@ -158,7 +162,10 @@ def make_plan(
     if current is None or current.hash != wanted_hash or content:
         kind = RELEASE
         running = [item.name for item in live if item.running]
-        desired = place(desired, current, secrets.versions, running, back_to=back.to if back else None)
+        if prepared is None:
+            desired = place(desired, current, secrets.versions, running, back_to=back.to if back else None)
+        else:
+            desired = stay(desired, prepared)
         kept: frozenset[str] = frozenset()
     else:
         kind, back = REPAIR, None
@@ -181,6 +188,7 @@ def make_plan(
         *drifted,
         *_strays(around.strays, live),
         *_edge(layout.upstreams, upstreams),
+        *_out_of_service(layout),
         *_gate(layout),
         *_leftovers(journal, status),
         *(_settings(desired) + _still_named(keeping) if kind == REPAIR else []),
@@ -444,6 +452,15 @@ def _edge(path: Path, wanted: bytes) -> list[Change]:
     return [Change("edge", str(path), _text(before), _text(wanted), f"lead the edge to the services by {path}")]
 
 
+def _out_of_service(layout: Layout) -> list[Change]:
+    """A release that could not be brought back left the host to no balancer; what serves now may be sent requests."""
+    note = rotation.out_of_service(layout)
+    if not rotation.by_release(note):
+        return []
+    said = "put the host back into service for the balancers in front of it"
+    return [Change("edge", str(layout.out_of_service), "out of service\n", "", said)]
+
+
 def _gate(layout: Layout) -> list[Change]:
     """Maintenance is no difference; an edge that is not as it was asked for, or that was closed for a stop, is."""
     note = read_note(layout)
@@ -461,6 +478,8 @@ def _leftovers(journal: Journal | None, status: str) -> list[Change]:
     if journal is not None:
         said = (
             f"clean up after the release {journal.release or '(unknown)'}, interrupted at {journal.step or '(unknown)'}"
+            if journal.step != READY
+            else f"the release {journal.release} is ready and was not switched"
         )
         found.append(Change("journal", "unfinished release", f"{journal.release}: {journal.step}\n", "", said))
     if status != engines.OK:

@@ -15,6 +15,11 @@ from ansible_collections.drydock.serving.plugins.module_utils._atomic import rep
 from ansible_collections.drydock.serving.plugins.module_utils._release import registry_auth
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, led_to
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import (
+    Owner,
+    forget_prepared,
+    refuse_waiting,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._release.prune import remove_unrecorded
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     clear_journal,
@@ -26,15 +31,18 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.steps imp
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import forget_undo, restore_secrets
 
 
-def recover(layout: Layout, edge: Edge) -> list[str]:
+def recover(layout: Layout, edge: Edge, owner: Owner | None = None) -> list[str]:
     """Settle an unfinished release; what was done, in words. Call it while holding the lease.
 
-    :raises DrydockError: ``edge_invalid``, ``edge_failed``; the journal stays, and all containers run on.
+    :param owner: who runs; they may undo what they made ready themselves and have not switched.
+    :raises DrydockError: ``prepared``, when somebody else's release waits to be switched; ``edge_invalid``,
+        ``edge_failed``: the journal stays, and all containers run on.
     """
     registry_auth.forget(layout.registry_auth)
     journal = read_journal(layout)
     if journal is None:
         return []
+    waiting = refuse_waiting(layout, owner)
     order = order_named(journal.order)
     folder = layout.release(journal.release)
     if journal.release and order.proven(journal.step) and read_record(folder) is not None:
@@ -49,6 +57,9 @@ def recover(layout: Layout, edge: Edge) -> list[str]:
     if journal.release and (current is None or current.identity != journal.release):
         shutil.rmtree(folder, ignore_errors=True)
     remove_unrecorded(layout)
+    forget_prepared(layout)
     clear_journal(layout)
     said = f"undid the release {journal.release or '(unknown)'}, interrupted at {journal.step or '(unknown)'}"
+    if waiting is not None:
+        said = f"undid the release {waiting.release}, ready since {waiting.since} and not switched by {waiting.actor}"
     return [f"{said}, and put back {restored} secret files" if restored else said]

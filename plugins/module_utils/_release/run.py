@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
@@ -17,11 +18,16 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.gate impo
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import ALIVE, Lease, holder, lease
-from ansible_collections.drydock.serving.plugins.module_utils._release.log import DeploymentLog
-from ansible_collections.drydock.serving.plugins.module_utils._release.plan import Plan, make_plan
+from ansible_collections.drydock.serving.plugins.module_utils._release.log import PREPARED, DeploymentLog
+from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan, make_plan
+from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import Owner, forget_prepared
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import READY
+from ansible_collections.drydock.serving.plugins.module_utils._release.together import fetch
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import (
     Options,
+    Outcome,
     Transaction,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import host_error
@@ -49,6 +55,7 @@ def empty_result() -> dict[str, Any]:
         "kept": [],
         "switched": None,
         "lease_taken_over": None,
+        "prepared": None,
         "maintenance": None,
         "diff": [],
     }
@@ -123,19 +130,19 @@ def _run(
             return
     _refuse_foreign(desired, host.engine)
     desired.layout.make()
-    with lease(desired.layout, _owner(options)) as held, host.progress.shown(desired.layout.job, _about(options)):
+    going_on = options.prepared not in ("", result["release"])
+    options = replace(options, identity=options.prepared) if going_on else options
+    with lease(desired.layout, owner_of(options)) as held, host.progress.shown(desired.layout.job, _about(options)):
         result["lease_taken_over"] = held.taken_over
-        options = replace(options, identity=_unused(desired, options.identity))
-        log = DeploymentLog(
-            desired.name,
-            desired.layout,
-            options,
-            now=host.now,
-            clock=host.clock,
-            warn=lambda text: result.setdefault("warnings", []).append(text),
-        )
+        if not going_on:
+            options = replace(options, identity=_unused(desired, options.identity))
+        log = log_of(desired.name, desired.layout, options, host, result)
+        if going_on:
+            _go_on(wanted, options, host, held=held, log=log, result=result, begun=begun)
+            return
         gate = host.gate(desired.layout)
-        settled = recover(desired.layout, host.edge(desired.layout)) + gate.settle()
+        settled = recover(desired.layout, host.edge(desired.layout), Owner(options.actor, options.controller))
+        settled += gate.settle()
         if settled:
             log.recovered(settled)
         plan = _planned(wish(), host, may_write=True)
@@ -143,14 +150,36 @@ def _run(
         _require_engine(plan)
         result["actions"] = settled + result["actions"]
         result["changed"] = bool(settled) or plan.changed
-        if plan.changed:
+        if plan.kind == RELEASE and options.until == READY:  # a repair leads to no other release: it is done at once
+            with log.attempt(plan, PREPARED):
+                _execute(plan, options, host, held, result=result, how=Transaction.make_ready, begun=begun)
+        elif plan.changed:
             with log.attempt(plan):
-                _execute(plan, options, host, held, result, begun=begun)
+                _execute(plan, options, host, held, result=result, how=Transaction.run, begun=begun)
         if gate.closed(STOPPED):
             gate.open(STOPPED)
 
 
-def _planned(wanted: Wanted, host: Host, *, may_write: bool) -> Plan:
+def _go_on(
+    wanted: Wanted,
+    options: Options,
+    host: Host,
+    *,
+    held: Lease,
+    log: DeploymentLog,
+    result: dict[str, Any],
+    begun: float,
+) -> None:
+    """What was made ready, to its end."""
+    look = partial(_planned, wanted, host, may_write=True)
+    plan, note = fetch(wanted.desired, look, host, identity=options.prepared, limit=options.wait_timeout)
+    _tell(result, plan)
+    forget_prepared(wanted.desired.layout)
+    with log.attempt(plan):
+        _execute(plan, options, host, held, result=result, how=lambda it: it.go_on(note.lent), begun=begun)
+
+
+def _planned(wanted: Wanted, host: Host, *, may_write: bool, prepared: Record | None = None) -> Plan:
     return make_plan(
         wanted.desired,
         wanted.given,
@@ -158,6 +187,7 @@ def _planned(wanted: Wanted, host: Host, *, may_write: bool) -> Plan:
         may_write=may_write,
         now=host.now(),
         back=wanted.back,
+        prepared=prepared,
         ready=host.ready,
     )
 
@@ -181,7 +211,17 @@ def _unused(desired: Desired, identity: str) -> str:
     return name
 
 
-def _owner(options: Options) -> dict[str, str]:
+def log_of(stack: str, layout: Layout, options: Options, host: Host, result: dict[str, Any]) -> DeploymentLog:
+    """The log of deployments, with its warnings in the result."""
+
+    def warn(text: str) -> None:
+        result.setdefault("warnings", []).append(text)
+
+    return DeploymentLog(stack, layout, options, now=host.now, clock=host.clock, warn=warn)
+
+
+def owner_of(options: Options) -> dict[str, str]:
+    """Who holds the lease, for whoever finds it taken."""
     return {
         "actor": options.actor,
         "host": options.controller,
@@ -217,7 +257,16 @@ def _refuse_foreign(desired: Desired, engine: Engine) -> None:
         )
 
 
-def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict[str, Any], *, begun: float) -> None:
+def _execute(
+    plan: Plan,
+    options: Options,
+    host: Host,
+    held: Lease,
+    *,
+    result: dict[str, Any],
+    how: Callable[[Transaction], Outcome],
+    begun: float,
+) -> None:
     def on_step(step: str) -> None:
         held.doing(f"release {options.identity}, step {step}")
         steps = transaction.steps
@@ -227,13 +276,15 @@ def _execute(plan: Plan, options: Options, host: Host, held: Lease, result: dict
 
     transaction = Transaction(plan, options, replace(host, on_step=on_step), begun=begun)
     try:
-        outcome = transaction.run()
+        outcome = how(transaction)
     except DrydockError as error:
         result["changed"] = not transaction.order.harmless(str(error.details.get("step")))
         raise
+    if options.until == READY and plan.kind == RELEASE and not options.prepared:
+        result["prepared"] = outcome.identity
+    else:
+        result.update(release=outcome.identity, directory=str(plan.desired.layout.release(outcome.identity or "")))
     result.update(
-        release=outcome.identity,
-        directory=str(plan.desired.layout.release(outcome.identity or "")),
         health=outcome.health,
         durations=outcome.durations,
         pruned=outcome.pruned,

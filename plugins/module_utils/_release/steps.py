@@ -20,6 +20,7 @@ RELEASE_STEPS = (
     "place",
     "secrets",
     "data",
+    "leave",
     "base",
     "up",
     "healthy",
@@ -30,6 +31,7 @@ RELEASE_STEPS = (
     "switch",
     "confirm",
     "commit",
+    "enter",
     "drain",
     "stop",
     "prune",
@@ -43,17 +45,30 @@ REPAIR_STEPS = (
     "healthy",
     "join",
     "switch",
+    "enter",
     "settle",
     "drain",
     "stop",
     "prune",
 )
+TURN = "switch"  # before it nothing is led to the new release
+READY = "ready"  # what the journal says while a release waits to be switched
 FIRST = ("room", "stage", "place", "secrets", "rejoin", "switch", "confirm")  # where the edge is led first
 
 
 def edge_first(steps: Sequence[str]) -> tuple[str, ...]:
     """The steps of a release in the order of one whose services behind the edge are warm; the rest comes after."""
     return (*FIRST, *(step for step in steps if step not in FIRST))
+
+
+def until_ready(steps: Sequence[str]) -> tuple[str, ...]:
+    """What is done of a release before several hosts wait for each other."""
+    return (*steps[: steps.index(TURN)], READY)
+
+
+def from_ready(steps: Sequence[str]) -> tuple[str, ...]:
+    """What is done of it after that: before the switch it is seen to be healthy still."""
+    return ("still", *steps[steps.index(TURN) :])
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._atomic import (
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import load_requests
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
-from ansible_collections.drydock.serving.plugins.module_utils._release import golden, networks, room, warm
+from ansible_collections.drydock.serving.plugins.module_utils._release import golden, networks, room, rotation, warm
 from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm, confirmed
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import unit_hash
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import (
@@ -46,6 +46,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.evidence 
 from ansible_collections.drydock.serving.plugins.module_utils._release.history import before
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.images import Images
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
 from ansible_collections.drydock.serving.plugins.module_utils._release.model import MODEL, model_text
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import (
     DATA_MODE,
@@ -53,6 +54,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.plan impo
     Plan,
     model_dirs_missing,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import Prepared, keep_until
 from ansible_collections.drydock.serving.plugins.module_utils._release.prune import prune, prune_images
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     RECORD,
@@ -64,7 +66,13 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     secret_folders,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import Logins, hidden
-from ansible_collections.drydock.serving.plugins.module_utils._release.steps import EDGE_FIRST, RELEASING, REPAIRING
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import (
+    EDGE_FIRST,
+    RELEASING,
+    REPAIRING,
+    from_ready,
+    until_ready,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import (
     UP_EXTRA,
     Situation,
@@ -78,10 +86,12 @@ from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
     write_secrets,
 )
 
+SWITCHED = "switched"
+
 
 @dataclass(frozen=True)
 class Options:
-    """What the operator says about how a release is made.
+    """What the operator says about how a release is made. ``until`` is ``switched`` or ``ready``; times in seconds.
 
     ``identity`` is made of ``stamp`` and of what is wanted where it is empty.
     """
@@ -93,6 +103,10 @@ class Options:
     pull_timeout: float = 1800.0
     keep: int = 5
     reserve: int = 512 * 1024 * 1024
+    until: str = SWITCHED
+    prepared: str = ""  # the release that was made ready, to go on with
+    ready_timeout: float = 3600.0
+    out_of_service: float = 0.0
     actor: str = "unknown"
     controller: str = "unknown"
     reason: str = ""
@@ -152,9 +166,28 @@ class Transaction:
 
         :raises DrydockError: the kind of the step that failed; what served before serves again.
         """
+        self._through(self.steps)
+        clear_journal(self._layout)
+        return self.outcome
+
+    def make_ready(self) -> Outcome:
+        """Take the steps before the switch and leave a note. The journal stays: who does not go on has it undone."""
+        self.steps = until_ready(self.steps)
+        self._through(self.steps)
+        return self.outcome
+
+    def go_on(self, lent: tuple[networks.Link, ...]) -> Outcome:
+        """See that what was made ready is still healthy, then take the steps that are left."""
+        self._lent = lent
+        self.steps = from_ready(self.steps)
+        self._through(self.steps)
+        clear_journal(self._layout)
+        return self.outcome
+
+    def _through(self, steps: Iterable[str]) -> None:
         step = ""
         try:
-            for step in self.steps:
+            for step in steps:
                 self._take(step)
         except OSError as error:
             raise self._failed(step, host_error(error, step)) from error
@@ -163,8 +196,6 @@ class Transaction:
             if isinstance(error, DrydockError):
                 raise failure from error
             raise
-        clear_journal(self._layout)
-        return self.outcome
 
     def _take(self, step: str) -> None:
         Journal(
@@ -261,6 +292,13 @@ class Transaction:
         for network in networks.all_networks(self._desired):
             self._engine.ensure_network(network, self._desired.name)
 
+    def _step_leave(self) -> None:
+        """Balancers look every few seconds; what they have sent by then is answered by what serves."""
+        if self._options.out_of_service > 0 and self._plan.current is not None:
+            now = self._host.now()
+            if rotation.leave(self._layout, release=self._identity, since=now, actor=self._options.actor):
+                self._host.sleep(self._options.out_of_service)
+
     def _step_base(self) -> None:
         coming = tuple(unit for unit in self._coming() if unit.part == BASE)
         self._up(coming, (BASE,))
@@ -279,6 +317,22 @@ class Transaction:
     def _step_healthy(self) -> None:
         held = {unit.name for unit in self._plan.replaced if unit.part != BASE}
         self._wait(tuple(unit for unit in self._desired.units if unit.name not in held))
+        self.outcome.health = self._report.as_list() if self._report else []
+
+    def _step_ready(self) -> None:
+        """The journal says that it is; the note, for whom it waits."""
+        Prepared(
+            release=self._identity,
+            previous=self._previous,
+            hash=self._plan.hash,
+            actor=self._options.actor,
+            controller=self._options.controller,
+            lent=self._lent,
+            **keep_until(Clocks(), self._options.ready_timeout),
+        ).write(self._layout)
+
+    def _step_still(self) -> None:
+        self._wait(self._desired.units)
         self.outcome.health = self._report.as_list() if self._report else []
 
     def _step_replace(self) -> None:
@@ -327,6 +381,9 @@ class Transaction:
         if self._led:  # what nobody is led to any more cannot be seen by asking
             self._edge.wait_left(self._workers, clock=self._host.clock, sleep=self._host.sleep)
             self.outcome.switched = round(self._host.clock() - self._begun, 2)
+
+    def _step_enter(self) -> None:
+        rotation.enter(self._layout)
 
     def _step_settle(self) -> None:
         """What is recorded and restarts nothing when it changes, as routes. And another version of Compose hashes the

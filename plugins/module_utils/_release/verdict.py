@@ -38,16 +38,40 @@ def _release(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             f"The run of {lease['actor']} since {lease['since']}, process {lease.get('pid')}, holds the stack and "
             f"gives no sign of life: {lease['doing']}. A run of the tag `stack` is refused and says what to look at.",
         )
-    if told["unfinished"] is not None and not under_way:
+    if told.get("prepared") and not under_way:
+        yield "prepared", _prepared(told["prepared"])
+    elif told["unfinished"] is not None and not under_way:
         journal = told["unfinished"]
         yield (
             "unfinished",
             f"The release {journal['release'] or '(unknown)'} was interrupted at the step "
             f"{journal['step'] or '(unknown)'}. The next run of the tag `stack` finishes or undoes it.",
         )
+    if told.get("out_of_service") is not None and not under_way:
+        yield "out_of_service", _out_of_service(told["out_of_service"])
     if told["release"] is None and not _unknown(told) and not under_way:
         yield "not_released", "Nothing serves here: no release was made yet, or none succeeded. Run site.yml."
     yield from _last_attempt(told)
+
+
+def _prepared(note: Mapping[str, Any]) -> str:
+    return (
+        f"The release {note['release']} is prepared, not switched: ready since {note['since']} for {note['actor']} "
+        f"from {note['controller']}, who waits for other hosts. When that run has died, the next run of the tag "
+        f"`stack` by the same user undoes it, and anybody's after {note['expires']}."
+    )
+
+
+def _out_of_service(note: Mapping[str, Any]) -> str:
+    if note.get("release"):
+        return (
+            f"The release {note['release']} took this host out of service for the balancers in front of it at "
+            f"{note.get('since')} and could not put it back. The next run of the tag `stack` does when all is healthy."
+        )
+    return (
+        "Somebody took this host out of service for the balancers in front of it. Remove the file edge/out-of-service "
+        "below the stack's directory to put it back; a release leaves it there."
+    )
 
 
 def _stopped(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
-from ansible_collections.drydock.serving.plugins.module_utils._release import networks
+from ansible_collections.drydock.serving.plugins.module_utils._release import networks, rotation
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import Compose
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import entry, retired_from
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, led_to
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Collector, Redactor, Scene
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.prune import next_failure, prune_failures
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
@@ -168,15 +169,22 @@ class WayBack:
             self._stop_moved()
             self._keep_warm(step)
             touched = [unit.name for unit in (*self._plan.replaced, *self._plan.mended)]
-            again = self._restore(previous, [name for name in touched if name in previous.containers])
+            again = [name for name in touched if name in previous.containers]
+            limit = self._at.wait_timeout + UP_EXTRA
+            bring_up_recorded(self._host, self._layout, self._desired.name, previous, again, timeout=limit)
             report = self._host.waiter.wait_recorded(previous.containers, limit=self._at.wait_timeout)
         except DrydockError as error:
-            return f"The previous release {previous.identity} could NOT be brought back: {error.message}"
+            return f"The previous release {previous.identity} could NOT be brought back: {error.message}{self._out()}"
         if not report.ok:
-            return f"The previous release {previous.identity} was brought back, but: {report.message()}"
+            return f"The previous release {previous.identity} was brought back, but: {report.message()}{self._out()}"
+        rotation.enter(self._layout)
         if again:
             return f"The previous release {previous.identity} was brought back and serves."
         return f"The previous release {previous.identity} was not touched and serves."
+
+    def _out(self) -> str:
+        out = rotation.by_release(rotation.out_of_service(self._layout))
+        return " The host stays out of service for the balancers in front of it." if out else ""
 
     def _stop_moved(self) -> None:
         there = {item.name: item for item in self._engine.containers(self._desired.name)[1]}
@@ -193,20 +201,6 @@ class WayBack:
             self._host.drainer(self._edge).drain(found)
         for item in found:
             self._engine.disconnect(self._desired.name, item.name)
-
-    def _restore(self, previous: Record, names: list[str]) -> bool:
-        """Bring containers back as the previous release had them, and under their names."""
-        folder = self._layout.release(previous.identity)
-        for part in PARTS:
-            wanted = [name for name in names if previous.containers[name]["part"] == part]
-            if wanted:
-                self._compose(part, folder).up(wanted, timeout=self._at.wait_timeout + UP_EXTRA)
-        attached = {item.name: item.networks for item in self._engine.containers(self._desired.name)[1]}
-        for name in names:
-            item = previous.containers[name]
-            if item["part"] != PARTS[0] and self._desired.name not in attached.get(item["name"], ()):
-                self._engine.connect(self._desired.name, item["name"], alias=item.get("service", name))
-        return bool(names)
 
     def _stop_all(self) -> str:
         try:
@@ -230,6 +224,22 @@ class WayBack:
 
     def _compose(self, part: str, release: Path) -> Compose:
         return Compose(self._host.runner, stack=self._desired.name, part=part, release=release)
+
+
+def bring_up_recorded(
+    host: Host, layout: Layout, stack: str, previous: Record, names: Sequence[str], *, timeout: float
+) -> None:
+    """Bring containers back as a release that is recorded had them, and under their names."""
+    folder = layout.release(previous.identity)
+    for part in PARTS:
+        wanted = [name for name in names if previous.containers[name]["part"] == part]
+        if wanted:
+            Compose(host.runner, stack=stack, part=part, release=folder).up(wanted, timeout=timeout)
+    attached = {item.name: item.networks for item in host.engine.containers(stack)[1]} if names else {}
+    for name in names:
+        item = previous.containers[name]
+        if item["part"] != PARTS[0] and stack not in attached.get(item["name"], ()):
+            host.engine.connect(stack, item["name"], alias=item.get("service", name))
 
 
 def host_error(error: OSError, step: str) -> DrydockError:

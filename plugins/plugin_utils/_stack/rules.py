@@ -126,6 +126,10 @@ def check_routes(stack: Stack, problems: Problems) -> None:
         for route in repeated(service["routes"]):
             problems.add(where, f"'{route}' is listed more than once (after taking out doubled and trailing slashes).")
         for route in dict.fromkeys(service["routes"]):
+            if route == "/-" or route.startswith("/-/"):
+                problems.add(
+                    where, f"'{route}' is the edge's own: below /-/ it answers the health checks of balancers."
+                )
             if route in owners:
                 problems.add(
                     where, f"'{route}' already leads to service '{owners[route]}'. One path leads to one service."

@@ -40,12 +40,19 @@ def callback(path: Path, monkeypatch: pytest.MonkeyPatch) -> CallbackModule:
     return plugin
 
 
-def event(action: str = "drydock.serving.release", *, check: bool = False, no_log: bool = False, **values: Any) -> Any:
+def event(
+    action: str = "drydock.serving.release",
+    *,
+    check: bool = False,
+    no_log: bool = False,
+    state: str = "switched",
+    **values: Any,
+) -> Any:
     task = SimpleNamespace(
         action=action,
         check_mode=check,
         no_log=no_log,
-        args={"stack": {"name": "ocr"}, "reason": "faster", "secrets": {"postgres_password": CANARY}},
+        args={"stack": {"name": "ocr"}, "reason": "faster", "secrets": {"postgres_password": CANARY}, "state": state},
     )
     return SimpleNamespace(_host=SimpleNamespace(get_name=lambda: "web1"), _task=task, _result=values)
 
@@ -77,6 +84,8 @@ def test_a_release_is_a_line_with_names_and_versions(callback: Any, path: Path) 
     [
         (lambda it: it.v2_runner_on_ok(event(changed=True, kind="repair")), "repaired"),
         (lambda it: it.v2_runner_on_ok(event(changed=True, kind="none")), "changed"),
+        (lambda it: it.v2_runner_on_ok(event(changed=True, kind="release", prepared="r003")), "prepared"),
+        (lambda it: it.v2_runner_on_ok(event(state="abandoned", changed=True, kind="none")), "abandoned"),
         (lambda it: it.v2_runner_on_failed(event(msg="no"), ignore_errors=True), "failed"),
         (lambda it: it.v2_runner_on_unreachable(event(unreachable=True)), "unreachable"),
     ],

@@ -384,6 +384,27 @@ def test_an_interrupted_release_is_a_problem_that_the_next_run_settles(world: Wo
     assert "interrupted at the step images" in result["problems"][0]["message"]
 
 
+def test_a_release_that_waits_for_other_hosts_is_prepared_not_switched(world: World, docker: Docker) -> None:
+    world.release()
+    world.make_ready(world.with_api(image="api:2"))
+    result = told(world, docker)
+    assert (result["release"], result["prepared"]["release"], result["prepared"]["actor"]) == ("r001", "r002", "op@ctl")
+    assert kinds(result) == ["prepared"]
+    assert "r002 is prepared, not switched" in result["problems"][0]["message"]
+    assert [item["id"] for item in result["releases"]] == ["r001"]
+
+
+@pytest.mark.parametrize(("text", "said"), [("", "Somebody took"), ('{"release": "r002"}', "The release r002 took")])
+def test_a_host_that_is_out_of_service_for_balancers_is_a_problem(
+    world: World, docker: Docker, text: str, said: str
+) -> None:
+    world.release()
+    layout(world).out_of_service.write_text(text)
+    result = told(world, docker)
+    assert kinds(result) == ["out_of_service"]
+    assert said in result["problems"][0]["message"]
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"schema": 1}'])
 def test_a_journal_that_cannot_be_read_is_an_interrupted_release(world: World, docker: Docker, text: str) -> None:
     world.release()

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS, REPAIR_STEPS
 
@@ -31,13 +33,13 @@ def consistent(world: World) -> None:
     assert not (world.root / "state" / "lease.json").exists()
 
 
-def die_at_step(world: World, step: str, stack: dict[str, object]) -> None:
+def die_at_step(world: World, step: str, stack: dict[str, object], **options: Any) -> None:
     def kill(reached: str) -> None:
         if reached == step:
             raise KilledError
 
     with pytest.raises(KilledError):
-        world.release(stack, on_step=kill)
+        world.release(stack, on_step=kill, **options)
 
 
 @pytest.mark.parametrize("step", RELEASE_STEPS)

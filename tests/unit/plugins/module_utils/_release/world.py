@@ -15,6 +15,7 @@ from typing import Any, Callable
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import judge
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec, Observation
+from ansible_collections.drydock.serving.plugins.module_utils._release.abandon import abandon
 from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, go_back
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, parse_desired, variable
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
@@ -191,13 +192,26 @@ class World:
             Options(
                 identity=f"r{self.number:03}",
                 started="2026-11-21T04:15:00Z",
-                actor="op@ctl",
-                **{"reserve": 1, **options},
+                **{"reserve": 1, "actor": "op@ctl", **options},
             ),
             self.host(on_step),
             check_mode=check,
             result=self.result,
         )
+        return self.result
+
+    def make_ready(self, stack: Mapping[str, Any], **options: Any) -> str:
+        """Run up to the switch; the release that waits there."""
+        found = self.release(stack, until="ready", **options)["prepared"]
+        assert isinstance(found, str)
+        return found
+
+    def give_up(self, *, check: bool = False, **options: Any) -> dict[str, Any]:
+        """Give up what is ready."""
+        self.result = empty_result()
+        made = Options(identity="", started="2026-11-21T04:15:00Z", **{"actor": "op@ctl", **options})
+        layout = self.desired(self.stack).layout
+        abandon("demo", layout, made, self.host(), check_mode=check, result=self.result)
         return self.result
 
     def back(
@@ -321,4 +335,5 @@ class World:
 
     def _temporary(self) -> list[Path]:
         state = self.root / "state"
-        return [state / "journal.json", state / "registry-auth", state / "lease.json", self.secrets / ".undo"]
+        own = [state / "journal.json", state / "registry-auth", state / "lease.json", state / "prepared.json"]
+        return [*own, self.secrets / ".undo", self.root / "edge" / "out-of-service"]

@@ -103,6 +103,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "stack.services.b.routes",
         "already leads to service 'api'",
     ),
+    ("route of the edge itself", {f"{API}.routes": ["/-/x"]}, f"{API}.routes", "is the edge's own"),
     ("route with dots", {f"{API}.routes": ["/a/../b"]}, f"{API}.routes[0]", "'.' or '..'"),
     ("route without a slash", {f"{API}.routes": ["v1"]}, f"{API}.routes[0]", "starts with '/'"),
     ("host bits", {"stack.firewall.ssh_sources": ["192.0.2.5/24"]}, "stack.firewall.ssh_sources[0]", "192.0.2.0/24"),

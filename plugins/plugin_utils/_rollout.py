@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far the hosts of a rollout have come, from what the release told of each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+
+RESULT = "stack_released"  # what the role stack registers
+GIVEN_UP = "stack_given_up"
+WENT_BACK = "stack_went_back"
+
+DONE = "done"  # serves what is wanted
+READY = "ready"  # waits to be switched
+FAILED = "failed"
+SILENT = "silent"  # nothing was heard: not reached, or the connection was lost
+LONGEST = 160  # characters of a message in the table
+
+
+@dataclass(frozen=True)
+class HostState:
+    """One host of a rollout. ``release`` is what serves there, as far as it was told."""
+
+    name: str
+    state: str
+    release: str | None
+    said: str
+
+    def line(self, width: int) -> str:
+        release = self.release or ("unknown" if self.state == SILENT else "none")
+        return f"{self.name:<{width}}  {release:<25}  {self.said}".rstrip()
+
+
+def rollout(names: Sequence[str], hostvars: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a rollout stands.
+
+    :param names: the hosts that belong to it, in order.
+    :param hostvars: Ansible's variable of that name.
+    :raises DrydockError: ``invalid_input``.
+    """
+    if isinstance(names, (str, Mapping)) or not isinstance(names, Iterable):
+        raise DrydockError("invalid_input", f"rollout expects a list of host names, found {type(names).__name__}.")
+    found = [_state(name, hostvars) for name in names]
+    width = max([len(item.name) for item in found], default=0)
+    by = {state: [item.name for item in found if item.state == state] for state in (DONE, READY, FAILED, SILENT)}
+    return {
+        **by,
+        "switched": [item.name for item in found if item.state == DONE and _switched(item.name, hostvars)],
+        "behind": by[FAILED] + by[SILENT],
+        "cause": _cause(found),
+        "table": [item.line(width) for item in found],
+    }
+
+
+def _told(name: str, hostvars: Mapping[str, Any], which: str) -> Mapping[str, Any] | None:
+    if name not in hostvars:
+        return None
+    told = hostvars[name].get(which)
+    return told if isinstance(told, Mapping) and not told.get("skipped") else None
+
+
+def _state(name: str, hostvars: Mapping[str, Any]) -> HostState:
+    told = _told(name, hostvars, RESULT)
+    if told is None or told.get("unreachable"):
+        return HostState(name, SILENT, None, "no answer: serves what it served, or what it was last told to")
+    release = str(told["release"]) if told.get("release") else None
+    if told.get("failed"):
+        return HostState(name, FAILED, release, f"failed: {_short(told.get('msg'))}")
+    given_up, back = _told(name, hostvars, GIVEN_UP), _told(name, hostvars, WENT_BACK)
+    if back is not None:
+        return _went_back(name, release, back)
+    ready = told.get("prepared")
+    if ready and given_up is not None:
+        failed = given_up.get("failed")
+        said = f"could not give up {ready}: {_short(given_up.get('msg'))}" if failed else f"gave up {ready}"
+        return HostState(name, FAILED if failed else READY, release, said)
+    if ready:
+        return HostState(name, READY, release, f"{ready} is ready and not switched")
+    return HostState(name, DONE, release, "changed" if told.get("changed") else "as it was")
+
+
+def _went_back(name: str, release: str | None, back: Mapping[str, Any]) -> HostState:
+    if back.get("failed"):
+        return HostState(name, FAILED, release, f"could not go back: {_short(back.get('msg'))}")
+    return HostState(name, READY, back.get("release") or None, f"went back from {release}")
+
+
+def _switched(name: str, hostvars: Mapping[str, Any]) -> bool:
+    """Whether this run led the host to another release."""
+    told = _told(name, hostvars, RESULT) or {}
+    return bool(told.get("changed")) and told.get("kind") == "release"
+
+
+def _cause(found: Iterable[HostState]) -> str:
+    """Why a rollout does not go on, in one line: the first host that failed, else the first that was not heard of."""
+    for state in (FAILED, SILENT):
+        for item in found:
+            if item.state == state:
+                return f"{item.name}: {item.said.removeprefix('failed: ')}"
+    return ""
+
+
+def _short(text: Any) -> str:
+    line = " ".join(str(text or "").split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the hosts of a rollout stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.drydock.serving.plugins.filter.rollout import rollout
+
+UNCHANGED = {"release": "r1", "changed": False, "kind": "none", "prepared": None}
+WAITING = {"release": "r1", "changed": True, "kind": "release", "prepared": "r2"}
+SWITCHED = {"release": "r2", "changed": True, "kind": "release", "prepared": None}
+BROKEN = {"release": "r1", "failed": True, "msg": "api did not become healthy.\nThe last lines", "prepared": None}
+
+
+def judged(**told: dict[str, Any] | None) -> dict[str, Any]:
+    hostvars = {name: {"stack_released": item} if item is not None else {} for name, item in told.items()}
+    return rollout(list(told), hostvars)
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        (UNCHANGED, "done"),
+        (SWITCHED, "done"),
+        (WAITING, "ready"),
+        (BROKEN, "failed"),
+        (None, "silent"),
+        ({"unreachable": True, "msg": "no route"}, "silent"),
+        ({"skipped": True}, "silent"),
+        ({"failed": True, "msg": None}, "failed"),
+    ],
+)
+def test_a_host_stands_where_its_release_says(told: dict[str, Any] | None, state: str) -> None:
+    assert judged(one=told)[state] == ["one"]
+
+
+def test_who_is_behind_and_why_is_told_in_the_order_of_the_hosts() -> None:
+    found = judged(one=SWITCHED, two=None, three=BROKEN, four=UNCHANGED)
+    assert (found["behind"], found["switched"]) == (["three", "two"], ["one"])
+    assert found["cause"] == "three: api did not become healthy. The last lines"
+    assert judged(one=SWITCHED, two=None)["cause"].startswith("two: no answer")
+    assert judged(one=SWITCHED)["cause"] == ""
+
+
+def test_the_table_has_a_line_for_each_host() -> None:
+    assert judged(one=SWITCHED, three=WAITING, two=None)["table"] == [
+        "one    r2                         changed",
+        "three  r1                         r2 is ready and not switched",
+        "two    unknown                    no answer: serves what it served, or what it was last told to",
+    ]
+
+
+def test_what_was_given_up_or_led_back_is_told_so() -> None:
+    hostvars = {
+        "one": {"stack_released": WAITING, "stack_given_up": {"changed": True}},
+        "two": {"stack_released": WAITING, "stack_given_up": {"failed": True, "msg": "no disk"}},
+        "three": {"stack_released": SWITCHED, "stack_went_back": {"release": "r3"}},
+        "four": {"stack_released": SWITCHED, "stack_went_back": {"failed": True, "msg": "no images"}},
+    }
+    found = rollout(list(hostvars), hostvars)
+    assert (found["ready"], found["failed"]) == (["one", "three"], ["two", "four"])
+    assert [line.split(None, 2)[1:] for line in found["table"]] == [
+        ["r1", "gave up r2"],
+        ["r1", "could not give up r2: no disk"],
+        ["r3", "went back from r2"],
+        ["r2", "could not go back: no images"],
+    ]
+
+
+def test_a_long_message_is_cut_and_a_host_that_ansible_does_not_know_is_silent() -> None:
+    found = rollout(["one", "two"], {"one": {"stack_released": {**BROKEN, "msg": "x" * 500}}})
+    assert len(found["table"][0]) < 220
+    assert found["silent"] == ["two"]
+
+
+@pytest.mark.parametrize("names", ["one", {"one": 1}, 5])
+def test_names_that_are_no_list_are_refused(names: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match="expects a list"):
+        rollout(names, {})
