@@ -18,7 +18,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 
 SCHEMA = 1
 MODEL = "model.json"
-KEPT = ("name", "domain", "paths", "services", "components", "secrets", "edge", "release")
+KEPT = ("name", "domain", "paths", "services", "components", "secrets", "edge", "release", "capacity")
 
 
 def release_model(stack: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     read_journal,
     replicas,
     secret_dirs,
+    services,
     upstream_ports,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import READY
@@ -223,11 +224,17 @@ def make_plan(
 def _keeping(
     desired: Desired, current: Record | None, around: Around, live: list[Live], *, kept: frozenset[str]
 ) -> tuple[Retired, ...]:
-    """What runs on when it serves no longer; of what does already, what is still reached under its service's name."""
+    """What runs on when it serves no longer; of what does already, what is still reached under its service's name. Of a
+    service that only has fewer replicas none is kept: those that serve are the same.
+    """
     if kept:
         named = [item for item in live if item.name in kept and item.running and desired.name in item.networks]
         return tuple(replace(around.known.get(item.name, Retired(item.name)), command=()) for item in named)
-    return to_keep(current, around.retired, live) if desired.policy.keep_warm else ()
+    if current is None or not desired.policy.keep_warm:
+        return ()
+    names, stays = services(current), {unit.service for unit in around.stays}
+    surplus = {item["name"] for unit, item in current.containers.items() if names[unit] in stays}
+    return to_keep(current, (item for item in around.retired if item.name not in surplus), live)
 
 
 def _closed(desired: Desired, current: Record | None, *, kind: str, back: Back | None) -> tuple[str, ...]:

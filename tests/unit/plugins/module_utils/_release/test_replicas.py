@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
@@ -17,8 +18,13 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.replicas 
     scaled,
     settle,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS, REPAIR_STEPS
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import (
+    EDGE_FIRST,
+    RELEASE_STEPS,
+    REPAIR_STEPS,
+)
 
+from tests.unit.plugins.module_utils._release.fake_docker import KilledError
 from tests.unit.plugins.module_utils._release.test_kill import consistent, die_at_step
 from tests.unit.plugins.module_utils._release.world import World
 
@@ -237,3 +243,50 @@ def test_a_repair_of_a_replica_killed_at_a_step_is_completed(world: World, step:
     die_at_step(world, step, world.with_replicas(2))
     world.release(world.with_replicas(2))
     consistent(world)
+
+
+def of_two(world: World, *, warm: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Three of one image, then one of another."""
+    world.docker.images.add("api:2")
+    policy = {"release": {"keep_warm": warm}}
+    return {**world.with_replicas(3), **policy}, {**world.with_replicas(1, image="api:2"), **policy}
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_the_way_back_brings_the_number_back(world: World, warm: bool) -> None:
+    nginx = world.with_edge()
+    many, one = of_two(world, warm=warm)
+    world.release(many)
+    world.release(one)
+    assert apis(world) - world.kept() == {"demo-green-api-1"}
+    assert len(world.kept()) == (3 if warm else 0)
+    world.back()
+    assert apis(world) - world.kept() == {"demo-blue-api-1", "demo-blue-api-2-1", "demo-blue-api-3-1"}
+    assert servers(nginx.loaded) == ["18001", "19002", "19003"]
+    consistent(world)
+
+
+@pytest.mark.parametrize("warm", [True, False])
+@pytest.mark.parametrize("step", EDGE_FIRST.steps)
+def test_a_way_back_to_several_killed_at_a_step_is_finished_or_undone(world: World, step: str, warm: bool) -> None:
+    def kill(reached: str) -> None:
+        if reached == step:
+            raise KilledError
+
+    world.with_edge()
+    many, one = of_two(world, warm=warm)
+    world.release(many)
+    world.release(one)
+    with contextlib.suppress(KilledError):  # a cold one has no step `rejoin`
+        world.back(on_step=kill)
+    world.release(many)
+    assert len(apis(world) - world.kept()) == 3
+    consistent(world)
+
+
+def test_a_replica_that_is_one_too_many_is_not_kept_warm(world: World) -> None:
+    policy = {"release": {"keep_warm": True}}
+    world.release({**world.with_replicas(3), **policy})
+    world.release({**world.with_replicas(1), **policy})
+    assert world.kept() == set()
+    assert apis(world) == {"demo-blue-api-1"}
