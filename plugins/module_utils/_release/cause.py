@@ -17,7 +17,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.predicates
 from ansible_collections.drydock.serving.plugins.module_utils._release.events import Event, of_container
 
 MIB = 1024 * 1024
-WRONG_FORMAT = "exec format error"  # of the kernel
+# Of the kernel; and of a shell, to which such a program is given then, and which takes it for a script.
+WRONG_FORMAT = ("exec format error", "\x7felf")
 
 
 @dataclass(frozen=True)
@@ -80,5 +81,5 @@ def ending(service: str, inspection: Mapping[str, Any], events: Sequence[Event],
         restarts=int(inspection.get("RestartCount") or 0),
         memory=int((inspection.get("HostConfig") or {}).get("Memory") or 0),
         error=error,
-        wrong_format=WRONG_FORMAT in f"{error}\n{log}".lower(),
+        wrong_format=any(words in f"{error}\n{log}".lower() for words in WRONG_FORMAT),
     )

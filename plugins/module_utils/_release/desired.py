@@ -326,10 +326,16 @@ def _files(files: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         parts = Path(dest).parts
         if Path(dest).is_absolute() or ".." in parts or not parts:
             raise DrydockError("invalid_stack", f"files: {dest!r} is not a path inside the release directory.")
-        content = str(item["content"])
-        coded = item.get("encoding") == BASE64
-        found[dest] = base64.b64decode(content, validate=True) if coded else content.encode("utf-8")
+        found[dest] = _content(item)
     return found
+
+
+def _content(item: Mapping[str, Any]) -> bytes:
+    content = str(item["content"])
+    try:
+        return base64.b64decode(content, validate=True) if item.get("encoding") == BASE64 else content.encode("utf-8")
+    except ValueError as error:
+        raise DrydockError("invalid_stack", f"files: {item['dest']!r} is not {BASE64}: {error}.") from error
 
 
 def _units(stack: Mapping[str, Any], name: str) -> tuple[tuple[Unit, ...], tuple[Unit, ...]]:

@@ -87,6 +87,12 @@ def test_an_exit_code_is_told_in_the_first_line(world: World) -> None:
             "exec /app: exec format error",
             "its program is for another kind of processor",
         ),
+        (
+            {"Status": "exited", "ExitCode": 127},
+            [],
+            "/app: 1: \x7fELF\x02: not found",
+            "its program is for another kind of processor",
+        ),
     ],
 )
 def test_why_a_container_ended_is_read_from_its_state_and_from_what_happened_before(
