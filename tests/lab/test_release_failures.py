@@ -57,6 +57,7 @@ GOLDEN = {
     "attempts": 2,
 }
 RIGHT = '{"text": "INVOICE"}'
+ARM64 = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00\x01\x00\x00\x00" + bytes(200)
 ANSWERS = {"SAYS": RIGHT, "READY": "200 OK"}
 
 
