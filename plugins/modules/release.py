@@ -316,6 +316,24 @@ switched:
   description: Seconds from the begin until the edge led to the release; null where it was not led anew.
   returned: always
   type: float
+backup:
+  description: The directory of the backup that was made before something was migrated, or null.
+  returned: always
+  type: str
+migrated:
+  description: Services whose migration was run.
+  returned: always
+  type: list
+  elements: str
+hooks:
+  description:
+    - The hooks that were run, in that order, each with RV(ignore:name), RV(ignore:when), RV(ignore:phase),
+      RV(ignore:where), RV(ignore:ok), RV(ignore:code) and RV(ignore:seconds). RV(ignore:code) is null where the hook's
+      time was over.
+    - Hooks that failed and could undo nothing are told as warnings.
+  returned: always
+  type: list
+  elements: dict
 lease_taken_over:
   description:
     - Whose lease this run took over, because that run had died, with RV(ignore:actor), RV(ignore:host),
@@ -332,15 +350,15 @@ maintenance:
   type: dict
 failure:
   description:
-    - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing), V(controller_missing),
-      V(controller_silent), V(edge_failed), V(edge_invalid), V(edge_unconfirmed), V(engine_missing),
-      V(engine_unreachable), V(golden_wrong), V(host_failed), V(image_architecture), V(image_missing), V(interrupted),
-      V(invalid_stack), V(irreversible), V(locked), V(missing_library), V(models_missing), V(network_foreign),
-      V(no_space), V(no_way_back), V(not_released), V(port_taken), V(prepared), V(prepared_lost),
-      V(project_foreign), V(pull_failed),
-      V(registries_invalid), V(registry_denied), V(registry_unreachable), V(release_altered), V(release_incomplete),
-      V(release_unknown), V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out), V(unhealthy),
-      V(up_failed).
+    - Why it failed. RV(ignore:kind) is one of V(backup_failed), V(bug), V(compose_invalid), V(compose_missing),
+      V(controller_missing), V(controller_silent), V(edge_failed), V(edge_invalid), V(edge_unconfirmed),
+      V(engine_missing), V(engine_unreachable), V(golden_wrong), V(hook_failed), V(host_failed),
+      V(image_architecture), V(image_missing), V(interrupted), V(invalid_stack), V(irreversible), V(locked),
+      V(migration_failed), V(missing_library), V(models_missing), V(network_foreign), V(no_space), V(no_way_back),
+      V(not_released),
+      V(port_taken), V(prepared), V(prepared_lost), V(project_foreign), V(pull_failed), V(registries_invalid),
+      V(registry_denied), V(registry_unreachable), V(release_altered), V(release_incomplete), V(release_unknown),
+      V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out), V(unhealthy), V(up_failed).
     - With V(prepared), another run's release is ready here and waits; with V(prepared_lost), this one's waits no more.
     - With V(locked), RV(ignore:owner) is the note of who holds the stack, and RV(ignore:state) is V(alive), V(stuck)
       without a sign of life, V(orphaned) when the run has died and a program that it started still works, or

@@ -17,6 +17,16 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.model import release_model
 from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name
+from ansible_collections.drydock.serving.plugins.module_utils._release.wishes import (
+    Backup,
+    BackupPolicy,
+    Hook,
+    Migration,
+    parse_backup,
+    parse_backup_policy,
+    parse_hook,
+    parse_migration,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import SecretSpec, parse_secrets
 
 BASE = "base"
@@ -68,6 +78,8 @@ class ReleasePolicy:
     """
 
     keep_warm: bool = False
+    hooks: tuple[Hook, ...] = ()
+    backup: BackupPolicy = field(default_factory=BackupPolicy)
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,9 @@ class Unit:
     health: Health = field(default_factory=Health)
     drain: Drain = field(default_factory=Drain)
     grace: float = 30.0  # seconds between the stop signal and the kill
+    depends_on: tuple[str, ...] = ()
+    migrate: Migration | None = None
+    backup: Backup | None = None
 
     @property
     def project(self) -> str:
@@ -226,9 +241,11 @@ class Desired:
 
     def hash(self, fingerprints: Mapping[str, str]) -> str:
         """Equal for two runs that want the same."""
+        migrations = {unit.service: unit.migrate.what(unit.image) for unit in self.units if unit.migrate is not None}
         several = {name: count for name, count in self.replicas.items() if count > 1}
         return digest(
             {
+                **({"migrations": migrations} if migrations else {}),
                 "files": {dest: sha256(text) for dest, text in self.files.items()},
                 "images": self.images,
                 "models": self.models,
@@ -316,7 +333,11 @@ def desired_of(stack: Mapping[str, Any], files: Mapping[str, bytes]) -> Desired:
 
 
 def _policy(raw: Mapping[str, Any]) -> ReleasePolicy:
-    return ReleasePolicy(keep_warm=bool(raw.get("keep_warm")))
+    return ReleasePolicy(
+        keep_warm=bool(raw.get("keep_warm")),
+        hooks=tuple(parse_hook(item) for item in raw.get("hooks") or ()),
+        backup=parse_backup_policy(raw.get("backup")),
+    )
 
 
 def _files(files: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -376,6 +397,9 @@ def _unit(raw: Mapping[str, Any], key: str, part: str, stack: str) -> Unit:
         routes=tuple(raw.get("routes") or ()),
         drain=Drain(timeout=float(drain.get("timeout", 30.0)), command=tuple(drain.get("command") or ())),
         grace=float(raw.get("stop_grace_period") or 30.0),
+        depends_on=tuple(raw.get("depends_on") or ()),
+        migrate=parse_migration(raw.get("migrate")),
+        backup=parse_backup(raw.get("backup")),
         health=Health(
             path=health.get("path"),
             live=health.get("live"),

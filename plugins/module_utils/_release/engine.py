@@ -158,14 +158,6 @@ class Engine:
         found = json.loads(done.out)
         return found[0] if found else None
 
-    def logs(self, container: str, *, lines: int) -> str:
-        """The last lines of what a container said, each with its time, in order; empty when there is none such.
-
-        :raises DrydockError: ``timed_out``.
-        """
-        done = self._runner.run(["docker", "logs", "--timestamps", "--tail", str(lines), container])
-        return "\n".join(sorted((done.out + done.err).splitlines())) if done.ok else ""
-
     def images(self, references: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The images that are on the host: reference -> {id, digests, platform}, the last like ``linux/amd64``."""
         wanted = sorted(set(references))
@@ -249,6 +241,11 @@ class Engine:
     def execute(self, container: str, command: Iterable[str], *, timeout: float) -> Completed:
         """Run a command in a container."""
         return self._runner.run(["docker", "exec", container, *command], timeout=timeout)
+
+    def logs(self, container: str, *, lines: int) -> str:
+        """The last lines that a container wrote, each with its time, in that order."""
+        done = self._runner.run(["docker", "logs", "--timestamps", "--tail", str(lines), container])
+        return "\n".join(sorted([*done.out.splitlines(), *done.err.splitlines()])) if done.ok else ""
 
     def stop(self, containers: Iterable[str], *, timeout: float) -> None:
         """Stop containers by their own signal and grace period, all at once. They are kept.

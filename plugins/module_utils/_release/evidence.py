@@ -148,7 +148,7 @@ class Collector:
     def _paper(self, name: str, content: bytes | str) -> None:
         """A log ends with what matters, an answer begins with it."""
         if isinstance(content, str):
-            self._at.text(name, content)
+            self._at.text(name, _TERMINAL.sub("", content))
         else:
             self._at.answer(name, content)
 

@@ -20,6 +20,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.engine im
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import Gate
 from ansible_collections.drydock.serving.plugins.module_utils._release.golden import Probe
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.programs import HostPrograms, Programs
 from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
@@ -44,6 +45,7 @@ class Host:
     on_step: Callable[[str], None] | None = None
     progress: Progress = field(default_factory=Progress)
     controller: Controller = field(default_factory=NoController)
+    programs: Programs = field(default_factory=HostPrograms)
 
     def edge(self, layout: Layout) -> Edge:
         return Edge(layout.upstreams, self.runner, proc=self.proc)

@@ -39,6 +39,11 @@ class Layout:
         return self.root / "failures"
 
     @property
+    def backups(self) -> Path:
+        """Copies of the components' data."""
+        return self.root / "backups"
+
+    @property
     def upstreams(self) -> Path:
         """What the edge includes: where each service is reached."""
         return self.root / "edge" / "upstreams.conf"
@@ -118,6 +123,7 @@ class Layout:
             (self.data, 0o711),
             (self.upstreams.parent, 0o755),
             (self.failures, 0o700),
+            (self.backups, 0o700),
             (self.state, 0o700),
         ):
             if not path.is_dir():

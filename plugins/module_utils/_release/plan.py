@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release import backups, migrating, rotation
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
-from ansible_collections.drydock.serving.plugins.module_utils._release import rotation
 from ansible_collections.drydock.serving.plugins.module_utils._release.around import Around, look_around
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import place, stay
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, Desired, Unit, sha256
@@ -101,6 +101,8 @@ class Plan:
     warm: tuple[Unit, ...] = ()
     kept: tuple[Retired, ...] = ()
     edge_first: bool = False
+    migrations: tuple[Unit, ...] = ()  # whose is due, in the order that they run in
+    backups: tuple[backups.Source, ...] = ()  # whose data are copied before
 
     @property
     def changed(self) -> bool:
@@ -180,6 +182,9 @@ def make_plan(
     keeping = _keeping(desired, current, around, live, kept=kept)
     shut = _closed(desired, current, kind=kind, back=back)
     upstreams = upstreams_text(desired.upstream_ports) + closed_text(shut)
+    forward = kind == RELEASE and back is None and prepared is None
+    due = migrating.due(desired, current) if forward else ()
+    copied = backups.wanted(desired, current, migrates=bool(due)) if forward else ()
     drifted = _containers(stay(desired, current), current, live) if status == engines.OK and current else []
     changes = [
         *content,
@@ -192,6 +197,7 @@ def make_plan(
         *_out_of_service(layout),
         *_gate(layout),
         *_leftovers(journal, status),
+        *_works(copied, due),
         *(_settings(desired) + _still_named(keeping) if kind == REPAIR else []),
     ]
     kind = kind if kind == RELEASE or changes else NONE
@@ -217,6 +223,8 @@ def make_plan(
         back=back,
         warm=tuple(unit for unit in warm if unit in around.moved),
         kept=keeping,
+        migrations=due,
+        backups=copied,
         edge_first=back is not None and _edge_first(around, mended, warm, ready),
     )
 
@@ -457,6 +465,21 @@ def _edge(path: Path, wanted: bytes) -> list[Change]:
     if before == wanted:
         return []
     return [Change("edge", str(path), _text(before), _text(wanted), f"lead the edge to the services by {path}")]
+
+
+def _works(copied: tuple[backups.Source, ...], due: tuple[Unit, ...]) -> list[Change]:
+    """What is done to data; no file tells of it."""
+    found = [Change("backup", f"data of {item.name}", "", "", f"copy the data of {item.name}") for item in copied]
+    for unit in due:
+        words = unit.migrate.command if unit.migrate else ()
+        never = (
+            f", which cannot be undone: {unit.migrate.irreversible}"
+            if unit.migrate and unit.migrate.irreversible
+            else ""
+        )
+        said = f"run the migration of {unit.name}{never}"
+        found.append(Change("migration", f"migration of {unit.name}", "", f"{' '.join(words)}\n", said))
+    return found
 
 
 def _out_of_service(layout: Layout) -> list[Change]:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release import backups, migrating
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
@@ -54,6 +55,9 @@ def empty_result() -> dict[str, Any]:
         "rolled_back_from": None,
         "kept": [],
         "switched": None,
+        "backup": None,
+        "migrated": [],
+        "hooks": [],
         "lease_taken_over": None,
         "prepared": None,
         "maintenance": None,
@@ -141,8 +145,10 @@ def _run(
             _go_on(wanted, options, host, held=held, log=log, result=result, begun=begun)
             return
         gate = host.gate(desired.layout)
-        settled = recover(desired.layout, host.edge(desired.layout), Owner(options.actor, options.controller))
+        settled = migrating.settle(host.engine, desired.name)
+        settled += recover(desired.layout, host.edge(desired.layout), Owner(options.actor, options.controller))
         settled += gate.settle()
+        backups.forget_unfinished(desired.layout)
         if settled:
             log.recovered(settled)
         plan = _planned(wish(), host, may_write=True)
@@ -151,11 +157,11 @@ def _run(
         result["actions"] = settled + result["actions"]
         result["changed"] = bool(settled) or plan.changed
         if plan.kind == RELEASE and options.until == READY:  # a repair leads to no other release: it is done at once
-            with log.attempt(plan, PREPARED):
-                _execute(plan, options, host, held, result=result, how=Transaction.make_ready, begun=begun)
+            with log.attempt(plan, PREPARED) as noted:
+                _execute(plan, options, host, held, result=result, how=Transaction.make_ready, begun=begun, noted=noted)
         elif plan.changed:
-            with log.attempt(plan):
-                _execute(plan, options, host, held, result=result, how=Transaction.run, begun=begun)
+            with log.attempt(plan) as noted:
+                _execute(plan, options, host, held, result=result, how=Transaction.run, begun=begun, noted=noted)
         if gate.closed(STOPPED):
             gate.open(STOPPED)
 
@@ -175,8 +181,8 @@ def _go_on(
     plan, note = fetch(wanted.desired, look, host, identity=options.prepared, limit=options.wait_timeout)
     _tell(result, plan)
     forget_prepared(wanted.desired.layout)
-    with log.attempt(plan):
-        _execute(plan, options, host, held, result=result, how=lambda it: it.go_on(note.lent), begun=begun)
+    with log.attempt(plan) as noted:
+        _execute(plan, options, host, held, result=result, how=lambda it: it.go_on(note.lent), begun=begun, noted=noted)
 
 
 def _planned(wanted: Wanted, host: Host, *, may_write: bool, prepared: Record | None = None) -> Plan:
@@ -266,6 +272,7 @@ def _execute(
     result: dict[str, Any],
     how: Callable[[Transaction], Outcome],
     begun: float,
+    noted: dict[str, Any],
 ) -> None:
     def on_step(step: str) -> None:
         held.doing(f"release {options.identity}, step {step}")
@@ -280,6 +287,11 @@ def _execute(
     except DrydockError as error:
         result["changed"] = not transaction.order.harmless(str(error.details.get("step")))
         raise
+    finally:
+        noted.update(transaction.works.told())
+        result.update(noted)
+        if transaction.works.hooks.warnings:
+            result.setdefault("warnings", []).extend(transaction.works.hooks.warnings)
     if options.until == READY and plan.kind == RELEASE and not options.prepared:
         result["prepared"] = outcome.identity
     else:

@@ -26,7 +26,15 @@ from ansible_collections.drydock.serving.plugins.module_utils._atomic import (
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import load_requests
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
-from ansible_collections.drydock.serving.plugins.module_utils._release import golden, networks, room, rotation, warm
+from ansible_collections.drydock.serving.plugins.module_utils._release import (
+    golden,
+    irreversible,
+    migrating,
+    networks,
+    room,
+    rotation,
+    warm,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm, confirmed
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import unit_hash
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import (
@@ -63,6 +71,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     clear_journal,
     current_record,
     next_sequence,
+    read_record,
     secret_folders,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import Logins, hidden
@@ -79,6 +88,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.way_back 
     WayBack,
     host_error,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.works import Works
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
     forget_undo,
     remove_unused,
@@ -160,6 +170,7 @@ class Transaction:
         self._folder = self._layout.release(self._identity)
         self._staging = self._layout.staging(self._identity)
         self.outcome = Outcome(identity=self._identity)
+        self.works = Works(plan, options, host, steps=self.steps, folder=self._folder, redactor=lambda: self._redactor)
 
     def run(self) -> Outcome:
         """Take every step.
@@ -179,6 +190,7 @@ class Transaction:
     def go_on(self, lent: tuple[networks.Link, ...]) -> Outcome:
         """See that what was made ready is still healthy, then take the steps that are left."""
         self._lent = lent
+        self.works.take_up(read_record(self._folder))
         self.steps = from_ready(self.steps)
         self._through(self.steps)
         clear_journal(self._layout)
@@ -207,9 +219,12 @@ class Transaction:
         ).write(self._layout)
         if self._host.on_step is not None:
             self._host.on_step(step)
+        self.works.hooks.begin(step)
         started = self._host.clock()
         getattr(self, f"_step_{step}")()
         self.outcome.durations[step] = round(self._host.clock() - started, 2)
+        following = self.steps[self.steps.index(step) + 1 :]
+        self.works.hooks.end(step, following[0] if following else None, proven=self.order.proven(step))
 
     def _failed(self, step: str, error: DrydockError | None) -> DrydockError:
         way = WayBack(
@@ -227,13 +242,16 @@ class Transaction:
                 report=self._report,
                 started=self._options.started,
                 durations=self.outcome.durations,
-                papers=self._papers,
+                papers={**self.works.papers, **self._papers},
+                stays=self.works.stays(),
             ),
             self._host,
             edge=self._edge,
             redactor=self._redactor,
         )
-        return way.take(step, error or DrydockError("bug", "An unexpected error, see the traceback."))
+        failure = way.take(step, error or DrydockError("bug", "An unexpected error, see the traceback."))
+        self.works.hooks.failed({"kind": failure.kind, "step": step, "message": failure.message})
+        return failure
 
     # -- steps, in order ---------------------------------------------------------------------------------------------
 
@@ -292,6 +310,9 @@ class Transaction:
         for network in networks.all_networks(self._desired):
             self._engine.ensure_network(network, self._desired.name)
 
+    def _step_backup(self) -> None:
+        self.works.back_up()
+
     def _step_leave(self) -> None:
         """Balancers look every few seconds; what they have sent by then is answered by what serves."""
         if self._options.out_of_service > 0 and self._plan.current is not None:
@@ -304,6 +325,9 @@ class Transaction:
         self._up(coming, (BASE,))
         if coming:  # services need them; those that were left alone are looked at together with the services
             self._wait(self._desired.of(BASE))
+
+    def _step_migrate(self) -> None:
+        self.works.migrate()
 
     def _step_up(self) -> None:
         """The new ones beside the old. Where they come up, nothing may be left of an earlier run."""
@@ -432,6 +456,7 @@ class Transaction:
     def _step_prune(self) -> None:
         forget_undo(self._layout.secrets)
         warm.forget_stale(self._layout, current_record(self._layout), self._host.now())
+        irreversible.tidy(self._layout)
         self.outcome.pruned = prune(self._layout, keep=self._options.keep)
         remove_unused(self._layout.secrets, secret_folders(self._layout))
         self.outcome.pruned_images = prune_images(self._layout, self._engine)
@@ -535,6 +560,10 @@ class Transaction:
                 "secrets": dict(self._plan.secrets.fingerprints),
                 "closed": list(self._plan.closed),
                 **({**self._plan.back.as_dict(), "before": before(self._plan.back.to)} if self._plan.back else {}),
+                "migrations": migrating.keys(self._desired),
+                "migrated": list(self.works.migrated),
+                "irreversible": self.works.irreversible,
+                "backup": self.works.backup,
                 "health": self.outcome.health,
                 "timeline": self._report.timeline()[0] if self._report else [],
                 "durations": dict(self.outcome.durations),

@@ -58,6 +58,7 @@ class Situation:
     started: str  # in UTC
     durations: Mapping[str, float] = field(default_factory=dict)
     papers: Mapping[str, bytes | str] = field(default_factory=dict)  # see ``Scene``
+    stays: str = ""  # what does not go back
 
 
 class WayBack:
@@ -92,13 +93,14 @@ class WayBack:
         collector.collect()
         words = collector.last_words(LAST_WORDS)
         back = self._go_back(step, evidence)
-        collector.conclude(self._redactor.text(back))
+        collector.conclude("\n".join([back, self._at.stays]).strip())
         prune_failures(self._layout, spared=self._at.attempt)
         details["causes"] = self._redactor.data([item.as_dict() for item in collector.endings])
         where = f"This happened at the step `{step}` of the release {self._at.attempt}."
         kept = f"Evidence on the host, begin with {NAME}: {evidence}"
         kept += f" (without {'; '.join(dict.fromkeys(collector.missing))})" if collector.missing else ""
-        message = "\n".join([*collector.causes, error.message, *words, f"{where} {back}", kept])
+        stays = [self._at.stays] if self._at.stays else []
+        message = "\n".join([*collector.causes, error.message, *words, f"{where} {back}", *stays, kept])
         previous = self._plan.current.identity if self._plan.current else None
         return DrydockError(
             error.kind, self._redactor.text(message), **details, evidence=str(evidence), previous=previous

@@ -131,6 +131,7 @@ def _component(item: Mapping[str, Any], component: Component, root: str) -> dict
         "resources": item["resources"],
         "health": dict(component.health),
         "stop_grace_period": component.stop_grace_period,
+        "backup": dict(component.backup) if component.backup else None,
     }
 
 

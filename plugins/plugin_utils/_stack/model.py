@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._stack import policy, replicas, rules, schema
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack import around, policy, replicas, rules, schema
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.capacity import Host, capacity_problems, totals
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.coerce import to_plain
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components import Component
@@ -61,6 +61,7 @@ def build_model(
     replicas.check(read, problems)
     rules.check_tls(read, problems)
     check_golden(read, problems)
+    around.check_around(read, problems)
     policy.check_environment(read, problems)
     policy.check_users(read, problems)
     policy.check_images(read, problems)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack import (
+    around,
     coerce,
     fields,
     golden,
@@ -162,6 +163,7 @@ service = fields.record(
         "tmpfs": Field(fields.list_of(scalar(to_absolute), unique=True), ["/tmp"]),  # noqa: S108 - in the container
         "stop_grace_period": Field(seconds, 30),
         "drain": Field(drain, filled=True),
+        "migrate": Field(around.migrate(environment)),
     }
 )
 
@@ -207,7 +209,13 @@ capacity = fields.record(
     }
 )
 
-release = fields.record({"keep_warm": Field(scalar(coerce.to_bool), False)})
+release = fields.record(
+    {
+        "keep_warm": Field(scalar(coerce.to_bool), False),
+        "hooks": Field(fields.list_of(around.hook), []),
+        "backup": Field(around.backup, filled=True),
+    }
+)
 
 declared_secret = fields.record({"length": Field(scalar(coerce.within(coerce.to_int, 16, 512)), 32)})
 

@@ -16,6 +16,8 @@ import yaml
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import digest
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed
 
+from tests.unit.plugins.module_utils._release.fake_jobs import Jobs
+
 
 class KilledError(BaseException):
     """kill -9: nothing after this line runs, no handler either."""
@@ -59,6 +61,7 @@ class FakeDocker:
         self.networks: dict[str, str] = {}  # name -> label
         self.nginx: Nginx | None = None
         self.containers: dict[tuple[str, str], Container] = {}
+        self.jobs = Jobs()
         self.calls: list[tuple[str, ...]] = []
         self.die_at: int | None = None
 
@@ -109,7 +112,7 @@ class FakeDocker:
             for (project, name), item in self._sorted()
             if f"label=drydock.stack={item.stack}" in rest
         ]
-        return 0, "\n".join(rows), ""
+        return 0, "\n".join([*rows, *self.jobs.rows()]), ""
 
     def _sorted(self) -> list[tuple[tuple[str, str], Container]]:
         return sorted(self.containers.items(), key=lambda entry: entry[0])
@@ -121,6 +124,9 @@ class FakeDocker:
         return "Up 2 seconds" + (f" ({item.health})" if item.health else "")
 
     def _inspect(self, rest: list[str]) -> tuple[int, str, str]:
+        job = self.jobs.inspect(rest[-1])
+        if job is not None:
+            return 0, json.dumps(job), ""
         for (project, name), item in self.containers.items():
             if rest[-1] == f"{project}-{name}-1":
                 if item.image in self.crashing:
@@ -197,6 +203,9 @@ class FakeDocker:
 
     def _stop(self, rest: list[str]) -> tuple[int, str, str]:
         for container in rest:
+            if container in self.jobs.there:
+                self.jobs.there[container].state = "exited"
+                continue
             item = self._named(container)
             if item is None:
                 return 1, "", f"Error response from daemon: No such container: {container}"
@@ -213,10 +222,13 @@ class FakeDocker:
 
     def _rm(self, rest: list[str]) -> tuple[int, str, str]:
         gone = set(rest[1:])
+        self.jobs.there = {name: job for name, job in self.jobs.there.items() if name not in gone}
         self.containers = {key: item for key, item in self.containers.items() if f"{key[0]}-{key[1]}-1" not in gone}
         return 0, "", ""
 
     def _logs(self, rest: list[str]) -> tuple[int, str, str]:
+        if self.jobs.inspect(rest[-1]) is not None:
+            return 0, self.jobs.log(rest[-1]), ""
         if self._named(rest[-1]) is None:
             return 1, "", "No such container"
         lines = [*self.log, "says password=hunter2 and canary-value"]
@@ -240,18 +252,26 @@ class FakeDocker:
         if command[0] == "up":
             names = command[command.index("--no-deps") + 1 :]
             return self._up(project, Path(options["--file"]), Path(options["--env-file"]), names)
+        if command[0] == "run":
+            services = self._read(Path(options["--file"]), Path(options["--env-file"]))
+            return self.jobs.start(project, {name: item["image"] for name, item in services.items()}, command[1:])
         if command[0] == "restart":
             for name in command[1:]:
                 self.containers[(project, name)].health = "healthy"
         return 0, "", ""
 
-    def _up(self, project: str, file: Path, variables: Path, names: list[str]) -> tuple[int, str, str]:
+    @staticmethod
+    def _read(file: Path, variables: Path) -> dict[str, Any]:
         text = file.read_text()
         for line in variables.read_text().splitlines():
             key, _equals, value = line.partition("=")
             text = text.replace("${" + key + ":?}", value)
         assert ":?}" not in text, f"a variable of {file} has no value"
         services: dict[str, Any] = yaml.safe_load(text)["services"]
+        return services
+
+    def _up(self, project: str, file: Path, variables: Path, names: list[str]) -> tuple[int, str, str]:
+        services = self._read(file, variables)
         for name in names:
             service = services[name]
             if service["image"] not in self.images:

@@ -31,6 +31,7 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._stack.golden impo
 
 from tests.unit.plugins.module_utils._health.fakes import FakeClock, InlinePool
 from tests.unit.plugins.module_utils._release.fake_docker import FakeDocker, Nginx
+from tests.unit.plugins.module_utils._release.fake_programs import FakePrograms
 
 USER = f"{os.getuid()}:{os.getgid()}"
 ME = {"uid": os.getuid(), "gid": os.getgid()}
@@ -75,6 +76,7 @@ class World:
         self.docker = FakeDocker()
         self.docker.images = {"db:1", "api:1"}
         self.docker.registry = {"api:2"}
+        self.programs = FakePrograms(self.docker)
         self.clock = FakeClock()
         self.number = 0
         self.stack = self._stack()
@@ -173,6 +175,7 @@ class World:
             ready=lambda url: url not in self.unready,
             proc=self.place / "proc",
             on_step=on_step,
+            programs=self.programs,
         )
 
     def release(
@@ -323,10 +326,24 @@ class World:
         }
         return stack
 
+    def with_backup(self, **policy: Any) -> dict[str, Any]:
+        """The same stack with a component that knows how its data are copied."""
+        stack = copy.deepcopy(self.stack)
+        stack["release"] = {"backup": policy}
+        stack["components"]["db"]["backup"] = {
+            "command": ["dump"],
+            "extension": "dump",
+            "verify": ["check"],
+            "restore": ["bring {container} {file} {data}"],
+        }
+        return stack
+
     def leftovers(self) -> list[str]:
         """What an unfinished release leaves and a finished one must not."""
         found = [path.name for path in self.root.glob("releases/*.staging")]
         found += [path.name for path in self.root.glob("releases/*") if not (path / "release.json").is_file()]
+        found += [path.name for path in self.root.glob("backups/*.staging")]
+        found += list(self.docker.jobs.there)
         found += [path.name for path in self._temporary() if path.exists()]
         record = current_record(self.desired(self.stack).layout)
         recorded = {item["name"] for item in record.containers.values()} if record else self.running()
