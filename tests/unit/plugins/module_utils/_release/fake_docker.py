@@ -227,7 +227,7 @@ class FakeDocker:
         return 0, "", ""
 
     def _logs(self, rest: list[str]) -> tuple[int, str, str]:
-        if self.jobs.inspect(rest[-1]) is not None:
+        if rest[-1] in self.jobs.there:
             return 0, self.jobs.log(rest[-1]), ""
         if self._named(rest[-1]) is None:
             return 1, "", "No such container"
