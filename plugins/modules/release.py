@@ -295,6 +295,13 @@ pruned_images:
   returned: always
   type: list
   elements: str
+probation:
+  description:
+    - How the probation of the release ended, with RV(ignore:verdict), one of V(kept), V(failed) and V(ended) by another
+      run, RV(ignore:said), RV(ignore:figures) by service, RV(ignore:breaches) and RV(ignore:end).
+    - Null where it had none. A release that failed its probation fails the module, when the host has gone back.
+  returned: always
+  type: dict
 prepared:
   description: The release that this run has made ready and that waits to be switched, or null.
   returned: always
@@ -363,6 +370,8 @@ failure:
     - With V(locked), RV(ignore:owner) is the note of who holds the stack, and RV(ignore:state) is V(alive), V(stuck)
       without a sign of life, V(orphaned) when the run has died and a program that it started still works, or
       V(unknown).
+    - V(probation_failed) is that of a release that was made and did not pass its probation, with
+      RV(ignore:breaches) and RV(ignore:figures).
     - With RV(ignore:step), and where containers had been touched with RV(ignore:evidence) and RV(ignore:causes). These
       are the containers that ended, each with C(service), C(container), C(exit_code), C(oom_killed), C(restarts) and
       C(memory), its limit in bytes.
@@ -381,6 +390,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.back impo
 from ansible_collections.drydock.serving.plugins.module_utils._release.controller import NoController, Watcher
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import parse_desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.following import after
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._release.pulling import telling
@@ -497,6 +507,8 @@ def main() -> None:
                 result=result,
                 look=params["job"] == "look",
             )
+            if not module.check_mode:
+                after(desired, host, looking=params["job"] == "look", actor=options.actor, result=result)
     except DrydockError as error:
         module.fail_json(**{**result, **error.as_result()})
     module.exit_json(**result)

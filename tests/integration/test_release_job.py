@@ -43,6 +43,17 @@ class Site:
     def starting(self, *images: str) -> None:
         release_engine.starting(self.root, *images)
 
+    @property
+    def places(self) -> str:
+        """Variables for everything that Ansible writes."""
+        return json.dumps(
+            {
+                "ansible_python_interpreter": sys.executable,
+                "ansible_async_dir": str(self.root / "jobs"),
+                "ansible_remote_tmp": str(self.root / "remote"),
+            }
+        )
+
     def stack(self, image: str, **release: Any) -> dict[str, Any]:
         return {**self.world.with_api(image=image), "release": release}
 
@@ -77,14 +88,9 @@ class Site:
         playbook.write_text(yaml.safe_dump([play]))
         settings = self.root / "ansible.cfg"
         settings.write_text("[defaults]\nlocalhost_warning = false\ninject_invocation = true\n")
-        extra = {
-            "ansible_python_interpreter": sys.executable,
-            "ansible_async_dir": str(self.root / "jobs"),
-            "ansible_remote_tmp": str(self.root / "remote"),
-        }
         return subprocess.Popen(
             [
-                *(str(BIN / "ansible-playbook"), "-i", "one,", "-c", "local", "-e", json.dumps(extra)),
+                *(str(BIN / "ansible-playbook"), "-i", "one,", "-c", "local", "-e", self.places),
                 *options,
                 str(playbook),
             ],
@@ -190,12 +196,12 @@ def test_a_log_shows_the_steps_and_the_result_is_the_modules_own(site: Site) -> 
 
 def test_with_nothing_to_do_the_host_is_asked_no_more_than_by_ping(site: Site) -> None:
     assert site.play()[0] == 0
-    code, idle = site.play("-vvv", "-e", "kept=false")
+    code, idle = site.play("-vvv", "-e", '{"kept": false}')
     assert code == 0, idle
     assert "changed=0" in idle
     assert shown(idle) == []
     ping = subprocess.run(
-        [str(BIN / "ansible"), "-i", "one,", "-c", "local", "-vvv", "-m", "ping", "all"],
+        [str(BIN / "ansible"), "-i", "one,", "-c", "local", "-vvv", "-e", site.places, "-m", "ping", "all"],
         cwd=site.root,
         env={**os.environ, "ANSIBLE_CONFIG": str(site.root / "ansible.cfg"), "ANSIBLE_HOME": str(site.root / "home")},
         capture_output=True,
@@ -283,6 +289,72 @@ def test_a_release_that_fails_is_a_failure_with_the_modules_own_words(site: Site
     assert "ansible_job_id" not in output
     assert site.serving() == {"db": "db:1", "api": "api:1"}
     assert site.left() == []
+
+
+def hook(site: Site, code: str, **more: Any) -> dict[str, Any]:
+    """A hook on the controller that runs Python in the folder of the playbook."""
+    (site.root / "hook.py").write_text(code)
+    return {
+        "name": "smoke",
+        "when": "before",
+        "phase": "switch",
+        "where": "controller",
+        "command": [sys.executable, "hook.py"],
+        "timeout": 30,
+        "required": True,
+        **more,
+    }
+
+
+NOTES = "import os, sys; open('told', 'a').write(sys.stdin.read() + os.environ['DRYDOCK_HOST'])"
+
+
+def test_a_hook_runs_on_the_controller_once_with_the_record_as_its_input(site: Site) -> None:
+    assert site.play()[0] == 0
+    code, output = site.play(stack=site.stack("api:2", hooks=[hook(site, NOTES)]))
+    assert code == 0, output
+    assert "progress: [one] runs the hook smoke here, before switch" in output
+    told, _brace, host = (site.root / "told").read_text().rpartition("}")
+    assert host.strip() == "one"
+    assert json.loads(told + "}")["id"] == site.result["release"]
+    assert CANARY not in told
+    assert list((site.world.root / "state" / "job").iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["fails", "hangs"])
+def test_a_hook_that_fails_or_hangs_on_the_controller_leads_back(site: Site, how: str) -> None:
+    assert site.play()[0] == 0
+    bad = {
+        "fails": "raise SystemExit('not today')",
+        "hangs": "import time; print('still here', flush=True); time.sleep(600)",
+    }
+    code, output = site.play(stack=site.stack("api:2", hooks=[hook(site, bad[how], timeout=2)]))
+    assert code == 2, output
+    assert "hook_failed" in output
+    assert {"fails": "not today", "hangs": "did not end within 2 s"}[how] in output
+    assert site.serving()["api"] == "api:1"
+
+
+def test_a_hook_whose_controller_was_killed_is_answered_by_the_run_that_follows(site: Site) -> None:
+    assert site.play()[0] == 0
+    site.starting("api:2")
+    stack = site.stack("api:2", hooks=[hook(site, NOTES)])
+    first = site.start(stack=stack)
+    site.reach("healthy")
+    os.killpg(first.pid, signal.SIGKILL)
+    ended(first)
+    second = site.start(stack=stack)
+    assert second.stdout is not None
+    seen = ""
+    while "wants the same" not in seen:
+        line = second.stdout.readline()
+        assert line, seen
+        seen += line
+    site.starting()
+    code, output = ended(second)
+    assert code == 0, seen + output
+    assert "runs the hook smoke here" in output
+    assert site.serving()["api"] == "api:2"
 
 
 @pytest.mark.parametrize("how", ["the option", "the environment"])

@@ -67,10 +67,14 @@ def go_back(
     """
     if not layout.state.is_dir():
         raise _not_released(layout)
-    run_wish(lambda: _wanted(layout, way), options, host, check_mode=check_mode, result=result, look_first=False)
+    run_wish(lambda: wanted_back(layout, way), options, host, check_mode=check_mode, result=result, look_first=False)
 
 
-def _wanted(layout: Layout, way: Way) -> Wanted:
+def wanted_back(layout: Layout, way: Way) -> Wanted:
+    """What going this way asks for; ask under the lease.
+
+    :raises DrydockError: see ``go_back``.
+    """
     current = current_record(layout)
     if current is None:
         raise _not_released(layout)

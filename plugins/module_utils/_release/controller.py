@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -82,7 +81,7 @@ class Watcher:
         folder = self._progress.folder
         if folder is None:
             return NoController().ask(hook, record)
-        identity = secrets.token_hex(16)
+        identity = os.urandom(16).hex()
         question = {"id": identity, "hook": {key: hook.get(key) for key in NAMED}, "record": dict(record)}
         limit = float(hook.get("timeout") or 0.0) + ON_THE_WAY
         ends = self._clock() + limit

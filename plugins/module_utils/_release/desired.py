@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.judgement import Thresholds, thresholds_from
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.model import release_model
 from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name
@@ -74,10 +75,12 @@ class Drain:
 class ReleasePolicy:
     """How releases of the stack are made: the section ``release`` of its model.
 
-    ``keep_warm``: the services behind the edge that served before run on until the next release.
+    ``keep_warm``: the services behind the edge that served before run on until the next release. ``probation``: how
+    long a release is watched, and what it may do meanwhile.
     """
 
     keep_warm: bool = False
+    probation: Thresholds = field(default_factory=Thresholds)
     hooks: tuple[Hook, ...] = ()
     backup: BackupPolicy = field(default_factory=BackupPolicy)
 
@@ -159,6 +162,7 @@ class Desired:
     secrets: tuple[SecretSpec, ...]
     domain: str = ""
     https_port: int = 443
+    access_log: Path = Path("/var/log/nginx/access.log")  # the edge's, of requests to this stack
     policy: ReleasePolicy = field(default_factory=ReleasePolicy)
     model: Mapping[str, Any] = field(default_factory=dict, repr=False)  # what a release reads of the stack model
     spares: tuple[Unit, ...] = ()
@@ -314,6 +318,7 @@ def desired_of(stack: Mapping[str, Any], files: Mapping[str, bytes]) -> Desired:
             secrets=parse_secrets(stack.get("secrets") or {}),
             domain=str(stack.get("domain") or ""),
             https_port=int((stack.get("edge") or {}).get("https_port") or 443),
+            access_log=Path((stack.get("edge") or {}).get("access_log") or f"/var/log/nginx/{name}-access.log"),
             policy=_policy(stack.get("release") or {}),
             model=release_model(stack),
             spares=spares,
@@ -335,6 +340,7 @@ def desired_of(stack: Mapping[str, Any], files: Mapping[str, bytes]) -> Desired:
 def _policy(raw: Mapping[str, Any]) -> ReleasePolicy:
     return ReleasePolicy(
         keep_warm=bool(raw.get("keep_warm")),
+        probation=thresholds_from(raw.get("probation") or {}),
         hooks=tuple(parse_hook(item) for item in raw.get("hooks") or ()),
         backup=parse_backup_policy(raw.get("backup")),
     )

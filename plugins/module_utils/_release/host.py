@@ -20,6 +20,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.engine im
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import Gate
 from ansible_collections.drydock.serving.plugins.module_utils._release.golden import Probe
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
 from ansible_collections.drydock.serving.plugins.module_utils._release.programs import HostPrograms, Programs
 from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
@@ -42,6 +43,7 @@ class Host:
     ready: Callable[[str], bool] = is_ready
     proc: Path = Path("/proc")
     nginx_log: Path = Path("/var/log/nginx/error.log")
+    clocks: Clocks = field(default_factory=Clocks)
     on_step: Callable[[str], None] | None = None
     progress: Progress = field(default_factory=Progress)
     controller: Controller = field(default_factory=NoController)

@@ -35,6 +35,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.history i
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder
 from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import read_prepared
+from ansible_collections.drydock.serving.plugins.module_utils._release.probation import told_probation
 from ansible_collections.drydock.serving.plugins.module_utils._release.prune import failures
 from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
@@ -122,6 +123,7 @@ def empty_result() -> dict[str, Any]:
         "prepared": None,
         "out_of_service": None,
         "lease": None,
+        "probation": None,
         "maintenance": None,
         "stopped": None,
         "engine": engines.MISSING,
@@ -209,6 +211,8 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
         result["prepared"] = waiting.told() if waiting else None
     with problems.told():
         result["out_of_service"] = out_of_service(layout)
+    with problems.told():
+        result["probation"] = told_probation(layout)
     with problems.told():
         found = _releases(layout, result, problems)
         left = {item.pop("rolled_back_from") for item in found}

@@ -62,6 +62,16 @@ class Layout:
         return self.state / "journal.json"
 
     @property
+    def probation(self) -> Path:
+        """Which release is watched, and until when."""
+        return self.state / "probation.json"
+
+    @property
+    def watching(self) -> Path:
+        """Held by whoever watches it."""
+        return self.state / "probation.lock"
+
+    @property
     def prepared(self) -> Path:
         """Whose release is ready and waits to be switched."""
         return self.state / "prepared.json"

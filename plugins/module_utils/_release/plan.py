@@ -179,7 +179,8 @@ def make_plan(
         desired, current, live, secrets.versions, records, kept=kept, warm={unit.container for unit in warm}
     )
     mended = tuple(unit for unit in around.stays if _broken(unit, current, live))
-    keeping = _keeping(desired, current, around, live, kept=kept)
+    keep = desired.policy.keep_warm or (desired.policy.probation.seconds > 0 and back is None)
+    keeping = _keeping(desired, current, around, live, kept=kept, keep=keep)
     shut = _closed(desired, current, kind=kind, back=back)
     upstreams = upstreams_text(desired.upstream_ports) + closed_text(shut)
     forward = kind == RELEASE and back is None and prepared is None
@@ -230,7 +231,7 @@ def make_plan(
 
 
 def _keeping(
-    desired: Desired, current: Record | None, around: Around, live: list[Live], *, kept: frozenset[str]
+    desired: Desired, current: Record | None, around: Around, live: list[Live], *, kept: frozenset[str], keep: bool
 ) -> tuple[Retired, ...]:
     """What runs on when it serves no longer; of what does already, what is still reached under its service's name. Of a
     service that only has fewer replicas none is kept: those that serve are the same.
@@ -238,7 +239,7 @@ def _keeping(
     if kept:
         named = [item for item in live if item.name in kept and item.running and desired.name in item.networks]
         return tuple(replace(around.known.get(item.name, Retired(item.name)), command=()) for item in named)
-    if current is None or not desired.policy.keep_warm:
+    if current is None or not keep:
         return ()
     names, stays = services(current), {unit.service for unit in around.stays}
     surplus = {item["name"] for unit, item in current.containers.items() if names[unit] in stays}

@@ -22,6 +22,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.lease imp
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import PREPARED, DeploymentLog
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan, make_plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import Owner, forget_prepared
+from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import end_early, tidied, tidy
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import READY
@@ -55,6 +56,7 @@ def empty_result() -> dict[str, Any]:
         "rolled_back_from": None,
         "kept": [],
         "switched": None,
+        "probation": None,
         "backup": None,
         "migrated": [],
         "hooks": [],
@@ -151,16 +153,19 @@ def _run(
         backups.forget_unfinished(desired.layout)
         if settled:
             log.recovered(settled)
+        tidy(desired.layout)
         plan = _planned(wish(), host, may_write=True)
         _tell(result, plan)
         _require_engine(plan)
+        if plan.kind == RELEASE and options.ends_probation:
+            settled += end_early(desired, host, actor=options.actor, release=options.identity)
         result["actions"] = settled + result["actions"]
         result["changed"] = bool(settled) or plan.changed
         if plan.kind == RELEASE and options.until == READY:  # a repair leads to no other release: it is done at once
-            with log.attempt(plan, PREPARED) as noted:
+            with tidied(desired.layout), log.attempt(plan, PREPARED) as noted:
                 _execute(plan, options, host, held, result=result, how=Transaction.make_ready, begun=begun, noted=noted)
         elif plan.changed:
-            with log.attempt(plan) as noted:
+            with tidied(desired.layout), log.attempt(plan) as noted:
                 _execute(plan, options, host, held, result=result, how=Transaction.run, begun=begun, noted=noted)
         if gate.closed(STOPPED):
             gate.open(STOPPED)
@@ -181,7 +186,7 @@ def _go_on(
     plan, note = fetch(wanted.desired, look, host, identity=options.prepared, limit=options.wait_timeout)
     _tell(result, plan)
     forget_prepared(wanted.desired.layout)
-    with log.attempt(plan) as noted:
+    with tidied(wanted.desired.layout), log.attempt(plan) as noted:
         _execute(plan, options, host, held, result=result, how=lambda it: it.go_on(note.lent), begun=begun, noted=noted)
 
 

@@ -31,6 +31,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release import (
     irreversible,
     migrating,
     networks,
+    probation,
     room,
     rotation,
     warm,
@@ -123,6 +124,7 @@ class Options:
     revision: str = ""
     registries: Logins = field(default_factory=dict)
     wish: str = ""  # the same for whoever wants the same
+    ends_probation: bool = True  # of the release that serves; not when it is the probation's verdict
 
 
 @dataclass
@@ -392,6 +394,7 @@ class Transaction:
         warm.wait_ready(self._plan.warm, self._host.ready, clock=self._host.clock, sleep=self._host.sleep)
 
     def _step_switch(self) -> None:
+        probation.prepare(self._plan, self._identity, self._engine, vars(self._options), clocks=self._host.clocks)
         if self._edge.read() != self._plan.upstreams:
             self._workers = self._edge.workers()
             self._led = self._edge.lead(self._plan.upstreams)
@@ -405,6 +408,7 @@ class Transaction:
         if self._led:  # what nobody is led to any more cannot be seen by asking
             self._edge.wait_left(self._workers, clock=self._host.clock, sleep=self._host.sleep)
             self.outcome.switched = round(self._host.clock() - self._begun, 2)
+        probation.start(self._layout, self._desired.name, self._identity, self._host.runner)
 
     def _step_enter(self) -> None:
         rotation.enter(self._layout)

@@ -151,8 +151,10 @@ class WayBack:
             return "The release itself was not changed; its containers stay as they are."
         previous = self._plan.current
         if self._at.order.switching(step) and previous is not None:
+            workers = self._edge.workers()
             try:
-                self._edge.lead(led_to(previous))
+                if self._edge.lead(led_to(previous)):  # before what it leads to now is stopped
+                    self._edge.wait_left(workers, clock=self._host.clock, sleep=self._host.sleep)
             except DrydockError as error:  # both run on, whatever nginx goes by; the journal stays for the next run
                 return (
                     f"The edge could NOT be led back to the release {previous.identity}: {error.message} The "

@@ -161,7 +161,12 @@ def _secrets(
 
 def _edge(stack: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Any]:
     routes = [{"path": route, "service": name} for name, service in services.items() for route in service["routes"]]
-    return {"domain": stack["domain"], **stack["edge"], "routes": sorted(routes, key=lambda route: route["path"])}
+    return {
+        "domain": stack["domain"],
+        **stack["edge"],
+        "access_log": f"/var/log/nginx/{stack['name']}-access.log",  # rotated with nginx's own
+        "routes": sorted(routes, key=lambda route: route["path"]),
+    }
 
 
 def _firewall(stack: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Any]:

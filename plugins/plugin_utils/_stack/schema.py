@@ -209,9 +209,22 @@ capacity = fields.record(
     }
 )
 
+probation = fields.record(
+    {
+        "seconds": Field(seconds_or_none, 0),
+        "error_rate": Field(scalar(coerce.within(coerce.to_float, 0, 1)), 0.05),
+        "latency_seconds": Field(scalar(coerce.within(coerce.to_float, 0.001, 3600))),
+        "latency_factor": Field(scalar(coerce.within(coerce.to_float, 1, 1000))),
+        "min_requests": Field(scalar(coerce.within(coerce.to_int, 1, 1_000_000)), 20),
+        "restarts": Field(scalar(coerce.within(coerce.to_int, 0, 1000)), 0),
+        "interval": Field(scalar(coerce.within(coerce.to_float, 0.1, 60)), 1.0),
+    }
+)
+
 release = fields.record(
     {
         "keep_warm": Field(scalar(coerce.to_bool), False),
+        "probation": Field(probation, filled=True),
         "hooks": Field(fields.list_of(around.hook), []),
         "backup": Field(around.backup, filled=True),
     }

@@ -135,6 +135,15 @@ def test_where_nothing_is_released_there_is_nothing_to_do(world: World) -> None:
     assert "Nothing is released here" in site.said[0]
 
 
+def test_containers_that_are_kept_warm_run_again_after_a_reboot(site: Site) -> None:
+    site.world.release(site.world.with_api(image="api:2") | {"release": {"keep_warm": True}})
+    assert API in site.world.running()
+    site.all("exited")
+    site.start()
+    assert site.world.running() == {DB, "demo-green-api-1", API}
+    assert not site.world.release(site.world.with_api(image="api:2") | {"release": {"keep_warm": True}})["changed"]
+
+
 @pytest.mark.parametrize("step", RELEASE_STEPS)
 def test_a_release_that_the_power_cut_interrupted_is_settled_first(site: Site, step: str) -> None:
     def cut(reached: str) -> None:

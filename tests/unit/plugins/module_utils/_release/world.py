@@ -21,8 +21,9 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, current_record
-from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name
+from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name, settle
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
@@ -84,6 +85,8 @@ class World:
         self.result: dict[str, Any] = {}
         self.answers: list[tuple[int, bytes]] = [(200, b'{"text": "INVOICE"}')]  # to golden requests
         self.asked: list[HttpSpec] = []
+        self.boot = "first boot"
+        self.meanwhile: Callable[[], None] = lambda: None  # what happens on the host while somebody sleeps
         self.time = "2026-11-21T04:15:00Z"
         self.unready: set[str] = set()  # addresses that do not say that they are ready
         (place / "models" / "ocr" / "4.0").mkdir(parents=True)
@@ -91,6 +94,7 @@ class World:
     def _stack(self) -> dict[str, Any]:
         return {
             "name": "demo",
+            "edge": {"access_log": str(self.place / "access.log")},
             "paths": {"root": str(self.place / "opt"), "secrets": str(self.place / "etc" / "secrets")},
             "components": {
                 "db": {
@@ -142,7 +146,7 @@ class World:
             files.append(
                 {"dest": f"{part}/compose.yaml", "content": "\n".join(lines) if len(lines) > 1 else "services: {}"}
             )
-        return parse_desired(stack, [*files, *golden_files(stack["services"])])
+        return parse_desired(settle(stack, count=1), [*files, *golden_files(stack["services"])])
 
     def probe(self, spec: HttpSpec, _timeout: float, keep: Callable[[bytes], None]) -> Observation:
         """A golden request, answered as the test has it in turn; the last answer again."""
@@ -158,6 +162,10 @@ class World:
 
     def _sleep(self, seconds: float) -> None:
         self.clock.now += seconds
+        self.meanwhile()
+
+    def clocks(self) -> Clocks:
+        return Clocks(wall=lambda: 1795000000.0 + self.clock(), steady=self.clock, boot=lambda: self.boot)
 
     def host(self, on_step: Callable[[str], None] | None = None) -> Host:
         engine = Engine(self.docker, sleep=lambda _seconds: None)
@@ -174,6 +182,7 @@ class World:
             client=lambda _domain, _port: self.docker.nginx.ask if self.docker.nginx else _nobody,
             ready=lambda url: url not in self.unready,
             proc=self.place / "proc",
+            clocks=self.clocks(),
             on_step=on_step,
             programs=self.programs,
         )
