@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
@@ -15,7 +16,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.poll impor
 from ansible_collections.drydock.serving.plugins.module_utils._release.ask import Ask, EdgeClient
 from ansible_collections.drydock.serving.plugins.module_utils._release.controller import Controller, NoController
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Drainer
-from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import RELOAD, Edge
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import Gate
 from ansible_collections.drydock.serving.plugins.module_utils._release.golden import Probe
@@ -52,8 +53,10 @@ class Host:
     def edge(self, layout: Layout) -> Edge:
         return Edge(layout.upstreams, self.runner, proc=self.proc)
 
-    def gate(self, layout: Layout) -> Gate:
-        return Gate(layout, Edge(layout.gate, self.runner, proc=self.proc))
+    def gate(self, layout: Layout, *, reloading: Sequence[str] = RELOAD) -> Gate:
+        """:param reloading: how nginx is told to read its files anew."""
+        edge = Edge(layout.gate, self.runner, proc=self.proc, reloading=reloading)
+        return Gate(layout, edge, clock=self.clock, sleep=self.sleep)
 
     def drainer(self, edge: Edge) -> Drainer:
         return Drainer(

@@ -577,7 +577,12 @@ class Transaction:
 
 def _told_of(unit: Unit) -> dict[str, Any]:
     """What a record says of a container that another value of does not restart."""
-    return {**entry(unit), "url": unit.url or "", "routes": list(unit.routes)}
+    return {
+        **entry(unit),
+        "url": unit.url or "",
+        "routes": list(unit.routes),
+        "depends_on": list(unit.depends_on),
+    }
 
 
 def _write(path: Path, content: bytes, *, mode: int, folder_mode: int = 0o750) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import log
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import RELOAD_DIRECTLY
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import STOPPED, Closed
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
@@ -84,8 +85,8 @@ def shut_down(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
             return
         begun = host.clock()
         closed = Closed(cause=STOPPED, since=host.now(), by=ACTOR, reason="the stack was stopped", retry_after=SOON)
-        try:
-            host.gate(stack.layout).close(closed)
+        try:  # the unit is stopped before nginx is, so systemd would have nginx wait with a reload for this very stop
+            host.gate(stack.layout, reloading=RELOAD_DIRECTLY).close(closed)
         except DrydockError as error:  # whatever nginx does, the stack ends as it was told to
             say(error.message)
         services = stop(Recorded(stack.name, stack.layout, record), host, tell=_telling(say, held))

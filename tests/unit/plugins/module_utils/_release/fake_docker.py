@@ -318,13 +318,13 @@ class Nginx:
         self.asked = 0
 
     def run(self, argv: Sequence[str]) -> Completed:
-        if argv[0] == "nginx":
+        if argv[0] == "nginx" and "-T" in argv:
             if self.broken:
                 return Completed(tuple(argv), 1, err="nginx: [emerg] unknown directive")
             read = [self.upstreams] if self.included else []
             read += [self.gate] if self.included and self.reads_gate and self.gate.exists() else []
             return Completed(tuple(argv), 0, out="".join(f"# configuration file {path}:\n" for path in read))
-        if argv[1] == "reload":
+        if "reload" in argv:
             if self.refuses_reload:
                 return Completed(tuple(argv), 1, err="Job for nginx.service failed")
             self.reloads += 1

@@ -254,6 +254,19 @@ def test_a_release_after_a_rollback_migrates_again(world: World) -> None:
     assert [job.service for job in world.docker.jobs.begun] == ["api"]
 
 
+def test_a_release_that_waits_for_other_hosts_has_migrated_and_does_not_do_so_again(world: World) -> None:
+    world.with_edge()
+    world.release()
+    stack = migrating(world, irreversible="drops the old pages")
+    ready = world.make_ready(stack)
+    assert world.result["migrated"] == ["api"]
+    result = world.release(stack, prepared=ready)
+    assert result["migrated"] == ["api"]
+    assert len(world.docker.jobs.begun) == 1
+    assert world.current.rest["irreversible"] == {"api": "drops the old pages"}
+    consistent(world)
+
+
 # -- killed ----------------------------------------------------------------------------------------------------------
 
 

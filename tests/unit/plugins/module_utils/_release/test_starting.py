@@ -92,6 +92,17 @@ def test_stopped_containers_are_started_components_first(site: Site) -> None:
     assert not site.world.release()["changed"]
 
 
+def test_services_come_up_after_those_that_they_depend_on(site: Site) -> None:
+    stack = site.world.with_api()
+    stack["services"]["api"]["depends_on"] = ["zeta"]
+    stack["services"]["zeta"] = {**site.world.with_worker()["services"]["worker"], "depends_on": ["db"]}
+    site.world.release(stack)
+    site.all("exited")
+    zeta = "demo-blue-zeta-1"
+    assert site.start() == [("docker", "start", DB), ("docker", "start", zeta), ("docker", "start", API)]
+    assert [call[-1] for call in site.stop() if call[0] == "docker"] == [API, zeta, DB]
+
+
 def test_what_the_engine_started_too_early_waits_for_what_it_needs(site: Site) -> None:
     site.all("running", warming=3)
     assert site.start() == [("docker", "stop", API), ("docker", "start", API)]
@@ -164,7 +175,10 @@ def test_a_release_that_the_power_cut_interrupted_is_settled_first(site: Site, s
 
 
 def test_a_stop_closes_the_edge_and_ends_services_before_components(site: Site) -> None:
-    assert [call for call in site.stop() if call[0] == "docker"] == [("docker", "stop", API), ("docker", "stop", DB)]
+    orders = site.stop()
+    assert [call for call in orders if call[0] == "docker"] == [("docker", "stop", API), ("docker", "stop", DB)]
+    # a reload by systemd would wait for the very stop that it is part of: nginx is stopped after the stack
+    assert [call for call in orders if "reload" in call] == [("nginx", "-s", "reload")]
     assert site.nginx.closed
     assert site.world.running() == set()
     assert site.outcomes() == ["stopped", "released"]
