@@ -16,6 +16,8 @@ description:
     writes secrets as files, starts the components and then, beside those that serve, the services that changed. When
     all are healthy, nginx is led to them and asked; then the release is current, and the old containers are drained and
     removed. See C(docs/releases.md).
+  - A service with C(health.golden) is asked a request with a known answer before anybody is led to it. An answer that
+    is wrong though its status is right fails the release.
   - When a step fails, what served goes on serving, and the evidence is kept on the host. The failure names its
     directory.
   - The release runs on its host as a job of its own and is followed from the controller, which shows how far it is. It
@@ -61,6 +63,12 @@ options:
       src:
         description: A file on the controller to copy as it is, instead of a template.
         type: path
+      encoding:
+        description:
+          - How O(files[].content) reaches the host. The controller sets it to V(base64) for a file that is no text.
+        type: str
+        choices: [utf-8, base64]
+        default: utf-8
       vars:
         description: Further variables for this template.
         type: dict
@@ -351,9 +359,10 @@ failure:
   description:
     - Why it failed. RV(ignore:kind) is one of V(backup_failed), V(bug), V(compose_invalid), V(compose_missing),
       V(controller_missing), V(controller_silent), V(edge_failed), V(edge_invalid), V(edge_unconfirmed),
-      V(engine_missing), V(engine_unreachable), V(hook_failed), V(host_failed), V(image_architecture),
-      V(image_missing), V(interrupted), V(invalid_stack), V(irreversible), V(locked), V(migration_failed),
-      V(missing_library), V(models_missing), V(network_foreign), V(no_space), V(no_way_back), V(not_released),
+      V(engine_missing), V(engine_unreachable), V(golden_wrong), V(hook_failed), V(host_failed),
+      V(image_architecture), V(image_missing), V(interrupted), V(invalid_stack), V(irreversible), V(locked),
+      V(migration_failed), V(missing_library), V(models_missing), V(network_foreign), V(no_space), V(no_way_back),
+      V(not_released),
       V(port_taken), V(prepared), V(prepared_lost), V(project_foreign), V(pull_failed), V(registries_invalid),
       V(registry_denied), V(registry_unreachable), V(release_altered), V(release_incomplete), V(release_unknown),
       V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out), V(unhealthy), V(up_failed).
@@ -363,7 +372,9 @@ failure:
       V(unknown).
     - V(probation_failed) is that of a release that was made and did not pass its probation, with
       RV(ignore:breaches) and RV(ignore:figures).
-    - With RV(ignore:step), and with RV(ignore:evidence) where containers had been touched.
+    - With RV(ignore:step), and where containers had been touched with RV(ignore:evidence) and RV(ignore:causes). These
+      are the containers that ended, each with C(service), C(container), C(exit_code), C(oom_killed), C(restarts) and
+      C(memory), its limit in bytes.
   returned: failure
   type: dict
 """
@@ -400,6 +411,7 @@ ARGUMENTS: dict[str, Any] = {
             "template": {"type": "str"},
             "content": {"type": "str"},
             "src": {"type": "path"},
+            "encoding": {"type": "str", "choices": ["utf-8", "base64"], "default": "utf-8"},
             "vars": {"type": "dict"},
         },
     },

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,14 +36,22 @@ GREEN = "green"
 COLOURS = (BLUE, GREEN)
 PARTS = (BASE, *COLOURS)  # in the order they are brought up
 BASE_COMPOSE = "base/compose.yaml"
+BASE64 = "base64"  # how a file that is no text comes here
 SERVICES_COMPOSE = "services/compose.yaml"  # one file for both colours; what differs comes from variables
 
 
 @dataclass(frozen=True)
 class Health:
-    """How long a unit may take, in seconds, and the path that says it is ready."""
+    """How long a unit may take, in seconds, and the paths that say it is alive and ready.
+
+    :param live_within: seconds until the path ``live`` answers; none: the budget.
+    :param ready_within: seconds from then until it is ready; none: what is left of the budget.
+    """
 
     path: str | None = None
+    live: str | None = None
+    live_within: float | None = None
+    ready_within: float | None = None
     interval: float = 5.0
     timeout: float = 5.0
     retries: int = 12
@@ -122,9 +131,15 @@ class Unit:
     @property
     def url(self) -> str | None:
         """Where the host asks whether it is ready."""
-        if not (self.health.path and self.host_port):
-            return None
-        return f"http://127.0.0.1:{self.host_port}{self.health.path}"
+        return self._at(self.health.path)
+
+    @property
+    def live_url(self) -> str | None:
+        """Where the host asks whether it is alive, which it is before it is ready."""
+        return self._at(self.health.live)
+
+    def _at(self, path: str | None) -> str | None:
+        return f"http://127.0.0.1:{self.host_port}{path}" if path and self.host_port else None
 
     @property
     def first(self) -> bool:
@@ -338,8 +353,16 @@ def _files(files: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         parts = Path(dest).parts
         if Path(dest).is_absolute() or ".." in parts or not parts:
             raise DrydockError("invalid_stack", f"files: {dest!r} is not a path inside the release directory.")
-        found[dest] = str(item["content"]).encode("utf-8")
+        found[dest] = _content(item)
     return found
+
+
+def _content(item: Mapping[str, Any]) -> bytes:
+    content = str(item["content"])
+    try:
+        return base64.b64decode(content, validate=True) if item.get("encoding") == BASE64 else content.encode("utf-8")
+    except ValueError as error:
+        raise DrydockError("invalid_stack", f"files: {item['dest']!r} is not {BASE64}: {error}.") from error
 
 
 def _units(stack: Mapping[str, Any], name: str) -> tuple[tuple[Unit, ...], tuple[Unit, ...]]:
@@ -385,6 +408,9 @@ def _unit(raw: Mapping[str, Any], key: str, part: str, stack: str) -> Unit:
         backup=parse_backup(raw.get("backup")),
         health=Health(
             path=health.get("path"),
+            live=health.get("live"),
+            live_within=(health.get("phases") or {}).get("live"),
+            ready_within=(health.get("phases") or {}).get("ready"),
             **{
                 key: health[key]
                 for key in ("interval", "timeout", "retries", "start_period")

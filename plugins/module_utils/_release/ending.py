@@ -19,9 +19,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release import log, networks, warm
 from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, wanted_back
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import stay
-from ansible_collections.drydock.serving.plugins.module_utils._release.compose import Compose
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired, retired_from
-from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor, collect
+from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Collector, Redactor, Scene
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
@@ -33,6 +32,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.probation
     serving,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import KIND, STEP, mark, write_log
+from ansible_collections.drydock.serving.plugins.module_utils._release.prune import next_failure, prune_failures
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     current_record,
     read_journal,
@@ -188,29 +188,31 @@ class Ending:
             if record is None:
                 return
             desired = stay(wanted.desired, record)
-            folder = self._layout.release(note.release)
-            collect(
-                self._evidence(note),
+            failure = {
+                "number": next_failure(self._layout),
+                "release": note.release,
+                "step": STEP,
+                "kind": KIND,
+                "message": reason,
+                "details": dict(decision),
+                "at": self._host.now(),
+                "actor": self._actor,
+                "reason": reason,
+                "health": [],
+            }
+            scene = Scene(
                 desired=desired,
-                release=folder,
-                engine=self._host.engine,
-                composes={
-                    part: Compose(self._host.runner, stack=self._stack, part=part, release=folder)
-                    for part in desired.parts
-                },
-                redactor=Redactor(wanted.given.values()),
-                failure={
-                    "release": note.release,
-                    "step": STEP,
-                    "kind": KIND,
-                    "message": reason,
-                    "details": dict(decision),
-                    "at": self._host.now(),
-                    "actor": self._actor,
-                    "reason": reason,
-                    "health": [],
-                },
+                suspects=[unit.name for unit in desired.units],
+                started=str(record.rest.get("finished") or record.created),
+                failure=failure,
+                durations=record.rest.get("durations") or {},
+                timeline=record.rest.get("timeline") or (),
+                edge=True,
             )
+            collector = Collector(self._evidence(note), scene, self._host, Redactor(wanted.given.values()))
+            collector.collect()
+            collector.conclude(f"The host goes back to {note.previous}; `{self._stack} status` tells whether it has.")
+            prune_failures(self._layout, spared=note.release)
 
     # -- both --------------------------------------------------------------------------------------------------------
 

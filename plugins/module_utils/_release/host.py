@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
+from ansible_collections.drydock.serving.plugins.module_utils._health.http import probe_http
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Clock
 from ansible_collections.drydock.serving.plugins.module_utils._release.ask import Ask, EdgeClient
 from ansible_collections.drydock.serving.plugins.module_utils._release.controller import Controller, NoController
@@ -18,6 +19,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.drain imp
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import RELOAD, Edge
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import Gate
+from ansible_collections.drydock.serving.plugins.module_utils._release.golden import Probe
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
 from ansible_collections.drydock.serving.plugins.module_utils._release.programs import HostPrograms, Programs
@@ -37,9 +39,11 @@ class Host:
     now: Callable[[], str]
     clock: Clock
     sleep: Callable[[float], None] = time.sleep
+    probe: Probe = probe_http  # one golden request
     client: Callable[[str, int], Ask] = EdgeClient
     ready: Callable[[str], bool] = is_ready
     proc: Path = Path("/proc")
+    nginx_log: Path = Path("/var/log/nginx/error.log")
     clocks: Clocks = field(default_factory=Clocks)
     on_step: Callable[[str], None] | None = None
     progress: Progress = field(default_factory=Progress)

@@ -16,7 +16,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release import ba
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.around import Around, look_around
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import place, stay
-from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, Desired, Unit
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, Desired, Unit, sha256
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import closed_text, upstreams_text
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
@@ -284,7 +284,11 @@ def _refuse_lost(secrets: SecretsPlan, current: Record | None) -> None:
 
 
 def _text(content: bytes | None) -> str:
-    return "" if content is None else content.decode("utf-8", "replace")
+    """For a diff; what is no text, by its digest."""
+    try:
+        return "" if content is None else content.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"{len(content or b'')} bytes, sha256:{sha256(content or b'')}\n"
 
 
 def _read(path: Path) -> bytes | None:

@@ -140,6 +140,8 @@ def _run(
     options = replace(options, identity=options.prepared) if going_on else options
     with lease(desired.layout, owner_of(options)) as held, host.progress.shown(desired.layout.job, _about(options)):
         result["lease_taken_over"] = held.taken_over
+        if not going_on:
+            options = replace(options, identity=_unused(desired, options.identity))
         log = log_of(desired.name, desired.layout, options, host, result)
         if going_on:
             _go_on(wanted, options, host, held=held, log=log, result=result, begun=begun)
@@ -210,6 +212,14 @@ def _tell_maintenance(result: dict[str, Any], desired: Desired) -> None:
             f"The edge is closed for maintenance {closed.said}. It stays so: clients are answered 503 until somebody "
             f"runs `{desired.name} maintenance off` on the host."
         )
+
+
+def _unused(desired: Desired, identity: str) -> str:
+    """A name that no release and no evidence on the host has: a clock that was set back tells a second twice."""
+    layout, number, name = desired.layout, 2, identity
+    while layout.release(name).exists() or (layout.failures / name).exists():
+        name, number = f"{identity}-{number}", number + 1
+    return name
 
 
 def log_of(stack: str, layout: Layout, options: Options, host: Host, result: dict[str, Any]) -> DeploymentLog:

@@ -27,6 +27,7 @@ RELEASE_STEPS = (
     "up",
     "healthy",
     "replace",
+    "golden",
     "join",
     "record",
     "switch",

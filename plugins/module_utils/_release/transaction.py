@@ -27,6 +27,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import load_requests
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
 from ansible_collections.drydock.serving.plugins.module_utils._release import (
+    golden,
     irreversible,
     migrating,
     networks,
@@ -158,6 +159,7 @@ class Transaction:
         self._images = Images(host.engine, self._layout, options.registries)
         self._redactor = self._redacting()
         self._report: Report | None = None
+        self._papers: dict[str, bytes | str] = {}  # what steps keep for the evidence of a failure, by file name
         self._begun = host.clock() if begun is None else begun
         self._led = False  # nginx goes by what this run has written
         self._workers: frozenset[str] = frozenset()  # of nginx, before that
@@ -240,7 +242,9 @@ class Transaction:
                 wait_timeout=self._options.wait_timeout,
                 lent=self._lent,
                 report=self._report,
-                papers=self.works.papers,
+                started=self._options.started,
+                durations=self.outcome.durations,
+                papers={**self.works.papers, **self._papers},
                 stays=self.works.stays(),
             ),
             self._host,
@@ -268,7 +272,7 @@ class Transaction:
             _write(self._staging / part / VARIABLES, variables_text(values), mode=0o640)
 
     def _step_check(self) -> None:
-        if any(unit.url for unit in self._desired.units):
+        if any(unit.url for unit in self._desired.units) or self._golden():
             load_requests()  # its absence must not come up when containers have been touched
         staged = self._staging.is_dir()  # it has its name already where the edge is led first
         folder = self._staging if staged else self._folder
@@ -364,6 +368,15 @@ class Transaction:
             self._up(held, COLOURS)
             self._wait(self._desired.units)
             self.outcome.health = self._report.as_list() if self._report else []
+
+    def _step_golden(self) -> None:
+        """Who answers does not yet answer right."""
+        for request in self._golden():
+            asked = golden.ask(request, self._host.probe, clock=self._host.clock, sleep=self._host.sleep)
+            self.outcome.health.append(asked.as_dict())
+            if not asked.last.ok:
+                self._papers.update(asked.papers())
+                raise asked.error()
 
     def _step_join(self) -> None:
         networks.connect(self._engine, networks.joins(self._desired, self._live()))
@@ -476,6 +489,11 @@ class Transaction:
     def _redacting(self, more: Iterable[str] = ()) -> Redactor:
         return Redactor([*self._plan.secrets.values.values(), *hidden(self._options.registries), *more])
 
+    def _golden(self) -> list[golden.Golden]:
+        """The golden requests of the containers that are new."""
+        coming = (*self._plan.moved, *self._plan.replaced)
+        return list(golden.golden_requests(self._desired, coming, self._plan.secrets.versions))
+
     def _compose(self, part: str, release: Path) -> Compose:
         return Compose(self._host.runner, stack=self._desired.name, part=part, release=release)
 
@@ -551,6 +569,7 @@ class Transaction:
                 "irreversible": self.works.irreversible,
                 "backup": self.works.backup,
                 "health": self.outcome.health,
+                "timeline": self._report.timeline()[0] if self._report else [],
                 "durations": dict(self.outcome.durations),
             },
         )

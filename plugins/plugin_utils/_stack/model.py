@@ -13,6 +13,7 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._stack.capacity im
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.coerce import to_plain
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components import Component
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.derive import assign_host_ports, derive
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.golden import check_golden
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.models import (
     Trusted,
     check_lock_names,
@@ -59,6 +60,7 @@ def build_model(
     rules.check_publish(read, problems)
     replicas.check(read, problems)
     rules.check_tls(read, problems)
+    check_golden(read, problems)
     around.check_around(read, problems)
     policy.check_environment(read, problems)
     policy.check_users(read, problems)

@@ -13,6 +13,7 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._stack import (
     around,
     coerce,
     fields,
+    golden,
     model_schema,
     replicas,
 )
@@ -109,14 +110,19 @@ def resources_with(default_cpus: float, default_memory: int) -> Field:
     )
 
 
+health_path = scalar(coerce.matching(r"/[!-~]*", "a path that starts with '/', without spaces"))
+
 health = fields.record(
     {
-        "path": Field(scalar(coerce.matching(r"/[!-~]*", "a path that starts with '/', without spaces"))),
+        "path": Field(health_path),
+        "live": Field(health_path),
         "command": Field(fields.command),
         "interval": Field(seconds, 5),
         "timeout": Field(seconds, 5),
         "retries": Field(scalar(coerce.within(coerce.to_int, 1, 1000)), 12),
         "start_period": Field(seconds_or_none, 60),
+        "phases": Field(fields.record({"live": Field(seconds), "ready": Field(seconds)})),
+        "golden": Field(golden.golden),
     }
 )
 

@@ -53,6 +53,9 @@ class FakeDocker:
         self.crashing: set[str] = set()
         self.sick: set[str] = set()
         self.health_says = ""
+        self.endings: dict[str, dict[str, Any]] = {}  # image -> what its containers' state says besides
+        self.events: list[dict[str, Any]] = []
+        self.log: list[str] = []  # what containers say first
         self.busy_ports = False
         self.invalid = False
         self.networks: dict[str, str] = {}  # name -> label
@@ -120,9 +123,6 @@ class FakeDocker:
             return "Up 2 seconds (health: starting)"
         return "Up 2 seconds" + (f" ({item.health})" if item.health else "")
 
-    def _logs(self, rest: list[str]) -> tuple[int, str, str]:
-        return 0, self.jobs.log(rest[-1]), ""
-
     def _inspect(self, rest: list[str]) -> tuple[int, str, str]:
         job = self.jobs.inspect(rest[-1])
         if job is not None:
@@ -135,12 +135,20 @@ class FakeDocker:
                     item.warming -= 1
                     item.health = "starting" if item.warming else "healthy"
                 state: dict[str, Any] = {"Status": item.state, "ExitCode": 0, "Error": None}
+                state.update(self.endings.get(item.image, {}))
                 if item.health:
                     state["Health"] = {"Status": item.health, "Log": [{"Output": self.health_says}]}
                 environment = [f"{key}={value}" for key, value in item.environment.items()]
                 if "--format" in rest:
                     return 0, "0\n", ""
-                found = {"Id": item.hash, "RestartCount": item.restarts, "State": state, "Config": {"Env": environment}}
+                found = {
+                    "Id": item.hash,
+                    "Name": f"/{rest[-1]}",
+                    "RestartCount": item.restarts,
+                    "State": state,
+                    "Config": {"Env": environment},
+                    "HostConfig": {"Memory": 512 * 1024**2},
+                }
                 return 0, json.dumps([found]), ""
         return 1, "[]", "no such container"
 
@@ -218,6 +226,19 @@ class FakeDocker:
         self.containers = {key: item for key, item in self.containers.items() if f"{key[0]}-{key[1]}-1" not in gone}
         return 0, "", ""
 
+    def _logs(self, rest: list[str]) -> tuple[int, str, str]:
+        if rest[-1] in self.jobs.there:
+            return 0, self.jobs.log(rest[-1]), ""
+        if self._named(rest[-1]) is None:
+            return 1, "", "No such container"
+        lines = [*self.log, "says password=hunter2 and canary-value"]
+        stamped = [f"2026-11-21T04:15:{number:02}.000000000Z {line}\n" for number, line in enumerate(lines)]
+        return 0, "".join(stamped), ""
+
+    def _events(self, rest: list[str]) -> tuple[int, str, str]:
+        assert "label=drydock.stack=demo" in rest
+        return 0, "".join(f"{json.dumps(event)}\n" for event in self.events), ""
+
     def _exec(self, _rest: list[str]) -> tuple[int, str, str]:
         return 0, "", ""
 
@@ -237,8 +258,6 @@ class FakeDocker:
         if command[0] == "restart":
             for name in command[1:]:
                 self.containers[(project, name)].health = "healthy"
-        if command[0] == "logs":
-            return 0, f"{command[-1]} says password=hunter2 and canary-value\n", ""
         return 0, "", ""
 
     @staticmethod

@@ -225,6 +225,9 @@ def test_a_note_that_is_damaged_stops_a_run_before_the_migration(world: World) -
     assert error.kind == "state_unreadable"
     assert world.docker.jobs.begun == []
     assert world.serving()["api"] == "api:1"
+    world.release(world.with_api(image="api:2"))  # one that does not need it
+    assert world.serving()["api"] == "api:2"
+    assert irreversible.note_path(layout(world)).read_text() == "{"
 
 
 def test_going_back_across_it_is_refused_with_the_reason_unless_forced_and_migrates_nothing(world: World) -> None:
@@ -252,6 +255,19 @@ def test_a_release_after_a_rollback_migrates_again(world: World) -> None:
     world.docker.jobs.begun.clear()
     world.release(migrating(world))
     assert [job.service for job in world.docker.jobs.begun] == ["api"]
+
+
+def test_a_release_that_waits_for_other_hosts_has_migrated_and_does_not_do_so_again(world: World) -> None:
+    world.with_edge()
+    world.release()
+    stack = migrating(world, irreversible="drops the old pages")
+    ready = world.make_ready(stack)
+    assert world.result["migrated"] == ["api"]
+    result = world.release(stack, prepared=ready)
+    assert result["migrated"] == ["api"]
+    assert len(world.docker.jobs.begun) == 1
+    assert world.current.rest["irreversible"] == {"api": "drops the old pages"}
+    consistent(world)
 
 
 # -- killed ----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._health.http import judge
+from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec, Observation
 from ansible_collections.drydock.serving.plugins.module_utils._release.abandon import abandon
 from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, go_back
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, parse_desired, variable
@@ -26,6 +28,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.run impor
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 from ansible_collections.drydock.serving.plugins.module_utils._release.warm import read_warm
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.golden import golden_files
 
 from tests.unit.plugins.module_utils._health.fakes import FakeClock, InlinePool
 from tests.unit.plugins.module_utils._release.fake_docker import FakeDocker, Nginx
@@ -33,6 +36,18 @@ from tests.unit.plugins.module_utils._release.fake_programs import FakePrograms
 
 USER = f"{os.getuid()}:{os.getgid()}"
 ME = {"uid": os.getuid(), "gid": os.getgid()}
+
+
+GOLDEN = {
+    "path": "/v1/read",
+    "method": "POST",
+    "body": {"page": 1},
+    "headers": {},
+    "status": [200],
+    "json": {"text": "INVOICE"},
+    "timeout": 30,
+    "attempts": 3,
+}
 
 
 def _nobody(_path: str) -> tuple[int, str]:
@@ -68,6 +83,8 @@ class World:
         self.stack = self._stack()
         self.given: dict[str, str] = {}
         self.result: dict[str, Any] = {}
+        self.answers: list[tuple[int, bytes]] = [(200, b'{"text": "INVOICE"}')]  # to golden requests
+        self.asked: list[HttpSpec] = []
         self.boot = "first boot"
         self.meanwhile: Callable[[], None] = lambda: None  # what happens on the host while somebody sleeps
         self.time = "2026-11-21T04:15:00Z"
@@ -129,7 +146,19 @@ class World:
             files.append(
                 {"dest": f"{part}/compose.yaml", "content": "\n".join(lines) if len(lines) > 1 else "services: {}"}
             )
-        return parse_desired(settle(stack, count=1), files)
+        return parse_desired(settle(stack, count=1), [*files, *golden_files(stack["services"])])
+
+    def probe(self, spec: HttpSpec, _timeout: float, keep: Callable[[bytes], None]) -> Observation:
+        """A golden request, answered as the test has it in turn; the last answer again."""
+        self.asked.append(spec)
+        status, body = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        keep(body)
+        return judge(spec, status=status, body=body, elapsed=0.1)
+
+    def with_golden(self, **changes: Any) -> dict[str, Any]:
+        """The same stack, whose service has a golden request."""
+        health = {**self.stack["services"]["api"]["health"], "golden": GOLDEN}
+        return self.with_api(health=health, **changes)
 
     def _sleep(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -148,6 +177,8 @@ class World:
             now=lambda: self.time,
             clock=self.clock,
             sleep=self._sleep,
+            probe=self.probe,
+            nginx_log=self.place / "nginx-error.log",
             client=lambda _domain, _port: self.docker.nginx.ask if self.docker.nginx else _nobody,
             ready=lambda url: url not in self.unready,
             proc=self.place / "proc",
