@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from lab import ssh
@@ -60,6 +61,11 @@ def read_facts(checkout: Checkout) -> dict[str, Any]:
     return found
 
 
+def sample(checkout: Checkout) -> Path:
+    """A picture whose text is known."""
+    return checkout.root / "examples" / "ocr" / "sample.png"
+
+
 def inventory(checkout: Checkout) -> dict[str, Any]:
     """The whole inventory, in the form of Ansible's inventory scripts."""
     docker = Docker.find()
@@ -69,5 +75,5 @@ def inventory(checkout: Checkout) -> dict[str, Any]:
     return {
         "_meta": {"hostvars": {SITE_HOST: connection(checkout, host)}},
         GROUP: {"hosts": [SITE_HOST]},
-        "all": {"children": [GROUP], "vars": read_facts(checkout)},
+        "all": {"children": [GROUP], "vars": {**read_facts(checkout), "lab_sample_path": str(sample(checkout))}},
     }

@@ -81,19 +81,38 @@ def reference(name: str, digest: str) -> str:
     return f"{REGISTRY.name}.{DOMAIN}:{REGISTRY.port}/{name}@{digest}"
 
 
+def local_image(checkout: Checkout, docker: Docker, name: str) -> str:
+    """Make sure this machine's engine has the image as it is defined now; return its name there."""
+    definition = Definition.load(checkout, name)
+    base = base_image(checkout, docker)
+    with checkout.lock(f"image-{name}"):
+        return _built(checkout, docker, definition, base)
+
+
+def _built(checkout: Checkout, docker: Docker, definition: Definition, base: str) -> str:
+    tag = _tag(definition, base)
+    if not docker.has_image(tag):
+        context = stage(checkout, definition)
+        what = f"the image '{definition.name}'"
+        build(checkout, docker, tag=tag, context=context, arguments={"BASE": base}, what=what)
+        shutil.rmtree(context)
+    return tag
+
+
+def _tag(definition: Definition, base: str) -> str:
+    return f"drydock-lab/{definition.name}:{definition.digest(base)}"
+
+
 def ensure_image(checkout: Checkout, docker: Docker, name: str) -> str:
     """Make sure the registry holds the image as it is defined now; return its reference for lab hosts."""
     definition = Definition.load(checkout, name)
     base = base_image(checkout, docker)
-    tag = f"drydock-lab/{name}:{definition.digest(base)}"
+    tag = _tag(definition, base)
     with checkout.lock(f"image-{name}"):
         state = State(checkout)
         digest = state.image_digest(tag)
         if digest is None or not registry_has(checkout, docker, name, digest):
-            if not docker.has_image(tag):
-                context = stage(checkout, definition)
-                build(checkout, docker, tag=tag, context=context, arguments={"BASE": base}, what=f"the image '{name}'")
-                shutil.rmtree(context)
+            _built(checkout, docker, definition, base)
             digest = push(checkout, docker, name, tag)
             state.record_image(name, tag=tag, digest=digest)
     return reference(name, digest)

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.release.echo.server import GOLDEN
+
 NAME = "trial"
 DOMAIN = "echo.drydock.test"
 PEER_PORT = 8443
 PEER_UPSTREAM = 18999
 MISSING = "sha256:" + "0" * 64
 # The faults of failing releases, in turn. "missing" is an image that no registry has.
-FAULTS = ("never_ready", "crash_at_start", "missing", "crash_later=1")
+FAULTS = ("never_ready", "crash_at_start", "crash_later=1", "wrong_golden", "missing")
 # Of five changes one fails.
 ROUND = ("deploy", "deploy", "fails", "back", "deploy")
 
@@ -86,7 +88,7 @@ def stack(wanted: Wanted, *, image: str, redis: str, certificate: Path, key: Pat
                 "port": 8000,
                 "routes": ["/"],
                 "environment": wanted.environment,
-                "health": {"path": "/health/ready", **patience},
+                "health": {"path": "/health/ready", "golden": {"path": "/health/golden", "json": GOLDEN}, **patience},
                 **common,
             },
             "worker": {

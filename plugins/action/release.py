@@ -7,6 +7,7 @@ there is anything to do, and, where there is, a release that runs on its host by
 
 from __future__ import annotations
 
+import base64
 import getpass
 import os
 import socket
@@ -18,13 +19,16 @@ from ansible import constants
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE64
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
 from ansible_collections.drydock.serving.plugins.plugin_utils._job import controller
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.names import FAREWELL, FOLDER
 from ansible_collections.drydock.serving.plugins.plugin_utils._render import RenderedFile, render_entries
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.golden import golden_files
 
 MODULE = "drydock.serving.release"
 SUFFIX = ".j2"
+FILE_LIMIT = 4 * 1024 * 1024  # bytes; each file travels with each run and lies in each release
 
 controller.prepare(constants.DEFAULT_LOCAL_TMP, FOLDER, FAREWELL)
 
@@ -54,7 +58,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         components = arguments.pop("components", None)
         entries = _entries(arguments, components)
         extra = [str(Path(components).parent)] if components else []
-        return [{"dest": item.dest, "content": _text(item)} for item in render_entries(self, entries, variables, extra)]
+        return [shipped(item) for item in render_entries(self, entries, variables, extra)]
 
     def _release(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         connection = self._connection
@@ -112,6 +116,7 @@ def _entries(arguments: Mapping[str, Any], components: str | None) -> list[dict[
     entries = [dict(entry) for entry in files]
     for name in sorted(stack.get("components") or {}) if components else ():
         entries += _component_entries(Path(str(components)), name, stack["components"][name])
+    entries += golden_files(stack.get("services") or {})
     return [{**entry, "vars": {"stack_model": stack, **(entry.get("vars") or {})}} for entry in entries]
 
 
@@ -127,13 +132,18 @@ def _component_entries(root: Path, name: str, component: Mapping[str, Any]) -> l
     ]
 
 
-def _text(item: RenderedFile) -> str:
-    try:
-        return item.content.decode("utf-8")
-    except UnicodeDecodeError as error:
+def shipped(item: RenderedFile) -> dict[str, str]:
+    """The file as an argument of the module, which JSON has to carry."""
+    if len(item.content) > FILE_LIMIT:
         raise DrydockError(
-            "invalid_stack", f"{item.dest}: {item.source} is not UTF-8 text; a release holds only text files."
-        ) from error
+            "invalid_stack",
+            f"{item.dest}: {item.source} has {len(item.content)} bytes. A file of a release has at most {FILE_LIMIT}: "
+            "it goes to the host with each run.",
+        )
+    try:
+        return {"dest": item.dest, "content": item.content.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {"dest": item.dest, "content": base64.b64encode(item.content).decode("ascii"), "encoding": BASE64}
 
 
 def _actor() -> str:

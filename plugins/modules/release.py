@@ -16,6 +16,8 @@ description:
     writes secrets as files, starts the components and then, beside those that serve, the services that changed. When
     all are healthy, nginx is led to them and asked; then the release is current, and the old containers are drained and
     removed. See C(docs/releases.md).
+  - A service with C(health.golden) is asked a request with a known answer before anybody is led to it. An answer that
+    is wrong though its status is right fails the release.
   - When a step fails, what served goes on serving, and the evidence is kept on the host. The failure names its
     directory.
   - The release runs on its host as a job of its own and is followed from the controller, which shows how far it is. It
@@ -61,6 +63,12 @@ options:
       src:
         description: A file on the controller to copy as it is, instead of a template.
         type: path
+      encoding:
+        description:
+          - How O(files[].content) reaches the host. The controller sets it to V(base64) for a file that is no text.
+        type: str
+        choices: [utf-8, base64]
+        default: utf-8
       vars:
         description: Further variables for this template.
         type: dict
@@ -287,6 +295,13 @@ pruned_images:
   returned: always
   type: list
   elements: str
+probation:
+  description:
+    - How the probation of the release ended, with RV(ignore:verdict), one of V(kept), V(failed) and V(ended) by another
+      run, RV(ignore:said), RV(ignore:figures) by service, RV(ignore:breaches) and RV(ignore:end).
+    - Null where it had none. A release that failed its probation fails the module, when the host has gone back.
+  returned: always
+  type: dict
 prepared:
   description: The release that this run has made ready and that waits to be switched, or null.
   returned: always
@@ -308,6 +323,24 @@ switched:
   description: Seconds from the begin until the edge led to the release; null where it was not led anew.
   returned: always
   type: float
+backup:
+  description: The directory of the backup that was made before something was migrated, or null.
+  returned: always
+  type: str
+migrated:
+  description: Services whose migration was run.
+  returned: always
+  type: list
+  elements: str
+hooks:
+  description:
+    - The hooks that were run, in that order, each with RV(ignore:name), RV(ignore:when), RV(ignore:phase),
+      RV(ignore:where), RV(ignore:ok), RV(ignore:code) and RV(ignore:seconds). RV(ignore:code) is null where the hook's
+      time was over.
+    - Hooks that failed and could undo nothing are told as warnings.
+  returned: always
+  type: list
+  elements: dict
 lease_taken_over:
   description:
     - Whose lease this run took over, because that run had died, with RV(ignore:actor), RV(ignore:host),
@@ -324,20 +357,24 @@ maintenance:
   type: dict
 failure:
   description:
-    - Why it failed. RV(ignore:kind) is one of V(bug), V(compose_invalid), V(compose_missing), V(controller_missing),
-      V(controller_silent), V(edge_failed), V(edge_invalid), V(edge_unconfirmed), V(engine_missing),
-      V(engine_unreachable), V(host_failed), V(image_architecture), V(image_missing), V(interrupted),
-      V(invalid_stack), V(irreversible), V(locked), V(missing_library), V(models_missing), V(network_foreign),
-      V(no_space), V(no_way_back), V(not_released), V(port_taken), V(prepared), V(prepared_lost),
-      V(project_foreign), V(pull_failed),
-      V(registries_invalid), V(registry_denied), V(registry_unreachable), V(release_altered), V(release_incomplete),
-      V(release_unknown), V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out), V(unhealthy),
-      V(up_failed).
+    - Why it failed. RV(ignore:kind) is one of V(backup_failed), V(bug), V(compose_invalid), V(compose_missing),
+      V(controller_missing), V(controller_silent), V(edge_failed), V(edge_invalid), V(edge_unconfirmed),
+      V(engine_missing), V(engine_unreachable), V(golden_wrong), V(hook_failed), V(host_failed),
+      V(image_architecture), V(image_missing), V(interrupted), V(invalid_stack), V(irreversible), V(locked),
+      V(migration_failed), V(missing_library), V(models_missing), V(network_foreign), V(no_space), V(no_way_back),
+      V(not_released),
+      V(port_taken), V(prepared), V(prepared_lost), V(project_foreign), V(pull_failed), V(registries_invalid),
+      V(registry_denied), V(registry_unreachable), V(release_altered), V(release_incomplete), V(release_unknown),
+      V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out), V(unhealthy), V(up_failed).
     - With V(prepared), another run's release is ready here and waits; with V(prepared_lost), this one's waits no more.
     - With V(locked), RV(ignore:owner) is the note of who holds the stack, and RV(ignore:state) is V(alive), V(stuck)
       without a sign of life, V(orphaned) when the run has died and a program that it started still works, or
       V(unknown).
-    - With RV(ignore:step), and with RV(ignore:evidence) where containers had been touched.
+    - V(probation_failed) is that of a release that was made and did not pass its probation, with
+      RV(ignore:breaches) and RV(ignore:figures).
+    - With RV(ignore:step), and where containers had been touched with RV(ignore:evidence) and RV(ignore:causes). These
+      are the containers that ended, each with C(service), C(container), C(exit_code), C(oom_killed), C(restarts) and
+      C(memory), its limit in bytes.
   returned: failure
   type: dict
 """
@@ -353,6 +390,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.back impo
 from ansible_collections.drydock.serving.plugins.module_utils._release.controller import NoController, Watcher
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import parse_desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.following import after
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._release.pulling import telling
@@ -373,6 +411,7 @@ ARGUMENTS: dict[str, Any] = {
             "template": {"type": "str"},
             "content": {"type": "str"},
             "src": {"type": "path"},
+            "encoding": {"type": "str", "choices": ["utf-8", "base64"], "default": "utf-8"},
             "vars": {"type": "dict"},
         },
     },
@@ -468,6 +507,8 @@ def main() -> None:
                 result=result,
                 look=params["job"] == "look",
             )
+            if not module.check_mode:
+                after(desired, host, looking=params["job"] == "look", actor=options.actor, result=result)
     except DrydockError as error:
         module.fail_json(**{**result, **error.as_result()})
     module.exit_json(**result)

@@ -187,6 +187,13 @@ lease:
     - C(live) is false where that run has died and left its note.
   returned: always
   type: dict
+probation:
+  description:
+    - The probation that the release is on, with C(since), C(until), C(previous), to which the host goes back by itself,
+      C(thresholds), and C(before) with what each service answered before the switch.
+    - Null where it is on none.
+  returned: always
+  type: dict
 maintenance:
   description:
     - C(since), C(by), C(reason) and C(retry_after) (seconds) where the edge is closed for maintenance, by the command

@@ -15,7 +15,8 @@ description:
     It tells the status, shows logs and restarts containers, without Ansible, and takes the same lease as a release.
   - It needs the host's Python and the packages that a release needs, nothing else.
   - Beside it a systemd unit of the same name, which runs the command after a boot and before a shutdown, so that the
-    stack comes back in order of dependency as the release that serves is recorded, and ends in order.
+    stack comes back in order of dependency as the release that serves is recorded, and ends in order. Another one
+    watches a release that is on probation.
   - Never replaces a file that this collection did not write, and never hides another program or unit of that name.
 options:
   name:
@@ -57,7 +58,7 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: [Tells the version and the digest of the file, not its content.]
+    details: [Tells the version and the digest of the command, not its content, and the units.]
   idempotent:
     support: full
   platform:
@@ -105,6 +106,11 @@ from ansible_collections.drydock.serving.plugins.module_utils._file_state import
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command import units
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.install import execute, make_plan
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.watcher_unit import (
+    execute_watcher,
+    plan_watcher,
+    watcher_text,
+)
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -126,6 +132,12 @@ def unit_content(params: dict[str, Any], command: Path) -> bytes | None:
     return units.unit_text(name, root=root, secrets=secrets, command=command)
 
 
+def watcher_content(params: dict[str, Any], command: Path) -> bytes | None:
+    """The watcher's unit; it is there where the command is."""
+    root = Path(params["root"] or f"/opt/{params['name']}")
+    return watcher_text(params["name"], root=root, command=command) if params["state"] == "present" else None
+
+
 def install(module: AnsibleModule, result: dict[str, Any]) -> None:
     """Look first, at the command and at the unit; then bring both to what is wanted."""
     params = module.params
@@ -133,15 +145,16 @@ def install(module: AnsibleModule, result: dict[str, Any]) -> None:
     content = zlib.decompress(base64.b64decode(params["payload"] or "")) if params["state"] == "present" else None
     command = make_plan(params["name"], content, directory=path.parent)
     unit = units.plan_unit(params["name"], unit_content(params, path), runner) if units.BOOTED.is_dir() else None
-    changed = unit is not None and unit.changed
-    result.update(
-        changed=command.changed or changed, diff=[command.diff(), *([unit.diff()] if unit and changed else [])]
-    )
+    watcher = plan_watcher(params["name"], watcher_content(params, path)) if units.BOOTED.is_dir() else None
+    coming = [item for item in (unit, watcher) if item is not None and item.changed]
+    result.update(changed=command.changed or bool(coming), diff=[item.diff() for item in (command, *coming)])
     result["unit"] = unit.name if unit is not None and unit.content is not None else None
     if module.check_mode:
         return
     if command.changed and content is not None:
         execute(command)
+    if watcher is not None and watcher.changed:
+        execute_watcher(watcher, runner)
     if unit is not None and unit.changed:
         said = units.execute_unit(unit, runner)
         if said is not None:

@@ -62,6 +62,7 @@ _TOLD = (
     "prepared",
     "out_of_service",
     "lease",
+    "probation",
     "maintenance",
     "stopped",
     "engine",
@@ -139,6 +140,9 @@ def _details(host: Mapping[str, Any]) -> Iterable[str]:
     lease = status["lease"] or {}
     if lease.get("live"):
         yield f"  at work: {lease['actor']} since {lease['since']}: {lease['doing']}"
+    probation = status.get("probation")
+    if probation:
+        yield f"  on probation until {probation['until']}; past its thresholds back to {probation['previous']}"
     for item in status["containers"]:
         restarts = f", {item['restarts']} restarts" if item["restarts"] else ""
         kept = "" if item["recorded"] else ", kept warm" if item.get("warm") else ", not of this release"

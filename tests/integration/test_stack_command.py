@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -257,6 +258,45 @@ def test_logs_go_on_after_a_hang_up_where_nohup_wants_it(ocr: Stack) -> None:
     process.send_signal(signal.SIGTERM)
     _out, err = process.communicate(timeout=30)
     assert (process.returncode, err.splitlines()[-1]) == (130, "ocr: interrupted.")
+
+
+# -- probation -------------------------------------------------------------------------------------------------------
+
+
+def test_where_nothing_is_on_probation_the_watcher_says_so(ocr: Stack) -> None:
+    assert ocr.run("probation") == (0, "nothing is on probation\n", "")
+
+
+def test_a_watcher_that_is_killed_is_followed_by_one_that_keeps_the_release(ocr: Stack) -> None:
+    ocr.layout.probation.write_text(
+        json.dumps(
+            {
+                "schema": 1,
+                "release": IDENTITY,
+                "previous": "20261120T041500Z-00000000",
+                "began": time.time(),
+                "steady": time.monotonic(),
+                "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+                "thresholds": {"seconds": 3, "interval": 0.2},
+                "services": {},
+                "containers": {},
+                "before": {},
+                "log": str(ocr.place / "access.log"),
+                "marks": [],
+                "options": {"wait_timeout": 5.0, "pull_timeout": 5.0, "keep": 5, "reserve": 1},
+                "decision": None,
+            }
+        )
+    )
+    killed = ocr.start("probation")
+    assert killed.stdout is not None
+    assert f"{IDENTITY}: on probation until " in killed.stdout.readline()
+    killed.kill()
+    killed.communicate(timeout=30)
+    code, out, _err = ocr.run("probation")
+    assert (code, out.splitlines()[-1]) == (0, f"{IDENTITY}: it is kept")
+    assert (ocr.log()[-1]["outcome"], ocr.log()[-1]["release"]) == ("kept", IDENTITY)
+    assert not ocr.layout.probation.exists()
 
 
 # -- the module ------------------------------------------------------------------------------------------------------

@@ -72,6 +72,13 @@ def test_an_unknown_setting_keeps_the_service_from_starting(environment: dict[st
     assert (result.returncode, "OCR_THREADZ: no such setting" in result.stderr) == (78, True)
 
 
+def test_a_migration_without_a_database_fails_and_says_why(environment: dict[str, str]) -> None:
+    result = run("ocr", "migrate", **environment, POSTGRES_HOST="127.0.0.1", POSTGRES_PORT="1")
+    assert result.returncode == 1
+    assert "the database could not be prepared" in result.stdout + result.stderr
+    assert "not-so-secret" not in result.stdout + result.stderr
+
+
 @pytest.mark.parametrize("module", ["ocr", "ocr.healthcheck"])
 def test_an_unknown_role_shows_the_usage(module: str) -> None:
     result = run(module, "boss")

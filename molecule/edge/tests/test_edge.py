@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -187,13 +188,52 @@ def test_a_host_that_is_out_of_service_says_so_to_balancers_and_serves_on(host: 
     assert client.ask("/-/ready").status == 200
 
 
+def logged(host: Host, uri: str) -> dict[str, Any]:
+    """The newest line about this address."""
+    found = [json.loads(line) for line in host.file("/var/log/nginx/drydock-access.log").content_string.splitlines()]
+    return next(each for each in reversed(found) if each["uri"] == uri)
+
+
 def test_a_request_is_logged_as_json(host: Host, client: Client) -> None:
     client.ask("/logged", User_Agent='quote " and \\ backslash')
-    found = [json.loads(line) for line in host.file("/var/log/nginx/drydock-access.log").content_string.splitlines()]
-    entry = next(each for each in reversed(found) if each["uri"] == "/logged")
+    entry = logged(host, "/logged")
     assert entry["status"] == 200
     assert entry["agent"] == 'quote " and \\ backslash'
-    assert entry["upstream"] == "127.0.0.1:18000"
+    assert (entry["service"], entry["upstream"]) == ("web", "127.0.0.1:18000")
+    assert float(entry["upstream_seconds"]) >= 0
+    assert entry["ts"] > 1.7e9
+
+
+def test_what_follows_a_question_mark_is_in_no_log(host: Host, client: Client) -> None:
+    client.ask("/asked?token=canary-4hQ", Referer="https://edge.drydock.test/before?token=canary-4hQ")
+    assert logged(host, "/asked")["referer"] == "https://edge.drydock.test/before"
+    assert host.run("grep -r canary-4hQ /var/log/nginx").rc == 1
+
+
+def test_an_error_that_the_edge_gives_for_a_service_is_logged_as_that_service_s(host: Host, client: Client) -> None:
+    client.ask("/v1/nobody")
+    entry = logged(host, "/v1/nobody")
+    assert (entry["status"], entry["service"], entry["upstream"]) == (503, "api", "127.0.0.1:18001")
+
+
+def test_nginx_holds_more_connections_than_the_distribution_s_and_has_the_files_for_them(host: Host) -> None:
+    lines = [" ".join(line.split()) for line in host.check_output("nginx -T 2>/dev/null").splitlines()]
+    assert "worker_connections 8192; # drydock.serving" in lines
+    master = host.file("/run/nginx.pid").content_string.strip()
+    worker = host.check_output(f"cat /proc/{master}/task/{master}/children").split()[0]
+    limits = host.file(f"/proc/{worker}/limits").content_string
+    assert re.search(r"^Max open files +16384 ", limits, re.MULTILINE)
+
+
+def test_a_limit_that_somebody_has_set_stays(host: Host) -> None:
+    try:
+        host.check_output("sed -i 's/worker_connections 8192; .*/worker_connections 1000;/' /etc/nginx/nginx.conf")
+        assert converge().returncode == 0
+        assert "worker_connections 1000;" in host.file("/etc/nginx/nginx.conf").content_string
+    finally:
+        host.check_output("sed -i 's/worker_connections 1000;/worker_connections 768;/' /etc/nginx/nginx.conf")
+        assert converge().returncode == 0
+    assert "worker_connections 8192; # drydock.serving" in host.file("/etc/nginx/nginx.conf").content_string
 
 
 def test_nginx_starts_while_every_service_is_down(host: Host, client: Client) -> None:

@@ -310,6 +310,52 @@ def test_another_value_for_a_secret_restarts_its_readers_and_is_never_told(host:
     assert (code, changed) == (0, 0), output[-3000:]
 
 
+def test_the_database_was_prepared_by_a_job_of_which_nothing_is_left(host: Host) -> None:
+    assert set(current(host)["migrations"]) == {"api"}
+    assert host.check_output("docker ps --all --quiet --filter label=drydock.job") == ""
+    tables = "docker exec ocr-base-postgres-1 psql -U ocr -d ocr -tAc 'select count(*) from readings'"
+    assert host.check_output(tables).strip().isdigit()
+
+
+def test_a_migration_that_fails_leaves_the_old_release_a_backup_and_its_last_words(host: Host) -> None:
+    before = identities(host)
+    values = secret_values(host)
+    code, _changed, output = converge(change=api(migrate={"command": ["backwards"]}))
+    assert code != 0
+    assert "The migration of the service api failed: it ended with exit code 2" in " ".join(output.split())
+    assert "usage: python3 -m ocr" in output
+    assert identities(host) == before
+    assert ready(host)
+    (folder,) = host.check_output(f"ls {ROOT}/backups").split()
+    files = host.check_output(f"find {ROOT}/backups/{folder} -type f -printf '%f %m %U\\n' | sort").splitlines()
+    assert files == ["RESTORE.txt 600 0", "manifest.json 600 0", "postgres.dump 600 0", "redis.tar 600 0"]
+    told = host.check_output(f"cat {ROOT}/backups/{folder}/manifest.json {ROOT}/backups/{folder}/RESTORE.txt")
+    assert not any(value in text for value in values for text in (told, output))
+    code, changed, output = converge()
+    assert (code, changed) == (0, 0), output[-3000:]
+
+
+@pytest.mark.usefixtures("put_right")
+def test_a_hook_is_told_of_the_release_and_one_that_fails_gives_it_up(host: Host) -> None:
+    serving, before = current(host)["id"], identities(host)
+    hooks = [
+        {"name": "witness", "when": "after", "phase": "confirm", "command": ["tee", "/run/witness.json"]},
+        {"name": "judge", "when": "before", "phase": "commit", "command": ["false"]},
+    ]
+    change = {**api(environment={"HOOKED": "1"}), "release": {"hooks": hooks}}
+    code, _changed, output = converge(change=change)
+    assert code != 0
+    assert "The hook judge (before commit, on the host) failed" in " ".join(output.split())
+    told = json.loads(host.file("/run/witness.json").content_string)
+    assert (told["previous"], told["phase"], set(told["moved"])) == (serving, "confirm", {"api"})
+    assert {key: value for key, value in identities(host).items() if key in before} == before
+    assert ready(host)
+    hooks[1]["required"] = False
+    code, changed, output = converge(change=change)
+    assert (code, changed) == (0, 1), output[-3000:]
+    assert "judge" in output  # as a warning
+
+
 @contextlib.contextmanager
 def load(host: Host, name: str) -> Iterator[dict[str, Any]]:
     """Requests all the while; afterwards the dictionary holds what became of them."""

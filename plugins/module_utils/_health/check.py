@@ -89,6 +89,14 @@ def _of_strangers(raw: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: means nothing to a target of the type {raw['type']}"
 
 
+def answer_problems(raw: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with what an HTTP answer has to be."""
+    yield from _positive("max_latency", raw.get("max_latency"))
+    yield from _of_patterns(raw)
+    for index, test in enumerate(raw.get("json_tests") or ()):
+        yield from _of_test(f"json_tests[{index}].value", test)
+
+
 def _of_http(raw: Mapping[str, Any]) -> Iterator[str]:
     yield from _of_url(raw["url"])
     if not _METHOD.fullmatch(raw["method"]):
@@ -97,10 +105,7 @@ def _of_http(raw: Mapping[str, Any]) -> Iterator[str]:
         yield f"status: expected codes from 100 to 599, found {raw['status']}"
     if raw.get("address") is not None and not _is_host(raw["address"]):
         yield f"address: expected an IP address or a host name, found {raw['address']!r}"
-    yield from _positive("max_latency", raw.get("max_latency"))
-    yield from _of_patterns(raw)
-    for index, test in enumerate(raw.get("json_tests") or ()):
-        yield from _of_test(f"json_tests[{index}].value", test)
+    yield from answer_problems(raw)
     yield from _of_certificates(raw)
     if not str(raw["url"]).startswith("https:"):
         for name in ("ca_path", "certificate_days"):

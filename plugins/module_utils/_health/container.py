@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.drydock.serving.plugins.module_utils._health.docker_client import DockerClient, load_docker
 from ansible_collections.drydock.serving.plugins.module_utils._health.predicates import excerpt
-from ansible_collections.drydock.serving.plugins.module_utils._health.target import ContainerSpec, Observation
+from ansible_collections.drydock.serving.plugins.module_utils._health.target import ANY, ContainerSpec, Observation
 
 EXIT_HINTS = {
     126: "the command cannot be executed",
@@ -80,6 +80,8 @@ def _judge_job(state: Mapping[str, Any], spec: ContainerSpec, *, status: str, fa
 def _healthy(health: str | None, spec: ContainerSpec) -> bool:
     if spec.health is None:
         return health in {None, "healthy"}
+    if spec.health == ANY:
+        return True
     return health == spec.health
 
 

@@ -9,7 +9,7 @@ import http.client
 import ssl
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Callable
 from urllib.parse import urlsplit, urlunsplit
 
 from ansible_collections.drydock.serving.plugins.module_utils._health.http_request import (
@@ -37,8 +37,11 @@ def without_credentials(url: str) -> str:
     return urlunsplit((parts.scheme, netloc, parts.path, "…" if parts.query else "", ""))
 
 
-def probe_http(spec: HttpSpec, timeout: float) -> Observation:
-    """Ask once. Redirects are not followed and proxies are not used: what answers at the URL is what is judged."""
+def probe_http(spec: HttpSpec, timeout: float, keep: Callable[[bytes], None] | None = None) -> Observation:
+    """Ask once. Redirects are not followed and proxies are not used: what answers at the URL is what is judged.
+
+    :param keep: told the body, up to ``BODY_LIMIT``, where one came whole.
+    """
     requests = load_requests()
     started = time.monotonic()
     attempt = Attempt(deadline=started + timeout)
@@ -61,6 +64,8 @@ def probe_http(spec: HttpSpec, timeout: float) -> Observation:
         return Observation(ok=False, summary=f"{without_credentials(spec.url)}: {told}")
     except ValueError as error:  # of urllib3 and http.client; their texts may hold what was to be sent
         return Observation(ok=False, summary=f"the request cannot be sent ({type(error).__name__})", final=True)
+    if keep is not None and body is not None:
+        keep(body[:BODY_LIMIT])
     left = days_left(attempt.certificate, now=time.time())
     return judge(spec, status=status, body=body, elapsed=time.monotonic() - started, certificate_days=left)
 

@@ -57,7 +57,8 @@ def _given(raw: Mapping[str, Any], params: Mapping[str, Any], name: str) -> Any:
     return params[name] if raw.get(name) is None else raw[name]
 
 
-def _http(raw: Mapping[str, Any]) -> HttpSpec:
+def http_spec(raw: Mapping[str, Any]) -> HttpSpec:
+    """A request and what its answer has to be, from options such as those of a target."""
     return HttpSpec(
         url=raw["url"],
         method=raw["method"].upper(),
@@ -65,7 +66,9 @@ def _http(raw: Mapping[str, Any]) -> HttpSpec:
         body=_body(raw),
         status=frozenset(raw["status"]),
         json=dict(raw.get("json") or {}),
-        json_tests=tuple(JsonTest(test["path"], test["test"], test.get("value")) for test in raw["json_tests"] or ()),
+        json_tests=tuple(
+            JsonTest(test["path"], test["test"], test.get("value")) for test in raw.get("json_tests") or ()
+        ),
         contains=tuple(raw.get("contains") or ()),
         matches=tuple(raw.get("matches") or ()),
         max_latency=raw.get("max_latency"),
@@ -132,7 +135,7 @@ def _command(raw: Mapping[str, Any]) -> CommandSpec:
 
 
 _SPECS: dict[str, Callable[[Mapping[str, Any]], Spec]] = {
-    "http": _http,
+    "http": http_spec,
     "tcp": lambda raw: TcpSpec(host=raw["host"], port=_port(raw)),
     "grpc": _grpc,
     "postgres": _postgres,

@@ -92,6 +92,10 @@ class Report:
         if phases:
             spent = " or ".join(f"the {seconds:g} s of the phase {phase}" for phase, seconds in phases.items())
             return f"did not become healthy within {spent}"
+        spans = {state.target.phase: state.target.span for state in late if _of_span(state)}
+        if spans:
+            spent = " or ".join(f"the {seconds:g} s of the phase {phase}" for phase, seconds in spans.items())
+            return f"did not become healthy within {spent}"
         budgets = [state.target.budget for state in late if state.target.budget]
         return f"did not become healthy within {min([self.timeout, *budgets]):g} s"
 
@@ -104,6 +108,12 @@ class Report:
         """The failure of a run that needed all targets."""
         bad = [state.as_dict() for state in self.states if not state.healthy]
         return DrydockError("unhealthy", self.message(), targets=bad)
+
+
+def _of_span(state: TargetState) -> bool:
+    """Whether the time that it has in its phase ended it."""
+    span = state.target.span
+    return span is not None and state.opened is not None and state.expires == state.opened + span
 
 
 def _seen(state: TargetState) -> str:

@@ -80,6 +80,7 @@ class TargetState:
         self.due = max(self.due, now)
         ends = [] if budget is None else [now + budget]
         ends += [] if self.target.budget is None else [started + self.target.budget]
+        ends += [] if self.target.span is None else [now + self.target.span]
         self.expires = min(ends) if ends else None
 
     def expire(self, now: float) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Union
 
 # In the order in which a service comes up. A target of a later phase is looked at once the earlier ones are passed.
 PHASES = ("process", "port", "loading", "ready", "infers")
+ANY = "any"  # whatever a container's health check says
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ class RedisSpec:
 class ContainerSpec:
     """A container and the state it has to be in.
 
-    ``health`` None: looked at only where the container has a health check. ``exit_code`` not None: the container is
-    a job that has to end with this code.
+    ``health`` None: looked at only where the container has a health check; ``ANY``: not looked at. ``exit_code`` not
+    None: the container is a job that has to end with this code.
     """
 
     container: str
@@ -131,6 +132,7 @@ class Target:
     """One thing to poll. ``interval`` and ``timeout`` (of one attempt) are seconds.
 
     :param budget: seconds from the start of polling after which this target is given up, whatever time others have.
+    :param span: the same, from the moment when its phase began.
     :param phase: one of ``PHASES``.
     :param group: targets of one group go through the phases by themselves, whatever other groups do.
     :param backoff: every failure in a row makes the next pause so many times longer, up to ``max_interval``.
@@ -142,6 +144,7 @@ class Target:
     timeout: float = 5.0
     successes: int = 1
     budget: float | None = None
+    span: float | None = None
     phase: str = "ready"
     group: str = ""
     backoff: float = 1.0

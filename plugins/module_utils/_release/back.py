@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release import irreversible
 from ansible_collections.drydock.serving.plugins.module_utils._release.history import last_good
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.info import layout_of
@@ -22,6 +23,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     Record,
     all_records,
     current_record,
+    sequence,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.restore import (
     given_from,
@@ -65,14 +67,20 @@ def go_back(
     """
     if not layout.state.is_dir():
         raise _not_released(layout)
-    run_wish(lambda: _wanted(layout, way), options, host, check_mode=check_mode, result=result, look_first=False)
+    run_wish(lambda: wanted_back(layout, way), options, host, check_mode=check_mode, result=result, look_first=False)
 
 
-def _wanted(layout: Layout, way: Way) -> Wanted:
+def wanted_back(layout: Layout, way: Way) -> Wanted:
+    """What going this way asks for; ask under the lease.
+
+    :raises DrydockError: see ``go_back``.
+    """
     current = current_record(layout)
     if current is None:
         raise _not_released(layout)
     target = record_of(layout, way.to) if way.to else _last_good(layout, current)
+    if not way.force:
+        _refuse_crossed(layout, target)
     desired = restored(layout, target, _as_the_edge_is(layout, model_of(layout, target)))
     given = given_from(layout, target, desired)
     missing = model_dirs_missing(desired)
@@ -86,6 +94,21 @@ def _wanted(layout: Layout, way: Way) -> Wanted:
             models=missing,
         )
     return Wanted(desired, given, Back(to=target, left=current))
+
+
+def _refuse_crossed(layout: Layout, target: Record) -> None:
+    """Data that were changed for good are not what an older release expects."""
+    crossed = irreversible.crossed(layout, sequence(target))
+    if crossed:
+        raise DrydockError(
+            "irreversible",
+            f"The data on this host are too new for the release {target.identity}. Nothing was touched.\n"
+            + "\n".join(f"  {irreversible.said(item)}" for item in crossed)
+            + "\nGo back to a release that was made after that. Or bring the data back from a backup of before, "
+            "then go back with force.",
+            release=target.identity,
+            migrations=crossed,
+        )
 
 
 def _last_good(layout: Layout, current: Record) -> Record:

@@ -98,6 +98,32 @@ class Compose:
             project=self._project,
         )
 
+    def start_job(
+        self,
+        service: str,
+        *,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        labels: Mapping[str, str],
+        timeout: float,
+    ) -> None:
+        """Start a container of a service that does something else and ends. It has no ports and no service's name.
+
+        :raises DrydockError: ``up_failed``.
+        """
+        options = [f"--label={key}={value}" for key, value in sorted(labels.items())]
+        options += [f"--env={key}={value}" for key, value in sorted(environment.items())]
+        done = self.run(
+            "run", "--detach", "--no-deps", "--no-TTY", "--name", name, *options, service, *command, timeout=timeout
+        )
+        if not done.ok:
+            raise DrydockError(
+                "up_failed",
+                f"`docker compose run` of the project {self._project} could not start {name}: {done.error()}",
+                project=self._project,
+            )
+
     def restart(self, services: Sequence[str], *, timeout: float) -> None:
         """Restart containers that run and are not healthy."""
         done = self.run("restart", *services, timeout=timeout)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,9 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.judgement import Thresholds, thresholds_from
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.model import release_model
 from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name
+from ansible_collections.drydock.serving.plugins.module_utils._release.wishes import (
+    Backup,
+    BackupPolicy,
+    Hook,
+    Migration,
+    parse_backup,
+    parse_backup_policy,
+    parse_hook,
+    parse_migration,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import SecretSpec, parse_secrets
 
 BASE = "base"
@@ -24,14 +36,22 @@ GREEN = "green"
 COLOURS = (BLUE, GREEN)
 PARTS = (BASE, *COLOURS)  # in the order they are brought up
 BASE_COMPOSE = "base/compose.yaml"
+BASE64 = "base64"  # how a file that is no text comes here
 SERVICES_COMPOSE = "services/compose.yaml"  # one file for both colours; what differs comes from variables
 
 
 @dataclass(frozen=True)
 class Health:
-    """How long a unit may take, in seconds, and the path that says it is ready."""
+    """How long a unit may take, in seconds, and the paths that say it is alive and ready.
+
+    :param live_within: seconds until the path ``live`` answers; none: the budget.
+    :param ready_within: seconds from then until it is ready; none: what is left of the budget.
+    """
 
     path: str | None = None
+    live: str | None = None
+    live_within: float | None = None
+    ready_within: float | None = None
     interval: float = 5.0
     timeout: float = 5.0
     retries: int = 12
@@ -55,10 +75,14 @@ class Drain:
 class ReleasePolicy:
     """How releases of the stack are made: the section ``release`` of its model.
 
-    ``keep_warm``: the services behind the edge that served before run on until the next release.
+    ``keep_warm``: the services behind the edge that served before run on until the next release. ``probation``: how
+    long a release is watched, and what it may do meanwhile.
     """
 
     keep_warm: bool = False
+    probation: Thresholds = field(default_factory=Thresholds)
+    hooks: tuple[Hook, ...] = ()
+    backup: BackupPolicy = field(default_factory=BackupPolicy)
 
 
 @dataclass(frozen=True)
@@ -86,6 +110,9 @@ class Unit:
     health: Health = field(default_factory=Health)
     drain: Drain = field(default_factory=Drain)
     grace: float = 30.0  # seconds between the stop signal and the kill
+    depends_on: tuple[str, ...] = ()
+    migrate: Migration | None = None
+    backup: Backup | None = None
 
     @property
     def project(self) -> str:
@@ -104,9 +131,15 @@ class Unit:
     @property
     def url(self) -> str | None:
         """Where the host asks whether it is ready."""
-        if not (self.health.path and self.host_port):
-            return None
-        return f"http://127.0.0.1:{self.host_port}{self.health.path}"
+        return self._at(self.health.path)
+
+    @property
+    def live_url(self) -> str | None:
+        """Where the host asks whether it is alive, which it is before it is ready."""
+        return self._at(self.health.live)
+
+    def _at(self, path: str | None) -> str | None:
+        return f"http://127.0.0.1:{self.host_port}{path}" if path and self.host_port else None
 
     @property
     def first(self) -> bool:
@@ -129,6 +162,7 @@ class Desired:
     secrets: tuple[SecretSpec, ...]
     domain: str = ""
     https_port: int = 443
+    access_log: Path = Path("/var/log/nginx/access.log")  # the edge's, of requests to this stack
     policy: ReleasePolicy = field(default_factory=ReleasePolicy)
     model: Mapping[str, Any] = field(default_factory=dict, repr=False)  # what a release reads of the stack model
     spares: tuple[Unit, ...] = ()
@@ -211,9 +245,11 @@ class Desired:
 
     def hash(self, fingerprints: Mapping[str, str]) -> str:
         """Equal for two runs that want the same."""
+        migrations = {unit.service: unit.migrate.what(unit.image) for unit in self.units if unit.migrate is not None}
         several = {name: count for name, count in self.replicas.items() if count > 1}
         return digest(
             {
+                **({"migrations": migrations} if migrations else {}),
                 "files": {dest: sha256(text) for dest, text in self.files.items()},
                 "images": self.images,
                 "models": self.models,
@@ -282,6 +318,7 @@ def desired_of(stack: Mapping[str, Any], files: Mapping[str, bytes]) -> Desired:
             secrets=parse_secrets(stack.get("secrets") or {}),
             domain=str(stack.get("domain") or ""),
             https_port=int((stack.get("edge") or {}).get("https_port") or 443),
+            access_log=Path((stack.get("edge") or {}).get("access_log") or f"/var/log/nginx/{name}-access.log"),
             policy=_policy(stack.get("release") or {}),
             model=release_model(stack),
             spares=spares,
@@ -301,7 +338,12 @@ def desired_of(stack: Mapping[str, Any], files: Mapping[str, bytes]) -> Desired:
 
 
 def _policy(raw: Mapping[str, Any]) -> ReleasePolicy:
-    return ReleasePolicy(keep_warm=bool(raw.get("keep_warm")))
+    return ReleasePolicy(
+        keep_warm=bool(raw.get("keep_warm")),
+        probation=thresholds_from(raw.get("probation") or {}),
+        hooks=tuple(parse_hook(item) for item in raw.get("hooks") or ()),
+        backup=parse_backup_policy(raw.get("backup")),
+    )
 
 
 def _files(files: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -311,8 +353,16 @@ def _files(files: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         parts = Path(dest).parts
         if Path(dest).is_absolute() or ".." in parts or not parts:
             raise DrydockError("invalid_stack", f"files: {dest!r} is not a path inside the release directory.")
-        found[dest] = str(item["content"]).encode("utf-8")
+        found[dest] = _content(item)
     return found
+
+
+def _content(item: Mapping[str, Any]) -> bytes:
+    content = str(item["content"])
+    try:
+        return base64.b64decode(content, validate=True) if item.get("encoding") == BASE64 else content.encode("utf-8")
+    except ValueError as error:
+        raise DrydockError("invalid_stack", f"files: {item['dest']!r} is not {BASE64}: {error}.") from error
 
 
 def _units(stack: Mapping[str, Any], name: str) -> tuple[tuple[Unit, ...], tuple[Unit, ...]]:
@@ -353,8 +403,14 @@ def _unit(raw: Mapping[str, Any], key: str, part: str, stack: str) -> Unit:
         routes=tuple(raw.get("routes") or ()),
         drain=Drain(timeout=float(drain.get("timeout", 30.0)), command=tuple(drain.get("command") or ())),
         grace=float(raw.get("stop_grace_period") or 30.0),
+        depends_on=tuple(raw.get("depends_on") or ()),
+        migrate=parse_migration(raw.get("migrate")),
+        backup=parse_backup(raw.get("backup")),
         health=Health(
             path=health.get("path"),
+            live=health.get("live"),
+            live_within=(health.get("phases") or {}).get("live"),
+            ready_within=(health.get("phases") or {}).get("ready"),
             **{
                 key: health[key]
                 for key in ("interval", "timeout", "retries", "start_period")

@@ -26,6 +26,8 @@ WORKER = b"nginx: worker process"
 OLD_WORKER = WORKER + b" is shutting down"
 RELOAD_TIMEOUT = 15.0
 RELOAD_INTERVAL = 0.05
+RELOAD = ("systemctl", "reload", "nginx.service")
+RELOAD_DIRECTLY = ("nginx", "-s", "reload")  # by no job of systemd: within one of its jobs that would be waited for
 
 
 def upstreams_text(ports: Mapping[str, Sequence[int]]) -> bytes:
@@ -64,9 +66,18 @@ def _servers(ports: Sequence[int]) -> str:
 class Edge:
     """The upstreams of one stack in the host's nginx."""
 
-    def __init__(self, path: Path, runner: Runner, *, proc: Path = Path("/proc"), master: Path = MASTER) -> None:
+    def __init__(
+        self,
+        path: Path,
+        runner: Runner,
+        *,
+        proc: Path = Path("/proc"),
+        master: Path = MASTER,
+        reloading: Sequence[str] = RELOAD,
+    ) -> None:
         self._path = path
         self._runner = runner
+        self._reloading = reloading
         self._proc = proc
         self._master = master
 
@@ -121,7 +132,7 @@ class Edge:
 
         :raises DrydockError: ``edge_failed``.
         """
-        done = self._runner.run(["systemctl", "reload", "nginx.service"])
+        done = self._runner.run(self._reloading)
         if not done.ok:
             raise DrydockError(
                 "edge_failed",

@@ -242,6 +242,11 @@ class Engine:
         """Run a command in a container."""
         return self._runner.run(["docker", "exec", container, *command], timeout=timeout)
 
+    def logs(self, container: str, *, lines: int) -> str:
+        """The last lines that a container wrote, each with its time, in that order."""
+        done = self._runner.run(["docker", "logs", "--timestamps", "--tail", str(lines), container])
+        return "\n".join(sorted([*done.out.splitlines(), *done.err.splitlines()])) if done.ok else ""
+
     def stop(self, containers: Iterable[str], *, timeout: float) -> None:
         """Stop containers by their own signal and grace period, all at once. They are kept.
 

@@ -14,7 +14,7 @@ import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import write_json
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
@@ -118,9 +118,13 @@ class Gate:
     :param edge: of the file that :attr:`Layout.gate` is.
     """
 
-    def __init__(self, layout: Layout, edge: Edge) -> None:
+    def __init__(
+        self, layout: Layout, edge: Edge, *, clock: Callable[[], float], sleep: Callable[[float], None]
+    ) -> None:
         self._layout = layout
         self._edge = edge
+        self._clock = clock
+        self._sleep = sleep
 
     def closed(self, cause: str) -> Closed | None:
         """Why, when it is closed for this cause."""
@@ -129,14 +133,14 @@ class Gate:
     def close(self, closed: Closed) -> bool:
         """Have every request answered with 503; false where nginx does not run, or does not read the file (yet).
 
-        :raises DrydockError: ``edge_invalid``, ``edge_failed``; then it is as it was before.
+        :raises DrydockError: ``edge_invalid``, ``edge_failed``; then it is as it was before. ``edge_unconfirmed``.
         """
         return self._become({**read_note(self._layout).causes, closed.cause: closed})
 
     def open(self, cause: str) -> bool:
         """This cause does not hold any more. Another one may, and keep it closed.
 
-        :raises DrydockError: ``edge_invalid``, ``edge_failed``; then it is as it was before.
+        :raises DrydockError: ``edge_invalid``, ``edge_failed``; then it is as it was before. ``edge_unconfirmed``.
         """
         causes = dict(read_note(self._layout).causes)
         causes.pop(cause, None)
@@ -159,8 +163,11 @@ class Gate:
         if self._edge.read() is None:
             self._edge.write(OPEN)  # to go back to, should nginx refuse
         self._write(wanted, settled=False)
+        workers = self._edge.workers()
         try:
             read = self._edge.lead(wanted.text)
+            if read:  # what is told to whoever ordered it is so for the next request
+                self._edge.wait_left(workers, clock=self._clock, sleep=self._sleep)
         except DrydockError:
             with contextlib.suppress(OSError):  # else the next run does it
                 self._write(before, settled=before.settled)

@@ -6,18 +6,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
+from ansible_collections.drydock.serving.plugins.module_utils._health.http import probe_http
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Clock
 from ansible_collections.drydock.serving.plugins.module_utils._release.ask import Ask, EdgeClient
 from ansible_collections.drydock.serving.plugins.module_utils._release.controller import Controller, NoController
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Drainer
-from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import RELOAD, Edge
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import Gate
+from ansible_collections.drydock.serving.plugins.module_utils._release.golden import Probe
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
+from ansible_collections.drydock.serving.plugins.module_utils._release.programs import HostPrograms, Programs
 from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
@@ -34,18 +39,24 @@ class Host:
     now: Callable[[], str]
     clock: Clock
     sleep: Callable[[float], None] = time.sleep
+    probe: Probe = probe_http  # one golden request
     client: Callable[[str, int], Ask] = EdgeClient
     ready: Callable[[str], bool] = is_ready
     proc: Path = Path("/proc")
+    nginx_log: Path = Path("/var/log/nginx/error.log")
+    clocks: Clocks = field(default_factory=Clocks)
     on_step: Callable[[str], None] | None = None
     progress: Progress = field(default_factory=Progress)
     controller: Controller = field(default_factory=NoController)
+    programs: Programs = field(default_factory=HostPrograms)
 
     def edge(self, layout: Layout) -> Edge:
         return Edge(layout.upstreams, self.runner, proc=self.proc)
 
-    def gate(self, layout: Layout) -> Gate:
-        return Gate(layout, Edge(layout.gate, self.runner, proc=self.proc))
+    def gate(self, layout: Layout, *, reloading: Sequence[str] = RELOAD) -> Gate:
+        """:param reloading: how nginx is told to read its files anew."""
+        edge = Edge(layout.gate, self.runner, proc=self.proc, reloading=reloading)
+        return Gate(layout, edge, clock=self.clock, sleep=self.sleep)
 
     def drainer(self, edge: Edge) -> Drainer:
         return Drainer(

@@ -35,12 +35,15 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.history i
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import STAGING, Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder
 from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import read_prepared
+from ansible_collections.drydock.serving.plugins.module_utils._release.probation import told_probation
+from ansible_collections.drydock.serving.plugins.module_utils._release.prune import failures
 from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Record,
     current_record,
     read_journal,
     read_record,
+    sequence,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.rotation import out_of_service
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
@@ -120,6 +123,7 @@ def empty_result() -> dict[str, Any]:
         "prepared": None,
         "out_of_service": None,
         "lease": None,
+        "probation": None,
         "maintenance": None,
         "stopped": None,
         "engine": engines.MISSING,
@@ -208,7 +212,9 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
     with problems.told():
         result["out_of_service"] = out_of_service(layout)
     with problems.told():
-        found = list(_releases(layout, result, problems))
+        result["probation"] = told_probation(layout)
+    with problems.told():
+        found = _releases(layout, result, problems)
         left = {item.pop("rolled_back_from") for item in found}
         result["releases"] = [{**item, "left": item["id"] in left} for item in found]
     with problems.told():
@@ -259,9 +265,10 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _releases(layout: Layout, result: Mapping[str, Any], problems: Problems) -> Iterator[dict[str, Any]]:
+def _releases(layout: Layout, result: Mapping[str, Any], problems: Problems) -> list[dict[str, Any]]:
     """Recorded releases, newest first. One that is being made is not there yet, and not a damaged one."""
     under_way = (result["unfinished"] or {}).get("release")
+    found: list[tuple[int, dict[str, Any]]] = []
     for name in _names(layout.releases):
         folder = layout.release(name)
         if name.endswith(STAGING) or name == under_way or not folder.is_dir():
@@ -269,7 +276,7 @@ def _releases(layout: Layout, result: Mapping[str, Any], problems: Problems) -> 
         with problems.told():
             record = read_record(folder)
             if record is not None:
-                yield {
+                told = {
                     "id": name,
                     "created": record.created,
                     "actor": record.rest.get("actor"),
@@ -277,12 +284,14 @@ def _releases(layout: Layout, result: Mapping[str, Any], problems: Problems) -> 
                     "current": name == result["release"],
                     "rolled_back_from": record.rest.get("rolled_back_from"),
                 }
+                found.append((sequence(record), told))
             elif not (layout.current.is_symlink() and layout.current.readlink().name == name):  # that one was told
                 problems.add(
                     "state_unreadable",
                     f"{folder / 'release.json'}, the record of an old release, is missing or damaged: there is no way "
                     "back to it. What serves is not concerned.",
                 )
+    return [told for _number, told in sorted(found, key=lambda item: item[0], reverse=True)]
 
 
 def _names(folder: Path) -> list[str]:
@@ -334,7 +343,7 @@ def _locked(path: Path) -> bool:
 
 
 def _failures(layout: Layout, count: int) -> list[dict[str, Any]]:
-    return [_failure(layout.failures / name) for name in _names(layout.failures)[: max(0, count)]]
+    return [_failure(layout.failures / name) for name in failures(layout)[: max(0, count)]]
 
 
 def _failure(folder: Path) -> dict[str, Any]:

@@ -39,6 +39,11 @@ class Layout:
         return self.root / "failures"
 
     @property
+    def backups(self) -> Path:
+        """Copies of the components' data."""
+        return self.root / "backups"
+
+    @property
     def upstreams(self) -> Path:
         """What the edge includes: where each service is reached."""
         return self.root / "edge" / "upstreams.conf"
@@ -55,6 +60,16 @@ class Layout:
     @property
     def journal(self) -> Path:
         return self.state / "journal.json"
+
+    @property
+    def probation(self) -> Path:
+        """Which release is watched, and until when."""
+        return self.state / "probation.json"
+
+    @property
+    def watching(self) -> Path:
+        """Held by whoever watches it."""
+        return self.state / "probation.lock"
 
     @property
     def prepared(self) -> Path:
@@ -118,6 +133,7 @@ class Layout:
             (self.data, 0o711),
             (self.upstreams.parent, 0o755),
             (self.failures, 0o700),
+            (self.backups, 0o700),
             (self.state, 0o700),
         ):
             if not path.is_dir():

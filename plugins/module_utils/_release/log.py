@@ -31,17 +31,31 @@ ROLLED_BACK = "rolled_back"
 REPAIRED = "repaired"
 FAILED = "failed"
 RECOVERED = "recovered"
+KEPT = "kept"  # a release that was on probation, to its end
+PROBATION_ENDED = "probation_ended"  # before its time, by a later release
 PREPARED = "prepared"  # ready, and waiting to be switched together with other hosts
 ABANDONED = "abandoned"  # given up when it was ready
 RESTARTED = "restarted"  # the containers of what serves, by the command on the host
 RESTART_FAILED = "restart_failed"
+BACKED_UP = "backed_up"  # the data of what serves, by the command on the host
+BACKUP_FAILED = "backup_failed"
 MAINTENANCE_ON = "maintenance_on"  # the edge answers 503 to all, by the command on the host
 MAINTENANCE_OFF = "maintenance_off"
 STARTED = "started"  # what serves was brought back as it is recorded, after a reboot or a stop
 START_FAILED = "start_failed"
 STOPPED = "stopped"
 # what makes no release: it neither is an attempt nor makes up for one
-NO_RELEASES = (RESTARTED, RESTART_FAILED, MAINTENANCE_ON, MAINTENANCE_OFF, STARTED, START_FAILED, STOPPED)
+NO_RELEASES = (
+    RESTARTED,
+    RESTART_FAILED,
+    BACKED_UP,
+    BACKUP_FAILED,
+    MAINTENANCE_ON,
+    MAINTENANCE_OFF,
+    STARTED,
+    START_FAILED,
+    STOPPED,
+)
 
 
 def log_path(layout: Layout) -> Path:
@@ -181,11 +195,13 @@ class DeploymentLog:
         self._write({"outcome": RECOVERED, "said": said})
 
     @contextlib.contextmanager
-    def attempt(self, plan: Plan, outcome: str | None = None) -> Iterator[None]:
-        """Write down how what is done inside ended. A run that is killed inside is told by the one that recovers it.
+    def attempt(self, plan: Plan, outcome: str | None = None) -> Iterator[dict[str, Any]]:
+        """Write down how what is done inside ended, with what is noted meanwhile. A run that is killed inside is told
+        by the one that recovers it.
 
         :param outcome: of one that ends well; by default what the plan's kind says.
         """
+        noted: dict[str, Any] = {}
         started = self._clock()
         releasing = plan.kind == RELEASE
         previous = plan.current.identity if plan.current else None
@@ -195,13 +211,13 @@ class DeploymentLog:
             **({"rolled_back_to": plan.back.to.identity} if plan.back else {}),
         }
         try:
-            yield
+            yield noted
         except Exception as error:
-            self._write({**entry, **changes(plan, None), **_failure(error)}, started)
+            self._write({**entry, **noted, **changes(plan, None), **_failure(error)}, started)
             raise
         outcome = outcome or (ROLLED_BACK if plan.back else RELEASED if releasing else REPAIRED)
         after = read_record(self._layout.current if outcome != PREPARED else self._layout.release(entry["release"]))
-        self._write({**entry, **changes(plan, after), "outcome": outcome, "failure": None}, started)
+        self._write({**entry, **noted, **changes(plan, after), "outcome": outcome, "failure": None}, started)
 
     def _write(self, entry: Mapping[str, Any], started: float | None = None) -> None:
         whole = {

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release import backups, migrating, rotation
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
-from ansible_collections.drydock.serving.plugins.module_utils._release import rotation
 from ansible_collections.drydock.serving.plugins.module_utils._release.around import Around, look_around
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import place, stay
-from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, Desired, Unit
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, Desired, Unit, sha256
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import closed_text, upstreams_text
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
@@ -101,6 +101,8 @@ class Plan:
     warm: tuple[Unit, ...] = ()
     kept: tuple[Retired, ...] = ()
     edge_first: bool = False
+    migrations: tuple[Unit, ...] = ()  # whose is due, in the order that they run in
+    backups: tuple[backups.Source, ...] = ()  # whose data are copied before
 
     @property
     def changed(self) -> bool:
@@ -177,9 +179,13 @@ def make_plan(
         desired, current, live, secrets.versions, records, kept=kept, warm={unit.container for unit in warm}
     )
     mended = tuple(unit for unit in around.stays if _broken(unit, current, live))
-    keeping = _keeping(desired, current, around, live, kept=kept)
+    keep = desired.policy.keep_warm or (desired.policy.probation.seconds > 0 and back is None)
+    keeping = _keeping(desired, current, around, live, kept=kept, keep=keep)
     shut = _closed(desired, current, kind=kind, back=back)
     upstreams = upstreams_text(desired.upstream_ports) + closed_text(shut)
+    forward = kind == RELEASE and back is None and prepared is None
+    due = migrating.due(desired, current) if forward else ()
+    copied = backups.wanted(desired, current, migrates=bool(due)) if forward else ()
     drifted = _containers(stay(desired, current), current, live) if status == engines.OK and current else []
     changes = [
         *content,
@@ -192,6 +198,7 @@ def make_plan(
         *_out_of_service(layout),
         *_gate(layout),
         *_leftovers(journal, status),
+        *_works(copied, due),
         *(_settings(desired) + _still_named(keeping) if kind == REPAIR else []),
     ]
     kind = kind if kind == RELEASE or changes else NONE
@@ -217,12 +224,14 @@ def make_plan(
         back=back,
         warm=tuple(unit for unit in warm if unit in around.moved),
         kept=keeping,
+        migrations=due,
+        backups=copied,
         edge_first=back is not None and _edge_first(around, mended, warm, ready),
     )
 
 
 def _keeping(
-    desired: Desired, current: Record | None, around: Around, live: list[Live], *, kept: frozenset[str]
+    desired: Desired, current: Record | None, around: Around, live: list[Live], *, kept: frozenset[str], keep: bool
 ) -> tuple[Retired, ...]:
     """What runs on when it serves no longer; of what does already, what is still reached under its service's name. Of a
     service that only has fewer replicas none is kept: those that serve are the same.
@@ -230,7 +239,7 @@ def _keeping(
     if kept:
         named = [item for item in live if item.name in kept and item.running and desired.name in item.networks]
         return tuple(replace(around.known.get(item.name, Retired(item.name)), command=()) for item in named)
-    if current is None or not desired.policy.keep_warm:
+    if current is None or not keep:
         return ()
     names, stays = services(current), {unit.service for unit in around.stays}
     surplus = {item["name"] for unit, item in current.containers.items() if names[unit] in stays}
@@ -275,7 +284,11 @@ def _refuse_lost(secrets: SecretsPlan, current: Record | None) -> None:
 
 
 def _text(content: bytes | None) -> str:
-    return "" if content is None else content.decode("utf-8", "replace")
+    """For a diff; what is no text, by its digest."""
+    try:
+        return "" if content is None else content.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"{len(content or b'')} bytes, sha256:{sha256(content or b'')}\n"
 
 
 def _read(path: Path) -> bytes | None:
@@ -453,6 +466,21 @@ def _edge(path: Path, wanted: bytes) -> list[Change]:
     if before == wanted:
         return []
     return [Change("edge", str(path), _text(before), _text(wanted), f"lead the edge to the services by {path}")]
+
+
+def _works(copied: tuple[backups.Source, ...], due: tuple[Unit, ...]) -> list[Change]:
+    """What is done to data; no file tells of it."""
+    found = [Change("backup", f"data of {item.name}", "", "", f"copy the data of {item.name}") for item in copied]
+    for unit in due:
+        words = unit.migrate.command if unit.migrate else ()
+        never = (
+            f", which cannot be undone: {unit.migrate.irreversible}"
+            if unit.migrate and unit.migrate.irreversible
+            else ""
+        )
+        said = f"run the migration of {unit.name}{never}"
+        found.append(Change("migration", f"migration of {unit.name}", "", f"{' '.join(words)}\n", said))
+    return found
 
 
 def _out_of_service(layout: Layout) -> list[Change]:

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
-from pathlib import Path
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import images
@@ -43,9 +43,32 @@ def prune(layout: Layout, *, keep: int) -> list[str]:
     _prune_config(
         layout, {folder for record in records if record.identity in kept for folder in record.config.values()}
     )
-    for failure in _oldest(layout.failures, KEPT_FAILURES):
-        shutil.rmtree(failure, ignore_errors=True)
+    prune_failures(layout)
     return gone
+
+
+def failures(layout: Layout) -> list[str]:
+    """The evidence of failed releases by its names, newest first: by number, since a clock may be set back."""
+    names = os.listdir(layout.failures) if layout.failures.is_dir() else []  # noqa: PTH208  # names are enough
+    return sorted(names, key=lambda name: (_failure_number(layout, name), name), reverse=True)
+
+
+def next_failure(layout: Layout) -> int:
+    """The number of the evidence that is written now."""
+    return 1 + max((_failure_number(layout, name) for name in failures(layout)), default=0)
+
+
+def _failure_number(layout: Layout, name: str) -> int:
+    try:
+        return int(json.loads((layout.failures / name / "failure.json").read_text(encoding="utf-8"))["number"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def prune_failures(layout: Layout, *, spared: str = "") -> None:
+    """Keep the newest evidence, and in any case that of this name."""
+    for name in [name for name in failures(layout)[KEPT_FAILURES:] if name != spared]:
+        shutil.rmtree(layout.failures / name, ignore_errors=True)
 
 
 def prune_images(layout: Layout, engine: Engine) -> list[str]:
@@ -88,11 +111,6 @@ def _prune_config(layout: Layout, used: set[str]) -> None:
         for folder in unit.iterdir() if unit.is_dir() else ():
             if str(folder) not in used:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _oldest(folder: Path, keep: int) -> list[Path]:
-    entries = sorted(os.listdir(folder), reverse=True) if folder.is_dir() else []  # noqa: PTH208  # names are enough
-    return [folder / name for name in entries[keep:]]
 
 
 def remove_unrecorded(layout: Layout) -> None:

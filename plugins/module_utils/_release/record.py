@@ -138,7 +138,7 @@ def all_records(layout: Layout) -> list[Record]:
         return []
     folders = [item for item in layout.releases.iterdir() if item.is_dir() and not item.name.endswith(STAGING)]
     found = [record for record in map(read_record, folders) if record is not None]
-    return sorted(found, key=lambda record: record.identity, reverse=True)
+    return sorted(found, key=lambda record: (sequence(record), record.identity), reverse=True)
 
 
 def secret_folders(layout: Layout) -> list[str]:

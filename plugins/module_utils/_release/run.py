@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release import backups, migrating
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
@@ -21,6 +22,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.lease imp
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import PREPARED, DeploymentLog
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan, make_plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import Owner, forget_prepared
+from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import end_early, tidied, tidy
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import READY
@@ -54,6 +56,10 @@ def empty_result() -> dict[str, Any]:
         "rolled_back_from": None,
         "kept": [],
         "switched": None,
+        "probation": None,
+        "backup": None,
+        "migrated": [],
+        "hooks": [],
         "lease_taken_over": None,
         "prepared": None,
         "maintenance": None,
@@ -134,26 +140,33 @@ def _run(
     options = replace(options, identity=options.prepared) if going_on else options
     with lease(desired.layout, owner_of(options)) as held, host.progress.shown(desired.layout.job, _about(options)):
         result["lease_taken_over"] = held.taken_over
+        if not going_on:
+            options = replace(options, identity=_unused(desired, options.identity))
         log = log_of(desired.name, desired.layout, options, host, result)
         if going_on:
             _go_on(wanted, options, host, held=held, log=log, result=result, begun=begun)
             return
         gate = host.gate(desired.layout)
-        settled = recover(desired.layout, host.edge(desired.layout), Owner(options.actor, options.controller))
+        settled = migrating.settle(host.engine, desired.name)
+        settled += recover(desired.layout, host.edge(desired.layout), Owner(options.actor, options.controller))
         settled += gate.settle()
+        backups.forget_unfinished(desired.layout)
         if settled:
             log.recovered(settled)
+        tidy(desired.layout)
         plan = _planned(wish(), host, may_write=True)
         _tell(result, plan)
         _require_engine(plan)
+        if plan.kind == RELEASE and options.ends_probation:
+            settled += end_early(desired, host, actor=options.actor, release=options.identity)
         result["actions"] = settled + result["actions"]
         result["changed"] = bool(settled) or plan.changed
         if plan.kind == RELEASE and options.until == READY:  # a repair leads to no other release: it is done at once
-            with log.attempt(plan, PREPARED):
-                _execute(plan, options, host, held, result=result, how=Transaction.make_ready, begun=begun)
+            with tidied(desired.layout), log.attempt(plan, PREPARED) as noted:
+                _execute(plan, options, host, held, result=result, how=Transaction.make_ready, begun=begun, noted=noted)
         elif plan.changed:
-            with log.attempt(plan):
-                _execute(plan, options, host, held, result=result, how=Transaction.run, begun=begun)
+            with tidied(desired.layout), log.attempt(plan) as noted:
+                _execute(plan, options, host, held, result=result, how=Transaction.run, begun=begun, noted=noted)
         if gate.closed(STOPPED):
             gate.open(STOPPED)
 
@@ -173,8 +186,8 @@ def _go_on(
     plan, note = fetch(wanted.desired, look, host, identity=options.prepared, limit=options.wait_timeout)
     _tell(result, plan)
     forget_prepared(wanted.desired.layout)
-    with log.attempt(plan):
-        _execute(plan, options, host, held, result=result, how=lambda it: it.go_on(note.lent), begun=begun)
+    with tidied(wanted.desired.layout), log.attempt(plan) as noted:
+        _execute(plan, options, host, held, result=result, how=lambda it: it.go_on(note.lent), begun=begun, noted=noted)
 
 
 def _planned(wanted: Wanted, host: Host, *, may_write: bool, prepared: Record | None = None) -> Plan:
@@ -199,6 +212,14 @@ def _tell_maintenance(result: dict[str, Any], desired: Desired) -> None:
             f"The edge is closed for maintenance {closed.said}. It stays so: clients are answered 503 until somebody "
             f"runs `{desired.name} maintenance off` on the host."
         )
+
+
+def _unused(desired: Desired, identity: str) -> str:
+    """A name that no release and no evidence on the host has: a clock that was set back tells a second twice."""
+    layout, number, name = desired.layout, 2, identity
+    while layout.release(name).exists() or (layout.failures / name).exists():
+        name, number = f"{identity}-{number}", number + 1
+    return name
 
 
 def log_of(stack: str, layout: Layout, options: Options, host: Host, result: dict[str, Any]) -> DeploymentLog:
@@ -256,6 +277,7 @@ def _execute(
     result: dict[str, Any],
     how: Callable[[Transaction], Outcome],
     begun: float,
+    noted: dict[str, Any],
 ) -> None:
     def on_step(step: str) -> None:
         held.doing(f"release {options.identity}, step {step}")
@@ -270,6 +292,11 @@ def _execute(
     except DrydockError as error:
         result["changed"] = not transaction.order.harmless(str(error.details.get("step")))
         raise
+    finally:
+        noted.update(transaction.works.told())
+        result.update(noted)
+        if transaction.works.hooks.warnings:
+            result.setdefault("warnings", []).extend(transaction.works.hooks.warnings)
     if options.until == READY and plan.kind == RELEASE and not options.prepared:
         result["prepared"] = outcome.identity
     else:

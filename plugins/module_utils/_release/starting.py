@@ -20,17 +20,13 @@ from ansible_collections.drydock.serving.plugins.module_utils._release import en
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import Compose
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, PARTS
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import STOP_EXTRA, retired_from
-from ansible_collections.drydock.serving.plugins.module_utils._release.edge import upstreams_text
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import led_to
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import STOPPED
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
-from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
-from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
-    Record,
-    read_journal,
-    upstream_ports,
-)
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, read_journal
+from ansible_collections.drydock.serving.plugins.module_utils._release.warm import kept_now
 from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import UP_EXTRA
 
 Items = Mapping[str, Mapping[str, Any]]  # unit -> its container in the record
@@ -67,25 +63,15 @@ class Starter:
 
     :param limit: seconds that each wave may take to become healthy.
     :param tell: told what is done, for people.
-    :param ready: whether the path at this address says that a service is ready.
     """
 
-    def __init__(
-        self,
-        recorded: Recorded,
-        host: Host,
-        *,
-        limit: float,
-        tell: Callable[[str], None],
-        ready: Callable[[str], bool] = is_ready,
-    ) -> None:
+    def __init__(self, recorded: Recorded, host: Host, *, limit: float, tell: Callable[[str], None]) -> None:
         self._recorded = recorded
         self._layout = recorded.layout
         self._host = host
         self._engine = host.engine
         self._limit = limit
         self._tell = tell
-        self._ready = ready
         self.started: list[str] = []
 
     def start(self) -> None:
@@ -98,7 +84,7 @@ class Starter:
             load_requests()
         order = waves(self._recorded.record.containers)
         failures = [self._tried(wave, later=order[number + 1 :]) for number, wave in enumerate(order)]
-        self._end_strays()
+        self._others()
         self._lead()
         for error in failures:
             if error is not None:
@@ -127,9 +113,9 @@ class Starter:
 
     def _serves(self, item: Mapping[str, Any], live: Live | None) -> bool:
         """Whether it runs and says that it is well; one that cannot say it counts as well when it runs."""
-        if live is None or live.state != "running" or live.unhealthy or "(health: starting)" in live.status:
+        if live is None or live.state != "running" or live.unhealthy or live.starting:
             return False
-        return not item.get("url") or self._ready(str(item["url"]))
+        return not item.get("url") or self._host.ready(str(item["url"]))
 
     def _hold_back(self, items: Iterable[Mapping[str, Any]], live: Mapping[str, Live]) -> None:
         """Stop what runs before what it needs, unless it is well all the same."""
@@ -163,18 +149,26 @@ class Starter:
             if item["part"] != BASE and self._recorded.stack not in attached.get(container, ()):
                 self._engine.connect(self._recorded.stack, container, alias=str(item.get("service") or name))
 
-    def _end_strays(self) -> None:
-        """Containers of a release that was undone, which the engine has started as well. They are kept for a look."""
-        if read_journal(self._layout) is not None:
+    def _others(self) -> None:
+        """Containers that are kept warm run again; those of a release that was undone, which the engine has started as
+        well, end. They are kept for a look.
+        """
+        if read_journal(self._layout) is not None:  # a release waits to be switched: they may be its own
             return
-        strays = [item.name for item in self._live() if item.running and item.name not in self._recorded.names]
+        warm = kept_now(self._layout, self._recorded.record, self._host.now())
+        live = [item for item in self._live() if item.name not in self._recorded.names]
+        strays = [item.name for item in live if item.running and item.name not in warm]
         if strays:
             self._tell(f"of no release, stopped: {', '.join(strays)}")
             self._engine.stop(strays, timeout=UP_EXTRA)
+        cold = [item.name for item in live if not item.running and item.name in warm]
+        if cold:
+            self._tell(f"kept warm: {', '.join(cold)}")
+            self._engine.start(cold, timeout=UP_EXTRA)
 
     def _lead(self) -> None:
         edge = self._host.edge(self._layout)
-        wanted = upstreams_text(upstream_ports(self._recorded.record))
+        wanted = led_to(self._recorded.record)
         if edge.read() != wanted:
             self._tell("leading the edge to the services")
             edge.lead(wanted)

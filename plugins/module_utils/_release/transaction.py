@@ -26,7 +26,16 @@ from ansible_collections.drydock.serving.plugins.module_utils._atomic import (
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import load_requests
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Report
-from ansible_collections.drydock.serving.plugins.module_utils._release import networks, room, rotation, warm
+from ansible_collections.drydock.serving.plugins.module_utils._release import (
+    golden,
+    irreversible,
+    migrating,
+    networks,
+    probation,
+    room,
+    rotation,
+    warm,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._release.ask import confirm, confirmed
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import unit_hash
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import (
@@ -63,6 +72,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     clear_journal,
     current_record,
     next_sequence,
+    read_record,
     secret_folders,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import Logins, hidden
@@ -79,6 +89,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.way_back 
     WayBack,
     host_error,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.works import Works
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
     forget_undo,
     remove_unused,
@@ -113,6 +124,7 @@ class Options:
     revision: str = ""
     registries: Logins = field(default_factory=dict)
     wish: str = ""  # the same for whoever wants the same
+    ends_probation: bool = True  # of the release that serves; not when it is the probation's verdict
 
 
 @dataclass
@@ -147,6 +159,7 @@ class Transaction:
         self._images = Images(host.engine, self._layout, options.registries)
         self._redactor = self._redacting()
         self._report: Report | None = None
+        self._papers: dict[str, bytes | str] = {}  # what steps keep for the evidence of a failure, by file name
         self._begun = host.clock() if begun is None else begun
         self._led = False  # nginx goes by what this run has written
         self._workers: frozenset[str] = frozenset()  # of nginx, before that
@@ -159,6 +172,7 @@ class Transaction:
         self._folder = self._layout.release(self._identity)
         self._staging = self._layout.staging(self._identity)
         self.outcome = Outcome(identity=self._identity)
+        self.works = Works(plan, options, host, steps=self.steps, folder=self._folder, redactor=lambda: self._redactor)
 
     def run(self) -> Outcome:
         """Take every step.
@@ -178,6 +192,7 @@ class Transaction:
     def go_on(self, lent: tuple[networks.Link, ...]) -> Outcome:
         """See that what was made ready is still healthy, then take the steps that are left."""
         self._lent = lent
+        self.works.take_up(read_record(self._folder))
         self.steps = from_ready(self.steps)
         self._through(self.steps)
         clear_journal(self._layout)
@@ -206,9 +221,12 @@ class Transaction:
         ).write(self._layout)
         if self._host.on_step is not None:
             self._host.on_step(step)
+        self.works.hooks.begin(step)
         started = self._host.clock()
         getattr(self, f"_step_{step}")()
         self.outcome.durations[step] = round(self._host.clock() - started, 2)
+        following = self.steps[self.steps.index(step) + 1 :]
+        self.works.hooks.end(step, following[0] if following else None, proven=self.order.proven(step))
 
     def _failed(self, step: str, error: DrydockError | None) -> DrydockError:
         way = WayBack(
@@ -224,12 +242,18 @@ class Transaction:
                 wait_timeout=self._options.wait_timeout,
                 lent=self._lent,
                 report=self._report,
+                started=self._options.started,
+                durations=self.outcome.durations,
+                papers={**self.works.papers, **self._papers},
+                stays=self.works.stays(),
             ),
             self._host,
             edge=self._edge,
             redactor=self._redactor,
         )
-        return way.take(step, error or DrydockError("bug", "An unexpected error, see the traceback."))
+        failure = way.take(step, error or DrydockError("bug", "An unexpected error, see the traceback."))
+        self.works.hooks.failed({"kind": failure.kind, "step": step, "message": failure.message})
+        return failure
 
     # -- steps, in order ---------------------------------------------------------------------------------------------
 
@@ -248,7 +272,7 @@ class Transaction:
             _write(self._staging / part / VARIABLES, variables_text(values), mode=0o640)
 
     def _step_check(self) -> None:
-        if any(unit.url for unit in self._desired.units):
+        if any(unit.url for unit in self._desired.units) or self._golden():
             load_requests()  # its absence must not come up when containers have been touched
         staged = self._staging.is_dir()  # it has its name already where the edge is led first
         folder = self._staging if staged else self._folder
@@ -288,6 +312,9 @@ class Transaction:
         for network in networks.all_networks(self._desired):
             self._engine.ensure_network(network, self._desired.name)
 
+    def _step_backup(self) -> None:
+        self.works.back_up()
+
     def _step_leave(self) -> None:
         """Balancers look every few seconds; what they have sent by then is answered by what serves."""
         if self._options.out_of_service > 0 and self._plan.current is not None:
@@ -300,6 +327,9 @@ class Transaction:
         self._up(coming, (BASE,))
         if coming:  # services need them; those that were left alone are looked at together with the services
             self._wait(self._desired.of(BASE))
+
+    def _step_migrate(self) -> None:
+        self.works.migrate()
 
     def _step_up(self) -> None:
         """The new ones beside the old. Where they come up, nothing may be left of an earlier run."""
@@ -339,6 +369,15 @@ class Transaction:
             self._wait(self._desired.units)
             self.outcome.health = self._report.as_list() if self._report else []
 
+    def _step_golden(self) -> None:
+        """Who answers does not yet answer right."""
+        for request in self._golden():
+            asked = golden.ask(request, self._host.probe, clock=self._host.clock, sleep=self._host.sleep)
+            self.outcome.health.append(asked.as_dict())
+            if not asked.last.ok:
+                self._papers.update(asked.papers())
+                raise asked.error()
+
     def _step_join(self) -> None:
         networks.connect(self._engine, networks.joins(self._desired, self._live()))
 
@@ -355,6 +394,7 @@ class Transaction:
         warm.wait_ready(self._plan.warm, self._host.ready, clock=self._host.clock, sleep=self._host.sleep)
 
     def _step_switch(self) -> None:
+        probation.prepare(self._plan, self._identity, self._engine, vars(self._options), clocks=self._host.clocks)
         if self._edge.read() != self._plan.upstreams:
             self._workers = self._edge.workers()
             self._led = self._edge.lead(self._plan.upstreams)
@@ -368,6 +408,7 @@ class Transaction:
         if self._led:  # what nobody is led to any more cannot be seen by asking
             self._edge.wait_left(self._workers, clock=self._host.clock, sleep=self._host.sleep)
             self.outcome.switched = round(self._host.clock() - self._begun, 2)
+        probation.start(self._layout, self._desired.name, self._identity, self._host.runner)
 
     def _step_enter(self) -> None:
         rotation.enter(self._layout)
@@ -419,6 +460,7 @@ class Transaction:
     def _step_prune(self) -> None:
         forget_undo(self._layout.secrets)
         warm.forget_stale(self._layout, current_record(self._layout), self._host.now())
+        irreversible.tidy(self._layout)
         self.outcome.pruned = prune(self._layout, keep=self._options.keep)
         remove_unused(self._layout.secrets, secret_folders(self._layout))
         self.outcome.pruned_images = prune_images(self._layout, self._engine)
@@ -446,6 +488,11 @@ class Transaction:
 
     def _redacting(self, more: Iterable[str] = ()) -> Redactor:
         return Redactor([*self._plan.secrets.values.values(), *hidden(self._options.registries), *more])
+
+    def _golden(self) -> list[golden.Golden]:
+        """The golden requests of the containers that are new."""
+        coming = (*self._plan.moved, *self._plan.replaced)
+        return list(golden.golden_requests(self._desired, coming, self._plan.secrets.versions))
 
     def _compose(self, part: str, release: Path) -> Compose:
         return Compose(self._host.runner, stack=self._desired.name, part=part, release=release)
@@ -518,7 +565,12 @@ class Transaction:
                 "secrets": dict(self._plan.secrets.fingerprints),
                 "closed": list(self._plan.closed),
                 **({**self._plan.back.as_dict(), "before": before(self._plan.back.to)} if self._plan.back else {}),
+                "migrations": migrating.keys(self._desired),
+                "migrated": list(self.works.migrated),
+                "irreversible": self.works.irreversible,
+                "backup": self.works.backup,
                 "health": self.outcome.health,
+                "timeline": self._report.timeline()[0] if self._report else [],
                 "durations": dict(self.outcome.durations),
             },
         )
@@ -526,7 +578,12 @@ class Transaction:
 
 def _told_of(unit: Unit) -> dict[str, Any]:
     """What a record says of a container that another value of does not restart."""
-    return {**entry(unit), "url": unit.url or "", "routes": list(unit.routes)}
+    return {
+        **entry(unit),
+        "url": unit.url or "",
+        "routes": list(unit.routes),
+        "depends_on": list(unit.depends_on),
+    }
 
 
 def _write(path: Path, content: bytes, *, mode: int, folder_mode: int = 0o750) -> None:

@@ -178,6 +178,8 @@ def sentence(told: Mapping[str, Any]) -> str:
     else:
         colours = f" ({', '.join(told['colours'])})" if told["colours"] else ""
         text = f"{told['stack']}: {told['release']}{colours} since {told['since']}"
+    if told.get("probation"):
+        text += f", on probation until {told['probation']['until']}"
     if lease.get("live"):
         text += f"; {lease['actor']} is at work since {lease['since']}: {lease['doing']}"
     closed = told.get("maintenance")

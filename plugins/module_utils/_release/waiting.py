@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._health.container import Watch, absent
@@ -19,6 +20,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.poll impor
 )
 from ansible_collections.drydock.serving.plugins.module_utils._health.probe import Prober
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import (
+    ANY,
     ContainerSpec,
     HttpSpec,
     Observation,
@@ -29,6 +31,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 
 INTERVAL = 1.0
+ALIVE = "port"  # the phase in which a service has to say that it is alive
 SETTLED = 3  # looks in a row that a container has to run; a crash right after the start shows within them
 
 
@@ -43,6 +46,27 @@ def targets_for(
             Target(name=f"{name} {url}", spec=HttpSpec(url=url), interval=INTERVAL, timeout=timeout, budget=budget)
         )
     return targets
+
+
+def unit_targets(unit: Unit) -> list[Target]:
+    """The same for a unit of a release, which may say that it is alive before it is ready, and how long each may take.
+
+    Then it goes through phases of its own. Its container is watched from the first one on: one that ends, crashes again
+    and again or is killed for memory is not waited for, whatever time it has left.
+    """
+    health, live = unit.health, unit.live_url
+    ready = targets_for(unit.name, container=unit.container, url=unit.url, timeout=health.timeout, budget=health.budget)
+    if live is None and health.ready_within is None:
+        return ready
+    if health.ready_within is not None:
+        ready = [replace(target, budget=None, span=health.ready_within) for target in ready]
+    runs = ContainerSpec(container=unit.container, health=ANY)
+    found = [Target(name=f"{unit.name} process", spec=runs, phase="process", timeout=10.0, budget=health.budget)]
+    if live is not None:
+        alive = Target(name=f"{unit.name} {live}", spec=HttpSpec(url=live), phase=ALIVE, timeout=health.timeout)
+        late = health.live_within is None
+        found.append(replace(alive, budget=health.budget if late else None, span=health.live_within))
+    return [replace(target, group=unit.name, interval=INTERVAL) for target in [*found, *ready]]
 
 
 class Waiter:
@@ -63,16 +87,7 @@ class Waiter:
 
     def wait(self, units: Sequence[Unit], *, limit: float) -> Report:
         """Until all are healthy; each at most as long as it may take to start, and none longer than ``limit``."""
-        found = [
-            targets_for(
-                unit.name,
-                container=unit.container,
-                url=unit.url,
-                timeout=unit.health.timeout,
-                budget=unit.health.budget,
-            )
-            for unit in units
-        ]
+        found = [unit_targets(unit) for unit in units]
         return self._poll([target for targets in found for target in targets], limit)
 
     def wait_recorded(self, containers: Mapping[str, Mapping[str, str]], *, limit: float) -> Report:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,18 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.compose i
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import entry, retired_from
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, led_to
-from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor, collect, last_words
+from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Collector, Redactor, Scene
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan
+from ansible_collections.drydock.serving.plugins.module_utils._release.prune import next_failure, prune_failures
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Record,
     clear_journal,
     secret_folders,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import Order
+from ansible_collections.drydock.serving.plugins.module_utils._release.summary import NAME
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
     forget_undo,
     remove_unused,
@@ -53,6 +55,10 @@ class Situation:
     wait_timeout: float
     lent: tuple[networks.Link, ...]
     report: Report | None
+    started: str  # in UTC
+    durations: Mapping[str, float] = field(default_factory=dict)
+    papers: Mapping[str, bytes | str] = field(default_factory=dict)  # see ``Scene``
+    stays: str = ""  # what does not go back
 
 
 class WayBack:
@@ -83,10 +89,18 @@ class WayBack:
             )
             return DrydockError(error.kind, self._redactor.text(message), **details)
         evidence = self._layout.failures / self._at.attempt
-        words, kept = self._look(evidence, step, error)
+        collector = self._collector(evidence, step, error)
+        collector.collect()
+        words = collector.last_words(LAST_WORDS)
         back = self._go_back(step, evidence)
+        collector.conclude("\n".join([back, self._at.stays]).strip())
+        prune_failures(self._layout, spared=self._at.attempt)
+        details["causes"] = self._redactor.data([item.as_dict() for item in collector.endings])
         where = f"This happened at the step `{step}` of the release {self._at.attempt}."
-        message = "\n".join([error.message, *words, f"{where} {back}", kept])
+        kept = f"Evidence on the host, begin with {NAME}: {evidence}"
+        kept += f" (without {'; '.join(dict.fromkeys(collector.missing))})" if collector.missing else ""
+        stays = [self._at.stays] if self._at.stays else []
+        message = "\n".join([*collector.causes, error.message, *words, f"{where} {back}", *stays, kept])
         previous = self._plan.current.identity if self._plan.current else None
         return DrydockError(
             error.kind, self._redactor.text(message), **details, evidence=str(evidence), previous=previous
@@ -94,16 +108,11 @@ class WayBack:
 
     # -- evidence ----------------------------------------------------------------------------------------------------
 
-    def _look(self, evidence: Path, step: str, error: DrydockError) -> tuple[list[str], str]:
-        """The last words and where evidence lies. Going back must not depend on a disk or an engine that has failed."""
-        try:
-            self._keep_evidence(evidence, step, error)
-            return self._last_words(), f"Evidence on the host: {evidence}"
-        except (OSError, DrydockError, ValueError) as another:
-            return [], f"Evidence on the host: {evidence}, not complete: {another}"
-
-    def _keep_evidence(self, folder: Path, step: str, error: DrydockError) -> None:
+    def _collector(self, folder: Path, step: str, error: DrydockError) -> Collector:
+        """Secrets in what it is given are taken out where it is written."""
+        report = self._at.report
         failure: Mapping[str, Any] = {
+            "number": next_failure(self._layout),
             "release": self._at.attempt,
             "step": step,
             "kind": error.kind,
@@ -112,27 +121,26 @@ class WayBack:
             "at": self._host.now(),
             "actor": self._at.actor,
             "reason": self._at.reason,
-            "health": self._at.report.as_list() if self._at.report else [],
+            "health": report.as_list() if report else [],
         }
-        collect(
-            folder,
+        scene = Scene(
             desired=self._desired,
-            release=self._at.folder,
-            engine=self._engine,
-            composes={part: self._compose(part, self._at.folder) for part in self._desired.parts},
-            redactor=self._redactor,
+            suspects=self._suspects(error),
+            started=self._at.started,
             failure=failure,
+            durations=self._at.durations,
+            timeline=report.timeline()[0] if report else (),
+            papers=self._at.papers,
+            edge=self._at.order.switching(step),
         )
+        return Collector(folder, scene, self._host, self._redactor)
 
-    def _last_words(self) -> list[str]:
-        """What the containers that are not healthy logged last; often that is the cause."""
-        culprits = self._at.report.culprits() if self._at.report else []
-        bad = {state.target.name.partition(" ")[0] for state in culprits}
-        said = []
-        for unit in (unit for unit in self._desired.units if unit.name in bad):
-            compose = self._compose(unit.part, self._at.folder)
-            said += last_words(compose, unit.name, self._redactor, lines=LAST_WORDS).splitlines()
-        return ["The last lines of their logs:", *(f"  {line}" for line in said)] if said else []
+    def _suspects(self, error: DrydockError) -> tuple[str, ...]:
+        """Units that the failure is about: those that are not healthy, and the one that the error names."""
+        report = self._at.report
+        culprits = report.culprits() if report and not report.ok else []
+        named = [str(error.details["service"])] if error.details.get("service") else []
+        return (*(state.target.name.partition(" ")[0] for state in culprits), *named)
 
     # -- back --------------------------------------------------------------------------------------------------------
 
@@ -143,8 +151,10 @@ class WayBack:
             return "The release itself was not changed; its containers stay as they are."
         previous = self._plan.current
         if self._at.order.switching(step) and previous is not None:
+            workers = self._edge.workers()
             try:
-                self._edge.lead(led_to(previous))
+                if self._edge.lead(led_to(previous)):  # before what it leads to now is stopped
+                    self._edge.wait_left(workers, clock=self._host.clock, sleep=self._host.sleep)
             except DrydockError as error:  # both run on, whatever nginx goes by; the journal stays for the next run
                 return (
                     f"The edge could NOT be led back to the release {previous.identity}: {error.message} The "

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release import log
+from ansible_collections.drydock.serving.plugins.module_utils._release import log, migrating
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import RELOAD_DIRECTLY
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import STOPPED, Closed
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
-from ansible_collections.drydock.serving.plugins.module_utils._release.ready import is_ready
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import current_record
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
 from ansible_collections.drydock.serving.plugins.module_utils._release.starting import Recorded, Starter, stop
@@ -28,24 +28,23 @@ LIMIT = 600.0  # seconds that each wave of containers may take to become healthy
 SOON = 30  # seconds after which clients are told to come back
 
 
-def boot(stack: Stack, host: Host, *, say: Callable[[str], None], ready: Callable[[str], bool] = is_ready) -> None:
+def boot(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
     """Bring back what is recorded, after what a run that died left is settled.
 
-    :param ready: whether the path at this address says that a service is ready.
     :raises DrydockError: ``locked``, ``state_unreadable``, and those of ``Starter.start``.
     """
     if not stack.layout.current.is_symlink() and not stack.layout.journal.exists():
         say("Nothing is released here yet: nothing to start.")
         return
     with patient(stack, host, "start the stack") as held:
-        for line in recover(stack.layout, host.edge(stack.layout)) + host.gate(stack.layout).settle():
+        for line in _settled(stack, host):
             say(line)
         record = current_record(stack.layout)
         if record is None:
             say("Nothing is released here yet: nothing to start.")
             return
         recorded = Recorded(stack.name, stack.layout, record)
-        starter = Starter(recorded, host, limit=LIMIT, tell=_telling(say, held), ready=ready)
+        starter = Starter(recorded, host, limit=LIMIT, tell=_telling(say, held))
         begun, failure = host.clock(), _bug()
         try:
             starter.start()
@@ -58,6 +57,18 @@ def boot(stack: Stack, host: Host, *, say: Callable[[str], None], ready: Callabl
                 outcome = log.START_FAILED if failure else log.STARTED
                 _log(stack, host, say, outcome, begun, services=starter.started, failure=failure)
         say(f"The release {record.identity} serves.")
+
+
+def _settled(stack: Stack, host: Host) -> list[str]:
+    """What a run that died left. A release that waits to be switched is for those who made it; it serves nobody yet."""
+    said = migrating.settle(host.engine, stack.name)
+    try:
+        said += recover(stack.layout, host.edge(stack.layout))
+    except DrydockError as error:
+        if error.kind != "prepared":
+            raise
+        said.append(error.message)
+    return said + host.gate(stack.layout).settle()
 
 
 def shut_down(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
@@ -75,8 +86,8 @@ def shut_down(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
             return
         begun = host.clock()
         closed = Closed(cause=STOPPED, since=host.now(), by=ACTOR, reason="the stack was stopped", retry_after=SOON)
-        try:
-            host.gate(stack.layout).close(closed)
+        try:  # the unit is stopped before nginx is, so systemd would have nginx wait with a reload for this very stop
+            host.gate(stack.layout, reloading=RELOAD_DIRECTLY).close(closed)
         except DrydockError as error:  # whatever nginx does, the stack ends as it was told to
             say(error.message)
         services = stop(Recorded(stack.name, stack.layout, record), host, tell=_telling(say, held))

@@ -56,6 +56,9 @@ def _facts(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if warm:
         until = f"until {warm['until']}" if warm["until"] else "until the next release"
         yield "warm", f"{warm['release']}, {until}: {', '.join(warm['containers'])}"
+    probation = told.get("probation")
+    if probation:
+        yield "probation", f"until {probation['until']}; past its thresholds back to {probation['previous']}"
     for model in told["models"]:
         yield "model", f"{model['name']} {model['version']}"
     for disk in told["disks"]:

@@ -49,6 +49,7 @@ class Component:
     memory: int
     health: Mapping[str, Any]
     stop_grace_period: int
+    backup: Mapping[str, Any] | None
 
 
 def parse_component(raw: Mapping[str, Any]) -> Component:
@@ -72,6 +73,7 @@ def parse_component(raw: Mapping[str, Any]) -> Component:
         memory=to_bytes(raw["resources"]["memory"]),
         health=raw["health"],
         stop_grace_period=raw.get("stop_grace_period", 30),
+        backup=raw.get("backup"),
     )
 
 

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._stack import replicas
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack import golden, replicas
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.capacity import totals
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components import Component
 
@@ -109,8 +109,15 @@ def _service(
             }
             for name in sorted(item["models"])
         ],
-        "health": {key: value for key, value in item["health"].items() if value is not None},
+        "health": _health(item["health"]),
     }
+
+
+def _health(item: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: value for key, value in item.items() if value is not None}
+    if "phases" in found:
+        found["phases"] = {key: value for key, value in found["phases"].items() if value is not None}
+    return {**found, "golden": golden.complete(found["golden"])} if "golden" in found else found
 
 
 def _component(item: Mapping[str, Any], component: Component, root: str) -> dict[str, Any]:
@@ -124,6 +131,7 @@ def _component(item: Mapping[str, Any], component: Component, root: str) -> dict
         "resources": item["resources"],
         "health": dict(component.health),
         "stop_grace_period": component.stop_grace_period,
+        "backup": dict(component.backup) if component.backup else None,
     }
 
 
@@ -153,7 +161,12 @@ def _secrets(
 
 def _edge(stack: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Any]:
     routes = [{"path": route, "service": name} for name, service in services.items() for route in service["routes"]]
-    return {"domain": stack["domain"], **stack["edge"], "routes": sorted(routes, key=lambda route: route["path"])}
+    return {
+        "domain": stack["domain"],
+        **stack["edge"],
+        "access_log": f"/var/log/nginx/{stack['name']}-access.log",  # rotated with nginx's own
+        "routes": sorted(routes, key=lambda route: route["path"]),
+    }
 
 
 def _firewall(stack: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Any]:

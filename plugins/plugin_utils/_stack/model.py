@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._stack import policy, replicas, rules, schema
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack import around, policy, replicas, rules, schema
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.capacity import Host, capacity_problems, totals
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.coerce import to_plain
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components import Component
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.derive import assign_host_ports, derive
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.golden import check_golden
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.models import (
     Trusted,
     check_lock_names,
@@ -59,6 +60,8 @@ def build_model(
     rules.check_publish(read, problems)
     replicas.check(read, problems)
     rules.check_tls(read, problems)
+    check_golden(read, problems)
+    around.check_around(read, problems)
     policy.check_environment(read, problems)
     policy.check_users(read, problems)
     policy.check_images(read, problems)

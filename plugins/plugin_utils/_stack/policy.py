@@ -33,8 +33,11 @@ def holds_secret(value: str) -> bool:
 def check_environment(stack: Mapping[str, Any], problems: Problems) -> None:
     """Environment variables show in ``docker inspect``: no secret may be one. No value is ever part of the message."""
     for name, service in stack["services"].items():
-        for key, value in service["environment"].items():
-            where = f"stack.services.{name}.environment.{key}"
+        migrate = (service["migrate"] or {}).get("environment") or {}
+        given = [(f"environment.{key}", key, value) for key, value in service["environment"].items()]
+        given += [(f"migrate.environment.{key}", key, value) for key, value in migrate.items()]
+        for path, key, value in given:
+            where = f"stack.services.{name}.{path}"
             if value and looks_secret(key):
                 problems.add(
                     where,

@@ -31,10 +31,12 @@ def check_services(stack: Stack, problems: Problems) -> None:
                 problems.add(
                     f"{where}.port", f"is required because {reason} is set: it is the container's port behind it."
                 )
-            if service["health"]["path"]:
-                problems.add(f"{where}.port", "is required because health.path is asked there.")
+            for key in (key for key in ("path", "live") if service["health"][key]):
+                problems.add(f"{where}.port", f"is required because health.{key} is asked there.")
         if service["health"]["path"] and service["health"]["command"]:
             problems.add(f"{where}.health", "has both path and command; expected one of them.")
+        if (service["health"]["phases"] or {}).get("live") and not service["health"]["live"]:
+            problems.add(f"{where}.health.phases.live", "has no meaning without health.live, the path that is asked.")
 
 
 def check_references(

@@ -9,7 +9,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.drydock.serving.plugins.plugin_utils._stack import coerce, fields, model_schema, replicas
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack import (
+    around,
+    coerce,
+    fields,
+    golden,
+    model_schema,
+    replicas,
+)
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.components import Component
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.fields import Field, Reader, scalar
 from ansible_collections.drydock.serving.plugins.plugin_utils._stack.problems import Problems, listed, suggestion
@@ -103,14 +110,19 @@ def resources_with(default_cpus: float, default_memory: int) -> Field:
     )
 
 
+health_path = scalar(coerce.matching(r"/[!-~]*", "a path that starts with '/', without spaces"))
+
 health = fields.record(
     {
-        "path": Field(scalar(coerce.matching(r"/[!-~]*", "a path that starts with '/', without spaces"))),
+        "path": Field(health_path),
+        "live": Field(health_path),
         "command": Field(fields.command),
         "interval": Field(seconds, 5),
         "timeout": Field(seconds, 5),
         "retries": Field(scalar(coerce.within(coerce.to_int, 1, 1000)), 12),
         "start_period": Field(seconds_or_none, 60),
+        "phases": Field(fields.record({"live": Field(seconds), "ready": Field(seconds)})),
+        "golden": Field(golden.golden),
     }
 )
 
@@ -151,6 +163,7 @@ service = fields.record(
         "tmpfs": Field(fields.list_of(scalar(to_absolute), unique=True), ["/tmp"]),  # noqa: S108 - in the container
         "stop_grace_period": Field(seconds, 30),
         "drain": Field(drain, filled=True),
+        "migrate": Field(around.migrate(environment)),
     }
 )
 
@@ -196,7 +209,26 @@ capacity = fields.record(
     }
 )
 
-release = fields.record({"keep_warm": Field(scalar(coerce.to_bool), False)})
+probation = fields.record(
+    {
+        "seconds": Field(seconds_or_none, 0),
+        "error_rate": Field(scalar(coerce.within(coerce.to_float, 0, 1)), 0.05),
+        "latency_seconds": Field(scalar(coerce.within(coerce.to_float, 0.001, 3600))),
+        "latency_factor": Field(scalar(coerce.within(coerce.to_float, 1, 1000))),
+        "min_requests": Field(scalar(coerce.within(coerce.to_int, 1, 1_000_000)), 20),
+        "restarts": Field(scalar(coerce.within(coerce.to_int, 0, 1000)), 0),
+        "interval": Field(scalar(coerce.within(coerce.to_float, 0.1, 60)), 1.0),
+    }
+)
+
+release = fields.record(
+    {
+        "keep_warm": Field(scalar(coerce.to_bool), False),
+        "probation": Field(probation, filled=True),
+        "hooks": Field(fields.list_of(around.hook), []),
+        "backup": Field(around.backup, filled=True),
+    }
+)
 
 declared_secret = fields.record({"length": Field(scalar(coerce.within(coerce.to_int, 16, 512)), 32)})
 

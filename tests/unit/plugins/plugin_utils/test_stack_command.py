@@ -18,8 +18,8 @@ import pytest
 from ansible_collections.drydock.serving.plugins.plugin_utils import _stack_command as command
 
 PLACE = "ansible_collections/drydock/serving/plugins/module_utils/"
-VERBS = ("logs", "maintenance", "restart", "status")
-HIDDEN = ("start", "stop")  # for the unit
+VERBS = ("logs", "maintenance", "restart", "rollback", "status")
+HIDDEN = ("probation", "start", "stop")  # for the units
 WRONG = [
     (["maintenance"], "the following arguments are required: state"),
     (["maintenance", "maybe"], "invalid choice: 'maybe'"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._health.container import Watch, judge
-from ansible_collections.drydock.serving.plugins.module_utils._health.target import ContainerSpec
+from ansible_collections.drydock.serving.plugins.module_utils._health.target import ANY, ContainerSpec
 
 
 def inspection(
@@ -85,3 +85,9 @@ def test_a_container_that_was_made_anew_is_counted_from_its_own_start() -> None:
     watch = Watch()
     assert watch.judge(inspection("running", restarts=0), SPEC).ok
     assert watch.judge(inspection("running", restarts=5, identity="c2"), SPEC).ok
+
+
+def test_where_only_the_process_is_asked_for_the_health_check_is_not_looked_at() -> None:
+    raw = {"Id": "x", "State": {"Status": "running", "Health": {"Status": "unhealthy"}}}
+    assert judge(raw, ContainerSpec(container="api", health=ANY)).ok
+    assert not judge(raw, ContainerSpec(container="api")).ok

@@ -286,3 +286,10 @@ def test_threads_hand_back_what_they_saw_under_the_target_s_number() -> None:
 @pytest.mark.parametrize(("targets", "workers"), [(0, 1), (1, 1), (10, 10), (500, 500), (5000, 512)])
 def test_the_number_of_threads_is_bounded(targets: int, workers: int) -> None:
     assert workers_for(targets) == workers
+
+
+def test_a_target_has_its_own_time_from_the_moment_when_its_phase_begins() -> None:
+    ready = target("ready", phase="ready", interval=1.0, span=5.0)
+    report = follow([PROCESS, ready], {"process": [BAD] * 8 + [GOOD], "ready": [BAD]})
+    assert report.elapsed == 8 + 5
+    assert "did not become healthy within the 5 s of the phase ready" in report.message()

@@ -16,6 +16,8 @@ import yaml
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import digest
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed
 
+from tests.unit.plugins.module_utils._release.fake_jobs import Jobs
+
 
 class KilledError(BaseException):
     """kill -9: nothing after this line runs, no handler either."""
@@ -51,11 +53,15 @@ class FakeDocker:
         self.crashing: set[str] = set()
         self.sick: set[str] = set()
         self.health_says = ""
+        self.endings: dict[str, dict[str, Any]] = {}  # image -> what its containers' state says besides
+        self.events: list[dict[str, Any]] = []
+        self.log: list[str] = []  # what containers say first
         self.busy_ports = False
         self.invalid = False
         self.networks: dict[str, str] = {}  # name -> label
         self.nginx: Nginx | None = None
         self.containers: dict[tuple[str, str], Container] = {}
+        self.jobs = Jobs()
         self.calls: list[tuple[str, ...]] = []
         self.die_at: int | None = None
 
@@ -106,7 +112,7 @@ class FakeDocker:
             for (project, name), item in self._sorted()
             if f"label=drydock.stack={item.stack}" in rest
         ]
-        return 0, "\n".join(rows), ""
+        return 0, "\n".join([*rows, *self.jobs.rows()]), ""
 
     def _sorted(self) -> list[tuple[tuple[str, str], Container]]:
         return sorted(self.containers.items(), key=lambda entry: entry[0])
@@ -118,6 +124,9 @@ class FakeDocker:
         return "Up 2 seconds" + (f" ({item.health})" if item.health else "")
 
     def _inspect(self, rest: list[str]) -> tuple[int, str, str]:
+        job = self.jobs.inspect(rest[-1])
+        if job is not None:
+            return 0, json.dumps(job), ""
         for (project, name), item in self.containers.items():
             if rest[-1] == f"{project}-{name}-1":
                 if item.image in self.crashing:
@@ -126,12 +135,20 @@ class FakeDocker:
                     item.warming -= 1
                     item.health = "starting" if item.warming else "healthy"
                 state: dict[str, Any] = {"Status": item.state, "ExitCode": 0, "Error": None}
+                state.update(self.endings.get(item.image, {}))
                 if item.health:
                     state["Health"] = {"Status": item.health, "Log": [{"Output": self.health_says}]}
                 environment = [f"{key}={value}" for key, value in item.environment.items()]
                 if "--format" in rest:
                     return 0, "0\n", ""
-                found = {"Id": item.hash, "RestartCount": item.restarts, "State": state, "Config": {"Env": environment}}
+                found = {
+                    "Id": item.hash,
+                    "Name": f"/{rest[-1]}",
+                    "RestartCount": item.restarts,
+                    "State": state,
+                    "Config": {"Env": environment},
+                    "HostConfig": {"Memory": 512 * 1024**2},
+                }
                 return 0, json.dumps([found]), ""
         return 1, "[]", "no such container"
 
@@ -186,6 +203,9 @@ class FakeDocker:
 
     def _stop(self, rest: list[str]) -> tuple[int, str, str]:
         for container in rest:
+            if container in self.jobs.there:
+                self.jobs.there[container].state = "exited"
+                continue
             item = self._named(container)
             if item is None:
                 return 1, "", f"Error response from daemon: No such container: {container}"
@@ -202,8 +222,22 @@ class FakeDocker:
 
     def _rm(self, rest: list[str]) -> tuple[int, str, str]:
         gone = set(rest[1:])
+        self.jobs.there = {name: job for name, job in self.jobs.there.items() if name not in gone}
         self.containers = {key: item for key, item in self.containers.items() if f"{key[0]}-{key[1]}-1" not in gone}
         return 0, "", ""
+
+    def _logs(self, rest: list[str]) -> tuple[int, str, str]:
+        if rest[-1] in self.jobs.there:
+            return 0, self.jobs.log(rest[-1]), ""
+        if self._named(rest[-1]) is None:
+            return 1, "", "No such container"
+        lines = [*self.log, "says password=hunter2 and canary-value"]
+        stamped = [f"2026-11-21T04:15:{number:02}.000000000Z {line}\n" for number, line in enumerate(lines)]
+        return 0, "".join(stamped), ""
+
+    def _events(self, rest: list[str]) -> tuple[int, str, str]:
+        assert "label=drydock.stack=demo" in rest
+        return 0, "".join(f"{json.dumps(event)}\n" for event in self.events), ""
 
     def _exec(self, _rest: list[str]) -> tuple[int, str, str]:
         return 0, "", ""
@@ -218,20 +252,26 @@ class FakeDocker:
         if command[0] == "up":
             names = command[command.index("--no-deps") + 1 :]
             return self._up(project, Path(options["--file"]), Path(options["--env-file"]), names)
+        if command[0] == "run":
+            services = self._read(Path(options["--file"]), Path(options["--env-file"]))
+            return self.jobs.start(project, {name: item["image"] for name, item in services.items()}, command[1:])
         if command[0] == "restart":
             for name in command[1:]:
                 self.containers[(project, name)].health = "healthy"
-        if command[0] == "logs":
-            return 0, f"{command[-1]} says password=hunter2 and canary-value\n", ""
         return 0, "", ""
 
-    def _up(self, project: str, file: Path, variables: Path, names: list[str]) -> tuple[int, str, str]:
+    @staticmethod
+    def _read(file: Path, variables: Path) -> dict[str, Any]:
         text = file.read_text()
         for line in variables.read_text().splitlines():
             key, _equals, value = line.partition("=")
             text = text.replace("${" + key + ":?}", value)
         assert ":?}" not in text, f"a variable of {file} has no value"
         services: dict[str, Any] = yaml.safe_load(text)["services"]
+        return services
+
+    def _up(self, project: str, file: Path, variables: Path, names: list[str]) -> tuple[int, str, str]:
+        services = self._read(file, variables)
         for name in names:
             service = services[name]
             if service["image"] not in self.images:
@@ -278,13 +318,13 @@ class Nginx:
         self.asked = 0
 
     def run(self, argv: Sequence[str]) -> Completed:
-        if argv[0] == "nginx":
+        if argv[0] == "nginx" and "-T" in argv:
             if self.broken:
                 return Completed(tuple(argv), 1, err="nginx: [emerg] unknown directive")
             read = [self.upstreams] if self.included else []
             read += [self.gate] if self.included and self.reads_gate and self.gate.exists() else []
             return Completed(tuple(argv), 0, out="".join(f"# configuration file {path}:\n" for path in read))
-        if argv[1] == "reload":
+        if "reload" in argv:
             if self.refuses_reload:
                 return Completed(tuple(argv), 1, err="Job for nginx.service failed")
             self.reloads += 1

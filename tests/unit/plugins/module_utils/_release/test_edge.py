@@ -17,6 +17,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.edge impo
 
 from tests.unit.plugins.module_utils._health.fakes import FakeClock
 from tests.unit.plugins.module_utils._release.fake_docker import FakeDocker, Nginx
+from tests.unit.plugins.module_utils._release.world import World
 
 API = {"api": Confirmed("/health/ready", (18001,), exact=True)}
 
@@ -181,3 +182,22 @@ def test_a_reload_that_nginx_does_not_carry_out_is_told(tmp_path: Path) -> None:
     with pytest.raises(DrydockError, match="still takes requests by the configuration before") as failure:
         edge.wait_left(edge.workers(), clock=clock, sleep=sleep)
     assert failure.value.kind == "edge_unconfirmed"
+
+
+@pytest.mark.parametrize("lets_go", [True, False])
+def test_a_release_that_is_given_up_stops_nothing_before_nginx_has_let_go_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, lets_go: bool
+) -> None:
+    def wait_left(_edge: Edge, _before: frozenset[str], **_clocks: object) -> None:
+        assert world.docker.containers[("demo-green", "api")].state == "running"
+        if not lets_go:
+            raise DrydockError("edge_unconfirmed", "still takes requests")
+
+    nginx = world.with_edge()
+    world.release()
+    nginx.deaf = True
+    monkeypatch.setattr(Edge, "wait_left", wait_left)
+    error = world.failing(world.with_api(image="api:2"))
+    assert ("were left running" in error.message) is not lets_go
+    assert (world.docker.containers[("demo-green", "api")].state == "running") is not lets_go
+    assert world.docker.containers[("demo-blue", "api")].state == "running"

@@ -360,6 +360,14 @@ def test_a_record_from_a_newer_version_is_told_and_the_other_releases_too(world:
     assert "newer version" in result["problems"][0]["message"]
 
 
+def test_releases_are_told_in_the_order_they_were_made_in(world: World, docker: Docker) -> None:
+    world.number = 8
+    world.release()
+    world.number = 3  # the clock was set back
+    world.release(world.with_api(environment={"N": "1"}))
+    assert [item["id"] for item in told(world, docker)["releases"]] == ["r004", "r009"]
+
+
 def test_directories_that_nobody_may_read_are_one_problem(
     world: World, docker: Docker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.colours import unit_hash
+from ansible_collections.drydock.serving.plugins.module_utils._release.desired import parse_desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import (
     replica_name,
     replicas_for,
@@ -60,8 +61,8 @@ def test_auto_is_settled_within_what_there_may_be_and_nothing_else_is_touched(wo
 
 def test_a_model_whose_auto_was_not_settled_is_refused(world: World) -> None:
     with pytest.raises(DrydockError) as failure:
-        world.desired(world.with_replicas("auto"))
-    assert failure.value.kind == "invalid_stack"
+        parse_desired(world.with_replicas("auto"), [])
+    assert "'auto'" in failure.value.message
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,17 @@ def test_stopped_containers_are_started_components_first(site: Site) -> None:
     assert not site.world.release()["changed"]
 
 
+def test_services_come_up_after_those_that_they_depend_on(site: Site) -> None:
+    stack = site.world.with_api()
+    stack["services"]["api"]["depends_on"] = ["zeta"]
+    stack["services"]["zeta"] = {**site.world.with_worker()["services"]["worker"], "depends_on": ["db"]}
+    site.world.release(stack)
+    site.all("exited")
+    zeta = "demo-blue-zeta-1"
+    assert site.start() == [("docker", "start", DB), ("docker", "start", zeta), ("docker", "start", API)]
+    assert [call[-1] for call in site.stop() if call[0] == "docker"] == [API, zeta, DB]
+
+
 def test_what_the_engine_started_too_early_waits_for_what_it_needs(site: Site) -> None:
     site.all("running", warming=3)
     assert site.start() == [("docker", "stop", API), ("docker", "start", API)]
@@ -135,6 +146,15 @@ def test_where_nothing_is_released_there_is_nothing_to_do(world: World) -> None:
     assert "Nothing is released here" in site.said[0]
 
 
+def test_containers_that_are_kept_warm_run_again_after_a_reboot(site: Site) -> None:
+    site.world.release(site.world.with_api(image="api:2") | {"release": {"keep_warm": True}})
+    assert API in site.world.running()
+    site.all("exited")
+    site.start()
+    assert site.world.running() == {DB, "demo-green-api-1", API}
+    assert not site.world.release(site.world.with_api(image="api:2") | {"release": {"keep_warm": True}})["changed"]
+
+
 @pytest.mark.parametrize("step", RELEASE_STEPS)
 def test_a_release_that_the_power_cut_interrupted_is_settled_first(site: Site, step: str) -> None:
     def cut(reached: str) -> None:
@@ -155,7 +175,10 @@ def test_a_release_that_the_power_cut_interrupted_is_settled_first(site: Site, s
 
 
 def test_a_stop_closes_the_edge_and_ends_services_before_components(site: Site) -> None:
-    assert [call for call in site.stop() if call[0] == "docker"] == [("docker", "stop", API), ("docker", "stop", DB)]
+    orders = site.stop()
+    assert [call for call in orders if call[0] == "docker"] == [("docker", "stop", API), ("docker", "stop", DB)]
+    # a reload by systemd would wait for the very stop that it is part of: nginx is stopped after the stack
+    assert [call for call in orders if "reload" in call] == [("nginx", "-s", "reload")]
     assert site.nginx.closed
     assert site.world.running() == set()
     assert site.outcomes() == ["stopped", "released"]

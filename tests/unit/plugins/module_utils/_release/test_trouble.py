@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release import evidence, transaction
+from ansible_collections.drydock.serving.plugins.module_utils._release import bundle, transaction
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed, SubprocessRunner
@@ -38,12 +38,13 @@ def test_a_disk_that_is_too_full_for_evidence_does_not_stop_the_way_back(
 ) -> None:
     sick(world)
 
-    def full(path: Path, _text: str) -> None:
+    def full(path: Path, _content: bytes, *, mode: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(evidence, "_write", full)
+    monkeypatch.setattr(bundle, "write_atomic", full)
     error = world.failing(world.with_api(image="api:2"))
     assert error.kind == "unhealthy"
+    assert "(without failure.json: [Errno 28] No space left on device" in error.message
     assert "was not touched and serves" in error.message
     assert world.serving()["api"] == "api:1"
     assert world.leftovers() == []
@@ -63,8 +64,12 @@ def test_an_engine_that_hangs_while_evidence_is_collected_does_not_stop_the_way_
     monkeypatch.setattr(world.docker, "run", hanging)
     error = world.failing(world.with_api(image="api:2"))
     assert error.kind == "unhealthy"
+    assert "did not end" in error.message
     assert world.serving()["api"] == "api:1"
     assert world.leftovers() == []
+    evidence = world.root / "failures" / "r002"
+    assert "Could not be had" in (evidence / "summary.txt").read_text()
+    assert json.loads((evidence / "failure.json").read_text())["kind"] == "unhealthy"
 
 
 def test_a_secret_that_also_stands_in_the_syntax_of_an_inspection_does_not_stop_the_way_back(world: World) -> None:

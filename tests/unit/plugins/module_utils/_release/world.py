@@ -13,24 +13,41 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._health.http import judge
+from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec, Observation
 from ansible_collections.drydock.serving.plugins.module_utils._release.abandon import abandon
 from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, go_back
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, parse_desired, variable
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, current_record
-from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name
+from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name, settle
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 from ansible_collections.drydock.serving.plugins.module_utils._release.warm import read_warm
+from ansible_collections.drydock.serving.plugins.plugin_utils._stack.golden import golden_files
 
 from tests.unit.plugins.module_utils._health.fakes import FakeClock, InlinePool
 from tests.unit.plugins.module_utils._release.fake_docker import FakeDocker, Nginx
+from tests.unit.plugins.module_utils._release.fake_programs import FakePrograms
 
 USER = f"{os.getuid()}:{os.getgid()}"
 ME = {"uid": os.getuid(), "gid": os.getgid()}
+
+
+GOLDEN = {
+    "path": "/v1/read",
+    "method": "POST",
+    "body": {"page": 1},
+    "headers": {},
+    "status": [200],
+    "json": {"text": "INVOICE"},
+    "timeout": 30,
+    "attempts": 3,
+}
 
 
 def _nobody(_path: str) -> tuple[int, str]:
@@ -60,11 +77,16 @@ class World:
         self.docker = FakeDocker()
         self.docker.images = {"db:1", "api:1"}
         self.docker.registry = {"api:2"}
+        self.programs = FakePrograms(self.docker)
         self.clock = FakeClock()
         self.number = 0
         self.stack = self._stack()
         self.given: dict[str, str] = {}
         self.result: dict[str, Any] = {}
+        self.answers: list[tuple[int, bytes]] = [(200, b'{"text": "INVOICE"}')]  # to golden requests
+        self.asked: list[HttpSpec] = []
+        self.boot = "first boot"
+        self.meanwhile: Callable[[], None] = lambda: None  # what happens on the host while somebody sleeps
         self.time = "2026-11-21T04:15:00Z"
         self.unready: set[str] = set()  # addresses that do not say that they are ready
         (place / "models" / "ocr" / "4.0").mkdir(parents=True)
@@ -72,6 +94,7 @@ class World:
     def _stack(self) -> dict[str, Any]:
         return {
             "name": "demo",
+            "edge": {"access_log": str(self.place / "access.log")},
             "paths": {"root": str(self.place / "opt"), "secrets": str(self.place / "etc" / "secrets")},
             "components": {
                 "db": {
@@ -123,10 +146,26 @@ class World:
             files.append(
                 {"dest": f"{part}/compose.yaml", "content": "\n".join(lines) if len(lines) > 1 else "services: {}"}
             )
-        return parse_desired(stack, files)
+        return parse_desired(settle(stack, count=1), [*files, *golden_files(stack["services"])])
+
+    def probe(self, spec: HttpSpec, _timeout: float, keep: Callable[[bytes], None]) -> Observation:
+        """A golden request, answered as the test has it in turn; the last answer again."""
+        self.asked.append(spec)
+        status, body = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        keep(body)
+        return judge(spec, status=status, body=body, elapsed=0.1)
+
+    def with_golden(self, **changes: Any) -> dict[str, Any]:
+        """The same stack, whose service has a golden request."""
+        health = {**self.stack["services"]["api"]["health"], "golden": GOLDEN}
+        return self.with_api(health=health, **changes)
 
     def _sleep(self, seconds: float) -> None:
         self.clock.now += seconds
+        self.meanwhile()
+
+    def clocks(self) -> Clocks:
+        return Clocks(wall=lambda: 1795000000.0 + self.clock(), steady=self.clock, boot=lambda: self.boot)
 
     def host(self, on_step: Callable[[str], None] | None = None) -> Host:
         engine = Engine(self.docker, sleep=lambda _seconds: None)
@@ -138,10 +177,14 @@ class World:
             now=lambda: self.time,
             clock=self.clock,
             sleep=self._sleep,
+            probe=self.probe,
+            nginx_log=self.place / "nginx-error.log",
             client=lambda _domain, _port: self.docker.nginx.ask if self.docker.nginx else _nobody,
             ready=lambda url: url not in self.unready,
             proc=self.place / "proc",
+            clocks=self.clocks(),
             on_step=on_step,
+            programs=self.programs,
         )
 
     def release(
@@ -292,10 +335,24 @@ class World:
         }
         return stack
 
+    def with_backup(self, **policy: Any) -> dict[str, Any]:
+        """The same stack with a component that knows how its data are copied."""
+        stack = copy.deepcopy(self.stack)
+        stack["release"] = {"backup": policy}
+        stack["components"]["db"]["backup"] = {
+            "command": ["dump"],
+            "extension": "dump",
+            "verify": ["check"],
+            "restore": ["bring {container} {file} {data}"],
+        }
+        return stack
+
     def leftovers(self) -> list[str]:
         """What an unfinished release leaves and a finished one must not."""
         found = [path.name for path in self.root.glob("releases/*.staging")]
         found += [path.name for path in self.root.glob("releases/*") if not (path / "release.json").is_file()]
+        found += [path.name for path in self.root.glob("backups/*.staging")]
+        found += list(self.docker.jobs.there)
         found += [path.name for path in self._temporary() if path.exists()]
         record = current_record(self.desired(self.stack).layout)
         recorded = {item["name"] for item in record.containers.values()} if record else self.running()

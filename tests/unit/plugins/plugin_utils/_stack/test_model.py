@@ -94,6 +94,24 @@ def test_a_declared_secret_has_its_length() -> None:
     assert build(changes)["secrets"]["jwt_key"]["length"] == 64
 
 
+def test_releases_are_on_no_probation_unless_it_is_asked_for() -> None:
+    assert build()["release"]["probation"] == {
+        "seconds": 0,
+        "error_rate": 0.05,
+        "latency_seconds": None,
+        "latency_factor": None,
+        "min_requests": 20,
+        "restarts": 0,
+        "interval": 1.0,
+    }
+    asked = build({"stack.release.probation": {"seconds": "600", "latency_factor": 2}})["release"]["probation"]
+    assert (asked["seconds"], asked["latency_factor"]) == (600, 2.0)
+
+
+def test_each_stack_has_an_access_log_of_its_own_where_nginx_s_are_rotated() -> None:
+    assert build()["edge"]["access_log"] == f"/var/log/nginx/{build()['name']}-access.log"
+
+
 def test_the_edge_leads_each_route_to_its_service() -> None:
     changes = {"stack.services.api.routes": ["/v1//", "/docs/"]}
     assert build(changes)["edge"]["routes"] == [

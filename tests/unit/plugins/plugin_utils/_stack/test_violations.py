@@ -109,6 +109,8 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("host bits", {"stack.firewall.ssh_sources": ["192.0.2.5/24"]}, "stack.firewall.ssh_sources[0]", "192.0.2.0/24"),
     ("any and more", {"stack.firewall.ssh_sources": ["any", "192.0.2.1"]}, "stack.firewall.ssh_sources", "'any'"),
     ("nobody may log in", {"stack.firewall.ssh_sources": []}, "stack.firewall.ssh_sources", "is empty"),
+    ("errors above all", {"stack.release.probation.error_rate": 2}, "stack.release.probation.error_rate", "0 to 1"),
+    ("probation for ever", {"stack.release.probation.seconds": 90000}, "stack.release.probation.seconds", "86400"),
     ("TLS files missing", {"stack.edge.tls.mode": "files"}, "stack.edge.tls.key", "is required because mode is files"),
     ("TLS files unused", {"stack.edge.tls.key": "/k"}, "stack.edge.tls.key", "mode is self_signed"),
     ("no digest", {"models.ocr.files.0.checksum": ...}, "models.ocr.files[0]", "has no checksum"),

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, drydock.serving contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No secret is in what is told and kept of a release."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._release.redact import REDACTED, Redactor
+
+REDACTOR = Redactor(["canary-value", 'a "quoted"\nvalue', "abc"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("connected with canary-value", f"connected with {REDACTED}"),
+        ("postgresql://ocr:s3cret@postgres/ocr", f"postgresql://ocr:{REDACTED}@postgres/ocr"),
+        ("Authorization: Bearer eyJhbGciOi.x", f"Authorization: Bearer {REDACTED}"),
+        ('{"db_password": "hunter2", "user": "ocr"}', f'{{"db_password": "{REDACTED}", "user": "ocr"}}'),
+        ("API_KEY=12345 started", f"API_KEY={REDACTED} started"),
+        ("the password was wrong", "the password was wrong"),
+        ("tokens per second: 12", "tokens per second: 12"),
+        ("abc is too short to be taken out of every word", "abc is too short to be taken out of every word"),
+    ],
+)
+def test_what_is_or_looks_like_a_secret_is_taken_out_of_a_log(text: str, expected: str) -> None:
+    assert REDACTOR.text(text) == expected
+
+
+def test_a_value_with_quotes_and_lines_is_found_inside_json_too() -> None:
+    assert "quoted" not in REDACTOR.known(json.dumps({"said": 'it is a "quoted"\nvalue'}))
+
+
+def test_an_inspection_keeps_the_names_of_variables_and_not_their_values() -> None:
+    raw = {"Config": {"Env": ["PATH=/bin", "TOKEN=xyz"], "Image": "api:1"}, "Args": ["canary-value"]}
+    seen = REDACTOR.inspection(raw)
+    assert seen["Config"] == {"Env": [f"PATH={REDACTED}", f"TOKEN={REDACTED}"], "Image": "api:1"}
+    assert seen["Args"] == [REDACTED]
+    assert raw["Args"] == ["canary-value"]
+
+
+@pytest.mark.parametrize("text", ["a-" * 500_000, "password" + " " * 1_000_000, "x://" + "a:" * 500_000])
+def test_an_answer_of_a_megabyte_is_looked_through_in_passing(text: str) -> None:
+    assert REDACTOR.text(text).startswith(text[:3])
