@@ -305,3 +305,24 @@ def test_a_run_killed_at_any_call_of_the_engine_while_it_gives_up_is_completed(
         world.give_up() if again == "give up" else world.release()
         consistent(world)
     assert killed > 5
+
+
+@pytest.mark.parametrize("then", ["give up", "go on", "release"])
+def test_what_was_kept_warm_makes_way_for_what_is_made_ready(world: World, then: str) -> None:
+    world.with_edge()
+    world.docker.images.add("api:3")
+    stacks = [{**world.with_api(image=f"api:{number}"), "release": {"keep_warm": True}} for number in (1, 2, 3)]
+    for stack in stacks[:2]:
+        world.release(stack)
+    assert world.kept() == {"demo-blue-api-1"}
+    ready = world.make_ready(stacks[2])
+    if then == "give up":
+        world.give_up()
+    elif then == "go on":
+        world.release(stacks[2], prepared=ready)
+    else:
+        world.release(stacks[1])
+    wanted = stacks[2] if then == "go on" else stacks[1]
+    assert world.running() == {item["name"] for item in world.current.containers.values()} | world.kept()
+    assert world.kept() == ({"demo-green-api-1"} if then == "go on" else set())
+    assert not world.release(wanted)["changed"]
