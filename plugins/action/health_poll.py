@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible import constants
@@ -14,6 +15,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.plugin_utils._health_job.kind import POLLING
 from ansible_collections.drydock.serving.plugins.plugin_utils._health_job.names import FAREWELL, FOLDER
 from ansible_collections.drydock.serving.plugins.plugin_utils._job import controller, job
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.beside import shown_beside
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.detached import Follower, host_of
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.report import Reporter, closing
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.reporters import is_shown, reporter_for
@@ -62,6 +64,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         self, arguments: dict[str, Any], variables: dict[str, Any], reporter: Reporter, host: str
     ) -> dict[str, Any]:
         status = f"{job.folder_for(self)}/status.json"
+        given = {**arguments, "status_file": status}
+        if self._connection.transport == "local":  # no job is needed to look beside, and most are over in a moment
+            with shown_beside(Path(status), POLLING, reporter):
+                return _as_given(self._call(given, variables))
         follower = Follower(
             action=self,
             variables=variables,
@@ -72,19 +78,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             reporter=reporter,
         )
         try:
-            result = follower.run(MODULE, {**arguments, "status_file": status}, alone=arguments)
+            return _as_given(follower.run(MODULE, given, alone=arguments))
         except Died as error:
             return {"changed": False, "failed": True, **_died(host, error).as_result()}
-        shown = (result.get("invocation") or {}).get("module_args")
-        if isinstance(shown, dict):  # as the operator gave them
-            shown["status_file"] = None
-        return result
 
     def _call(self, arguments: Mapping[str, Any], variables: dict[str, Any], **how: Any) -> dict[str, Any]:
         result: dict[str, Any] = self._execute_module(
             module_name=MODULE, module_args=dict(arguments), task_vars=variables, **how
         )
         return result
+
+
+def _as_given(result: dict[str, Any]) -> dict[str, Any]:
+    """With the arguments as the operator gave them."""
+    shown = (result.get("invocation") or {}).get("module_args")
+    if isinstance(shown, dict):
+        shown["status_file"] = None
+    return result
 
 
 def _died(host: str, error: Died) -> DrydockError:

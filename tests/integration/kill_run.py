@@ -27,6 +27,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._stack_command.boo
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
 
 NAME = "drydock-test-kills"
+MIGRATES = "migrates"  # a release of this label has a migration, which never ends by itself
 ME = {"uid": os.getuid(), "gid": os.getgid()}
 ENTRY = """\
   {name}:
@@ -37,6 +38,7 @@ ENTRY = """\
     stop_grace_period: 5s
     environment: {{"ECHO_RELEASE": "{label}"}}
     labels: {{drydock.stack: {stack}, drydock.secrets: "${{SECRETS_{variable}:?}}"}}
+    logging: {{driver: json-file, options: {{max-size: 10m, max-file: "5"}}}}
     networks: [{networks}]
 """
 NETWORKS = """\
@@ -50,6 +52,7 @@ def desired(place: Path, image: str, label: str, ports: dict[str, int]) -> Desir
     """A service with ports on the loopback and a component; both take a secret."""
     user = f"{os.getuid()}:{os.getgid()}"
     common = {"image": image, "user": user, "secrets": ["token"], "stop_grace_period": 5}
+    migrate = {"command": ["api"], "timeout": 4}
     patience = {"interval": 1, "timeout": 3, "retries": 20, "start_period": 20}
     stack = {
         "name": NAME,
@@ -64,6 +67,7 @@ def desired(place: Path, image: str, label: str, ports: dict[str, int]) -> Desir
                 "depends_on": ["store"],
                 "health": {"path": "/health/ready", **patience},
                 "drain": {"timeout": 2},
+                "migrate": migrate if label == MIGRATES else None,
             }
         },
         "secrets": {"token": {"length": 32, "consumers": [{"service": name, **ME} for name in ("store", "api")]}},

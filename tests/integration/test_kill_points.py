@@ -28,7 +28,7 @@ from lab.images import DEFAULT_RELEASE, host_image
 from lab.service_images import ensure_image
 from lab.state import State
 
-from .kill_run import NAME
+from .kill_run import MIGRATES, NAME
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE, BLUE, GREEN = f"{NAME}-base-store-1", f"{NAME}-blue-api-1", f"{NAME}-green-api-1"
@@ -59,6 +59,15 @@ class Site:
         self._settings = {"place": str(place), "image": image, "ports": free_ports()}
         self.label = "first"
 
+    def begin(self, label: str) -> subprocess.Popen[bytes]:
+        """Make a release and do not wait for it."""
+        told = json.dumps({**self._settings, "what": "release", "label": label, "at": ""})
+        words = [sys.executable, "-m", "tests.integration.kill_run", told]
+        return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, env=self._variables())
+
+    def _variables(self) -> dict[str, str]:
+        return {**os.environ, **self._environment, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
+
     def do(self, what: str, label: str = "", at: str = "") -> dict[str, Any] | None:
         """One process; None when it was killed."""
         told = json.dumps({**self._settings, "what": what, "label": label or self.label, "at": at})
@@ -69,7 +78,7 @@ class Site:
             text=True,
             timeout=300,
             check=False,
-            env={**os.environ, **self._environment, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"},
+            env=self._variables(),
         )
         if done.returncode == -9:
             return None
@@ -187,3 +196,16 @@ def test_a_start_of_what_serves_touches_nothing(site: Site) -> None:
     before = site.started()
     site.do("start")
     assert site.started() == before
+
+
+def test_the_container_of_a_migration_rotates_its_log_like_every_other(site: Site) -> None:
+    form = "{{.HostConfig.LogConfig.Type}} {{json .HostConfig.LogConfig.Config}}"
+    seen: list[str] = []
+    with site.begin(MIGRATES) as running:
+        while not seen and running.poll() is None:
+            jobs = docker("ps", "--quiet", "--filter", f"label=drydock.stack={NAME}", "--filter", "label=drydock.job")
+            seen = docker("inspect", "--format", form, *jobs) if jobs else []
+        assert running.wait(timeout=120) == 0
+    assert site.answers() == site.label  # the migration did not end, so the old release serves
+    there = docker("inspect", "--format", form, *site.running())
+    assert [*seen, *there] == ['json-file {"max-file":"5","max-size":"10m"}'] * 3

@@ -260,7 +260,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
         raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return dict(raw) if isinstance(raw, dict) and raw.get("id") == folder.name else {}
+    ours = isinstance(raw, dict) and raw.get("id") == folder.name and isinstance(raw.get("components"), dict)
+    return dict(raw) if ours else {}
 
 
 def _foreseen(chosen: Iterable[Source], earlier: Sequence[Mapping[str, Any]]) -> int:

@@ -121,6 +121,7 @@ class Drainer:
         found = list(containers)
         if found:
             grace = max(item.grace for item in found)
+            self._tell(f"ends {', '.join(sorted(item.name for item in found))}, within {grace:g} s")
             self._engine.stop([item.name for item in found], timeout=grace + STOP_EXTRA)
             self._engine.remove([item.name for item in found])
 

@@ -93,9 +93,12 @@ def said(item: Mapping[str, Any]) -> str:
 
 
 def tidy(layout: Layout) -> None:
-    """Forget those that no release on the host is older than."""
+    """Forget those that no release on the host is older than. A note that cannot be read is left as it is."""
     oldest = min(map(sequence_of, all_records(layout)), default=0)
-    found = read(layout)
+    try:
+        found = read(layout)
+    except DrydockError:
+        return
     kept = [item for item in found if int(item.get("sequence") or 0) > oldest]
     if len(kept) != len(found):
         _write(layout, kept)

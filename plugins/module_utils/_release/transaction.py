@@ -513,6 +513,7 @@ class Transaction:
         for part in parts:
             names = sorted(unit.name for unit in coming if unit.part == part)
             if names:
+                self._host.progress.tell(f"starts {', '.join(names)}")
                 self._compose(part, self._folder).up(names, timeout=limit)
             again = sorted(unit.name for unit in self._plan.restarts if unit.part == part)
             if again:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._release import backups, irreversible, migrating
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import Compose
@@ -17,18 +17,20 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.host impo
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, next_sequence
 
+if TYPE_CHECKING:
+    from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
+
 
 class Works:
     """Of one run. Repairs have none of it.
 
-    :param options: of the run, as ``Options``.
     :param folder: the directory of the release, once it has its name.
     """
 
     def __init__(
         self,
         plan: Plan,
-        options: Any,
+        options: Options,
         host: Host,
         *,
         steps: Sequence[str],

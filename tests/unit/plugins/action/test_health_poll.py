@@ -20,7 +20,9 @@ class Action(health_poll.ActionModule):
     def __init__(self, *, background: int = 0, native: bool = False) -> None:
         self._task = SimpleNamespace(async_val=background, delegate_to=None)
         shell = SimpleNamespace(tmpdir="/home/ops/.ansible/tmp/ansible-tmp-1")
-        self._connection = SimpleNamespace(has_native_async=native, always_pipeline_modules=False, _shell=shell)
+        self._connection = SimpleNamespace(
+            has_native_async=native, always_pipeline_modules=False, _shell=shell, transport="ssh"
+        )
 
     @property
     def _display(self) -> Any:
@@ -76,3 +78,11 @@ def test_one_that_was_killed_is_a_failure_of_its_own_kind(monkeypatch: pytest.Mo
     result, _given = follow(monkeypatch, Died("its process is gone"))
     assert (result["failed"], result["changed"], result["failure"]["kind"]) == (True, False, "interrupted")
     assert "Polling on lab-1 broke off: its process is gone." in result["msg"]
+
+
+def test_on_this_machine_it_is_no_job_and_still_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    action, given = Action(), dict[str, Any]()
+    action._connection.transport = "local"
+    monkeypatch.setattr(action, "_execute_module", lambda **how: given.update(how["module_args"]) or {"changed": False})
+    assert action._follow({"targets": []}, {}, Told(), "one") == {"changed": False}
+    assert given["status_file"].endswith("/status.json")

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.drydock.serving.plugins.plugin_utils import _stack_command as command
 
 PLACE = "ansible_collections/drydock/serving/plugins/module_utils/"
-VERBS = ("logs", "maintenance", "restart", "rollback", "status")
+VERBS = ("backup", "logs", "maintenance", "restart", "rollback", "scale", "status")
 HIDDEN = ("probation", "start", "stop")  # for the units
 WRONG = [
     (["maintenance"], "the following arguments are required: state"),

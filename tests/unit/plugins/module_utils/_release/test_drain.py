@@ -46,6 +46,7 @@ class Scene:
         self.docker = Docker()
         self.ends: Callable[[float], int] = lambda _now: 0
         self.workers: Callable[[float], int] = lambda _now: 0
+        self.told: list[str] = []
         (proc / "77" / "net").mkdir(parents=True)
         self._show()
 
@@ -65,6 +66,7 @@ class Scene:
             clock=lambda: self.now,
             sleep=self._sleep,
             proc=self.proc,
+            tell=self.told.append,
         )
         return drainer.drain(containers)
 
@@ -139,3 +141,11 @@ def test_workers_of_nginx_that_finish_old_requests_are_counted_and_no_others(tmp
 def test_without_nginx_no_worker_is_waited_for(tmp_path: Path) -> None:
     edge = Edge(tmp_path / "upstreams.conf", Docker(), proc=tmp_path, master=tmp_path / "nginx.pid")
     assert edge.old_workers() == 0
+
+
+def test_who_is_waited_for_is_told_with_what_is_left_and_how_long(scene: Scene) -> None:
+    scene.ends = lambda now: 2 if now < 1 else 0
+    scene.workers = lambda now: 1 if now < 0.5 else 0
+    scene.drain(Retired("demo-blue-api-1", port=8000, timeout=30.0))
+    assert scene.told[0] == "demo-blue-api-1: connections left: 2, old processes of nginx: 1, 0 s of 30 s"
+    assert "demo-blue-api-1: connections left: 2, 1 s of 30 s" in scene.told

@@ -225,6 +225,9 @@ def test_a_note_that_is_damaged_stops_a_run_before_the_migration(world: World) -
     assert error.kind == "state_unreadable"
     assert world.docker.jobs.begun == []
     assert world.serving()["api"] == "api:1"
+    world.release(world.with_api(image="api:2"))  # one that does not need it
+    assert world.serving()["api"] == "api:2"
+    assert irreversible.note_path(layout(world)).read_text() == "{"
 
 
 def test_going_back_across_it_is_refused_with_the_reason_unless_forced_and_migrates_nothing(world: World) -> None:
