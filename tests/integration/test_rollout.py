@@ -14,6 +14,8 @@ import pytest
 
 from .rollout_site import Site
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("one", "two", "three")
 SICK = {"registry.example.org/api:2"}
 GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}

@@ -64,7 +64,9 @@ def test_what_is_to_be_done_is_the_work_of_a_job_and_its_result_has_nothing_of_t
     }
 
 
-@pytest.mark.parametrize("arguments", [{"rollback": True}, {"rollback": "yes"}, {"state": "abandoned"}])
+@pytest.mark.parametrize(
+    "arguments", [{"rollback": True}, {"rollback": "yes"}, {"state": "abandoned"}, {"prepared": "r2"}]
+)
 def test_who_goes_back_or_gives_up_does_not_look_first(
     arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
