@@ -17,7 +17,7 @@ DOMAIN = "echo.drydock.test"
 PEER_PORT = 8443
 PEER_UPSTREAM = 18999
 MISSING = "sha256:" + "0" * 64
-# The faults of failing releases, in turn. "missing" is an image that no registry has.
+# The faults of failing releases, in turn; four of them in twenty changes. "missing" is an image that no registry has.
 FAULTS = ("never_ready", "crash_at_start", "crash_later=1", "wrong_golden", "missing")
 # Of five changes one fails.
 ROUND = ("deploy", "deploy", "fails", "back", "deploy")

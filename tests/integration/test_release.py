@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -17,9 +18,10 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "examples" / "ocr" / "sample.png"
 CANARY = "canary-Vq8wT2mZ"
 LOGIN = {"username": "drydock-unit-test", "password": "canary-R7kd0pXe"}  # an account that is called like the stack
-STACK = {
+STACK: dict[str, Any] = {
     "name": "drydock-unit-test",
     "environment": "lab",
     "domain": "ocr.example.org",
@@ -34,7 +36,10 @@ STACK = {
             "secrets": ["postgres_password", "redis_password"],
             "models": ["ocr"],
             "depends_on": ["postgres"],
-            "health": {"path": "/health/ready"},
+            "health": {
+                "path": "/health/ready",
+                "golden": {"path": "/v1/read", "body_file": str(SAMPLE), "json": {"lines.0.text": "drydock.serving"}},
+            },
         },
         "big-worker": {
             "image": "registry.example.org/ocr:1",
@@ -124,6 +129,21 @@ def test_check_mode_says_what_would_be_done_and_does_nothing(planned: dict[str, 
     assert planned["kind"] == "release"
     assert "add the file services/compose.yaml" in planned["actions"]
     assert not Path(planned["diff"][0]["after_header"]).parents[2].exists()
+
+
+def test_a_golden_request_and_its_picture_are_files_of_the_release(planned: dict[str, Any]) -> None:
+    shown = {item["after_header"].rsplit("/current/", 1)[-1]: item["after"] for item in planned["diff"]}
+    assert json.loads(shown["golden/api.json"])["method"] == "POST"
+    digest = hashlib.sha256(SAMPLE.read_bytes()).hexdigest()
+    assert shown["golden/api.body"] == f"{SAMPLE.stat().st_size} bytes, sha256:{digest}\n"
+
+
+def test_a_picture_that_is_not_there_is_named_before_anything_is_touched(tmp_path: Path) -> None:
+    golden = {"path": "/v1/read", "body_file": str(tmp_path / "nothing.png"), "contains": ["x"]}
+    api = {**STACK["services"]["api"], "health": {"path": "/", "golden": golden}}
+    told = run(tmp_path, {**STACK, "services": {**STACK["services"], "api": api}})
+    assert told["failure"]["kind"] == "source_missing"
+    assert "nothing.png" in told["msg"]
 
 
 def test_no_value_of_a_secret_is_in_anything_that_is_printed(planned: dict[str, Any]) -> None:
