@@ -22,11 +22,11 @@ import pytest
 import requests
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
 
-from lab.checkout import Checkout, this_checkout
+from lab.checkout import this_checkout
 from lab.docker import Docker
-from lab.images import DEFAULT_RELEASE, host_image
 from lab.service_images import ensure_image
 from lab.state import State
+from tests.compose import with_compose
 
 from .kill_run import MIGRATES, NAME
 
@@ -110,21 +110,6 @@ class Site:
         versions = [item for item in self.secrets.glob("*/*") if item.is_dir() and not item.parent.name.startswith(".")]
         found += [item for item in versions if str(item) not in records]
         return [str(item) for item in found if item.exists()]
-
-
-def with_compose(checkout: Checkout, engine: Docker, place: Path) -> dict[str, str]:
-    """What a process needs to find Compose: nothing, or that of a lab host where this machine has only the engine."""
-    if engine("compose", "version", check=False).returncode == 0:
-        return {}
-    plugins = place / "cli-plugins"
-    plugins.mkdir(parents=True)
-    image = host_image(checkout, engine, DEFAULT_RELEASE, with_engine=True)
-    created = engine("create", image).stdout.strip()
-    try:
-        engine("cp", f"{created}:/usr/libexec/docker/cli-plugins/docker-compose", str(plugins))
-    finally:
-        engine("rm", created)
-    return {"DOCKER_CONFIG": str(place)}
 
 
 @pytest.fixture(scope="module")

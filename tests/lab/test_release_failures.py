@@ -25,13 +25,13 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._stack.golden impo
 from lab.checkout import this_checkout
 from lab.docker import Docker
 from lab.engine import ensure_engine
-from lab.images import host_image, services_image
+from lab.images import services_image
+from tests.compose import with_compose
 
 pytestmark = pytest.mark.lab
 
 MODULE = "ansible_collections.drydock.serving.plugins.modules.release"
 STACK = "drydock-failing"
-COMPOSE = "/usr/libexec/docker/cli-plugins/docker-compose"  # where Debian has it
 # Answers every request with what it is told; Debian's own perl, as the image has no other language.
 SERVER = """
 use strict; use IO::Socket::INET; $| = 1; $SIG{TERM} = sub { exit 0 };
@@ -172,15 +172,10 @@ def _engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
     """This machine's engine, with the Compose that lab hosts have: a machine's own engine often comes without."""
     checkout = this_checkout()
     docker = ensure_engine(checkout)
-    plugins = tmp_path_factory.mktemp("docker") / "cli-plugins"
-    plugins.mkdir()
-    made = docker("create", host_image(checkout, docker, with_engine=True), "true").stdout.strip()
-    try:
-        docker("cp", f"{made}:{COMPOSE}", str(plugins))
-    finally:
-        docker("rm", "--force", made)
+    environment = with_compose(checkout, docker, tmp_path_factory.mktemp("docker"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_CONFIG", str(plugins.parent))
+        for name, value in environment.items():
+            patch.setenv(name, value)
         yield docker
 
 

@@ -26,6 +26,7 @@ from lab.checkout import this_checkout
 from lab.docker import Docker
 from lab.engine import ensure_engine
 from lab.service_images import local_image
+from tests.compose import with_compose
 
 pytestmark = [
     pytest.mark.lab,
@@ -174,6 +175,13 @@ def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     images = {name: local_image(checkout, docker, name) for name in ("postgres", "redis")}
     place = Place(tmp_path_factory.mktemp("works"), docker, images)
     place.remove()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in with_compose(checkout, docker, tmp_path_factory.mktemp("docker")).items():
+            patch.setenv(name, value)
+        yield from _released(place)
+
+
+def _released(place: Place) -> Iterator[Place]:
     try:
         result = place.play(place.stack(**migration(TABLE)))
         assert result.get("kind") == "release", result
