@@ -24,6 +24,9 @@ HEADER = "# Written by the releases of drydock.serving; changes made here are un
 MASTER = Path("/run/nginx.pid")
 WORKER = b"nginx: worker process"
 OLD_WORKER = WORKER + b" is shutting down"
+# Connections are let go of sooner than common servers do (gunicorn after 2 seconds, uvicorn after 5): a request that is
+# sent just when the other end hangs up is lost, where it may not be sent twice.
+KEPT = "    keepalive 32;\n    keepalive_timeout 1s;\n"
 RELOAD_TIMEOUT = 15.0
 RELOAD_INTERVAL = 0.05
 RELOAD = ("systemctl", "reload", "nginx.service")
@@ -33,7 +36,7 @@ RELOAD_DIRECTLY = ("nginx", "-s", "reload")  # by no job of systemd: within one 
 def upstreams_text(ports: Mapping[str, Sequence[int]]) -> bytes:
     """One upstream for each service that has a port on the loopback, with a server for each replica."""
     found = [
-        f"upstream drydock_{name} {{\n    zone drydock_{name} 64k;\n{_servers(each)}    keepalive 32;\n}}\n"
+        f"upstream drydock_{name} {{\n    zone drydock_{name} 64k;\n{_servers(each)}{KEPT}}}\n"
         for name, each in sorted(ports.items())
     ]
     return (HEADER + "".join(found)).encode("utf-8")

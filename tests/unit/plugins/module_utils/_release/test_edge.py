@@ -47,6 +47,10 @@ def test_of_several_replicas_the_one_with_least_to_do_is_asked_and_one_that_fail
     assert text.index("least_conn") < text.index("server") < text.index("keepalive")
 
 
+def test_nginx_lets_go_of_idle_connections_before_common_servers_hang_up() -> None:
+    assert upstreams_text({"api": [18000]}).decode().count("keepalive_timeout 1s;") == 1
+
+
 def test_what_nginx_refuses_is_taken_back(nginx: Nginx) -> None:
     edge = edge_of(nginx)
     edge.lead(b"one")
