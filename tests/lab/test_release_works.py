@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Migrations, backups and hooks with real programs: PostgreSQL and Redis on this machine's engine, and kill -9."""
+"""Migrations, backups and hooks with real programs: PostgreSQL and Redis on an engine as lab hosts have it, and kill -9."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from lab.docker import Docker
 from lab.engine import ensure_engine
 from lab.service_images import local_image
 from tests.compose import with_compose
+
+from .own_engine import own_engine
 
 pytestmark = [
     pytest.mark.lab,
@@ -156,13 +158,6 @@ class Place:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def remove(self) -> None:
-        names = self.names()
-        if names:
-            self.docker("rm", "--force", *names)
-        for network in (NAME, f"{NAME}-blue", f"{NAME}-green"):
-            self.docker("network", "rm", network, check=False)
-
 
 def migration(sql: str, **settings: Any) -> dict[str, Any]:
     return {"api": {"migrate": {"command": ["sh", "-c", PSQL], "environment": {"SQL": sql}, **settings}}}
@@ -173,22 +168,19 @@ def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     checkout = this_checkout()
     docker = ensure_engine(checkout)
     images = {name: local_image(checkout, docker, name) for name in ("postgres", "redis")}
-    place = Place(tmp_path_factory.mktemp("works"), docker, images)
-    place.remove()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in with_compose(checkout, docker, tmp_path_factory.mktemp("docker")).items():
+    folder = tmp_path_factory.mktemp("works")
+    compose = with_compose(checkout, docker, tmp_path_factory.mktemp("docker"))
+    with own_engine(checkout, docker, folder, images.values()) as address, pytest.MonkeyPatch.context() as patch:
+        for name, value in {**compose, "DOCKER_HOST": address}.items():
             patch.setenv(name, value)
-        yield from _released(place)
+        yield from _released(Place(folder, docker, images))
 
 
 def _released(place: Place) -> Iterator[Place]:
-    try:
-        result = place.play(place.stack(**migration(TABLE)))
-        assert result.get("kind") == "release", result
-        assert not result.get("failed"), result
-        yield place
-    finally:
-        place.remove()
+    result = place.play(place.stack(**migration(TABLE)))
+    assert result.get("kind") == "release", result
+    assert not result.get("failed"), result["msg"]
+    yield place
 
 
 def test_a_migration_has_run_once_against_the_component_before_the_service_came_up(place: Place) -> None:
@@ -298,7 +290,7 @@ def test_a_migration_whose_run_was_killed_is_stopped_by_the_next_run_which_says_
         process.kill()
     assert place.names("label=drydock.job=migrate", "status=running") == [job]
     result = place.play(place.stack(**migration("DROP TABLE IF EXISTS pages", irreversible="drops the pages")))
-    assert not result.get("failed"), result
+    assert not result.get("failed"), result["msg"]
     assert any("stopped the migration of api" in action for action in result["actions"]), result["actions"]
     assert place.names("label=drydock.job=migrate") == []
     assert place.record["id"] == served
@@ -333,7 +325,7 @@ def test_hooks_get_the_record_and_leave_nothing_running(place: Place) -> None:
     ]
     hooks[1] = {**hooks[1], "required": False}
     result = place.play(stack)
-    assert not result.get("failed"), result
+    assert not result.get("failed"), result["msg"]
     assert [(hook["name"], hook["ok"]) for hook in result["hooks"]] == [("told", True), ("late", False)]
     assert any("late" in text for text in result["warnings"])
 
