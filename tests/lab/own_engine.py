@@ -18,12 +18,15 @@ from lab.hosts import DROP, RUN_FLAGS, VOLUMES
 from lab.images import host_image
 
 WITHIN = 60.0  # seconds for it to answer
-# An engine may limit its containers only below a control group that holds no process itself.
-BEGIN = (
-    "mkdir -p /sys/fs/cgroup/init && echo $$ >/sys/fs/cgroup/init/cgroup.procs && "
-    "sed -e 's/ / +/g' -e 's/^/+/' </sys/fs/cgroup/cgroup.controllers >/sys/fs/cgroup/cgroup.subtree_control && "
-    'exec dockerd --host "unix://$0"'
-)
+# With control groups of version 2, an engine may limit its containers only below a group that holds no process itself.
+BEGIN = """
+cd /sys/fs/cgroup
+if [ -e cgroup.controllers ]; then
+  mkdir -p init && echo $$ >init/cgroup.procs
+  sed -e 's/ / +/g' -e 's/^/+/' <cgroup.controllers >cgroup.subtree_control
+fi
+exec dockerd --host "unix://$0"
+"""
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Migrations, backups and hooks with real programs: PostgreSQL and Redis on an engine as lab hosts have it, and kill -9."""
+"""Migrations, backups and hooks with real programs: PostgreSQL and Redis on the engine of lab hosts, and kill -9."""
 
 from __future__ import annotations
 
