@@ -18,9 +18,11 @@ from lab.hosts import DROP, RUN_FLAGS, VOLUMES
 from lab.images import host_image
 
 WITHIN = 60.0  # seconds for it to answer
-# With control groups of version 2, an engine may limit its containers only below a group that holds no process itself.
+# Control groups that can be written, as in lab/images/host/lab-init. With those of version 2, an engine may limit its
+# containers only below a group that holds no process itself.
 BEGIN = """
 cd /sys/fs/cgroup
+for group in $(awk '$2 ~ "^/sys/fs/cgroup" {print $2}' /proc/mounts); do mount -o remount,bind,rw "$group"; done
 if [ -e cgroup.controllers ]; then
   mkdir -p init && echo $$ >init/cgroup.procs
   sed -e 's/ / +/g' -e 's/^/+/' <cgroup.controllers >cgroup.subtree_control
