@@ -27,7 +27,7 @@ CANARY = "canary-Vq8wT2mZ"
 # An engine that has the containers of the made-up stack; the real one is asked by the tests of the lab.
 DOCKER = """#!/bin/sh
 case "$1" in
-  ps) printf 'ocr-blue-api-1\\trunning\\tUp 2 hours (healthy)\\tocr-blue\\tapi\\tabc\\tocr,ocr-blue\\n' ;;
+  ps) printf 'ocr-blue-api-1\\trunning\\tUp 2 hours (healthy)\\tocr-blue\\tapi\\tabc\\tocr,ocr-blue\\tapi\\n' ;;
   inspect) echo '[{"Name": "/ocr-blue-api-1", "RestartCount": 2, "State": {"Health": {"Status": "healthy"}}}]' ;;
   info) echo / ;;
 esac
