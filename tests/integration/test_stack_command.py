@@ -106,8 +106,9 @@ class Stack:
         return build(name="ocr", root=str(self.layout.root), secrets=str(self.layout.secrets), version="1.0.0")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
+        # where tests run in the background of a shell, interrupts are ignored, and that is handed on
         return subprocess.Popen(
-            [sys.executable, "-I", str(self.bin / "ocr"), *arguments],
+            ["env", "--default-signal=INT", sys.executable, "-I", str(self.bin / "ocr"), *arguments],
             cwd=self.place,
             env=self.environment,
             stdout=subprocess.PIPE,
