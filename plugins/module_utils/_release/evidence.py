@@ -117,7 +117,8 @@ class Collector:
 
     @property
     def _at(self) -> Bundle:
-        assert self._bundle is not None  # noqa: S101  # collect() ends before, where there is none
+        if self._bundle is None:  # collect() ends before
+            raise RuntimeError("Evidence is put away where there is no place for it.")
         return self._bundle
 
     def _try(self, what: str, do: Callable[[], None], *, engine: bool = True) -> None:
