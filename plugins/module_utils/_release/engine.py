@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release.pulling import Puller, pull
+from ansible_collections.drydock.serving.plugins.module_utils._release import pulling
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import on_loopback, registry_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import NOT_FOUND, Completed, Runner
 
@@ -123,7 +123,13 @@ def _live(row: Sequence[str]) -> Live:
 class Engine:
     """The Docker engine of this host, through its command."""
 
-    def __init__(self, runner: Runner, *, sleep: Callable[[float], None] = time.sleep, puller: Puller = pull) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        puller: pulling.Puller = pulling.pull,
+    ) -> None:
         self._runner = runner
         self._sleep = sleep
         self._puller = puller
