@@ -19,7 +19,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.gate impo
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import ALIVE, Lease, holder, lease
-from ansible_collections.drydock.serving.plugins.module_utils._release.log import PREPARED, DeploymentLog
+from ansible_collections.drydock.serving.plugins.module_utils._release.log import PREPARED, DeploymentLog, serving
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan, make_plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import Owner, forget_prepared
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import end_early, tidied, tidy
@@ -136,7 +136,7 @@ def _run(
             return
     _refuse_foreign(desired, host.engine)
     desired.layout.make()
-    going_on = options.prepared not in ("", result["release"])
+    going_on = options.prepared not in ("", serving(desired.layout))
     options = replace(options, identity=options.prepared) if going_on else options
     with lease(desired.layout, owner_of(options)) as held, host.progress.shown(desired.layout.job, _about(options)):
         result["lease_taken_over"] = held.taken_over
