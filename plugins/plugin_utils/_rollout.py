@@ -81,7 +81,17 @@ def _state(name: str, hostvars: Mapping[str, Any]) -> HostState:
         return HostState(name, FAILED if failed else READY, release, said)
     if ready:
         return HostState(name, READY, release, f"{ready} is ready and not switched")
-    return HostState(name, DONE, release, "changed" if told.get("changed") else "as it was")
+    return HostState(name, DONE, release, _done(told))
+
+
+def _done(told: Mapping[str, Any]) -> str:
+    if not told.get("changed"):
+        return "as it was"
+    left, back_to = told.get("rolled_back_from"), told.get("rolled_back_to")
+    if not back_to:
+        return "changed"
+    made = told.get("release")
+    return f"{left} -> {back_to}{' (would be)' if made == left else f', as {made}'}"
 
 
 def _went_back(name: str, release: str | None, back: Mapping[str, Any]) -> HostState:

@@ -124,6 +124,7 @@ class Site:
     image: str = "1"
     variables: dict[str, Any] = field(default_factory=dict)
     connections: dict[str, dict[str, Any]] = field(default_factory=dict)  # host -> further variables
+    playbook: str = "stack"
 
     def __post_init__(self) -> None:
         self.hosts = {name: FakeHost(self.place / name) for name in self.names}
@@ -153,13 +154,14 @@ class Site:
             "ansible_become": False,
             "stack": stack,
             "stack_model": MODEL,
+            "rollback_paths": {"root": "{{ place }}/opt", "secrets": "{{ place }}/etc"},
             "stack_command_enabled": False,
             "stack_reserve": 1,
             **self.variables,
         }
         inventory = self.place / "hosts.json"
         inventory.write_text(json.dumps({"drydock": {"hosts": own, "vars": group}}))
-        return [PLAYBOOK, "-i", str(inventory), "playbooks/stack.yml", *arguments]
+        return [PLAYBOOK, "-i", str(inventory), f"playbooks/{self.playbook}.yml", *arguments]
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin a run that is not waited for."""

@@ -202,6 +202,64 @@ def test_serial_takes_batches_and_stops_after_one_with_a_host_that_does_not_answ
     clean(site)
 
 
+@pytest.fixture
+def newer(site: Site) -> Site:
+    """Three hosts that serve version 2, each with version 1 to go back to."""
+    released = site.play()
+    assert released.code == 0, released.output
+    site.playbook = "rollback"
+    return site
+
+
+def test_all_go_back_when_all_can(newer: Site) -> None:
+    check = newer.play("--check")
+    assert check.code == 0, check.output
+    assert check.output.count("(would be)") == 3
+    assert newer.releases == dict.fromkeys(NAMES, "2")
+    run = newer.play("--tags", "rollback")
+    assert run.code == 0, run.output
+    assert newer.releases == dict.fromkeys(NAMES, "1")
+    assert [host.outcomes()[-2:] for host in newer.hosts.values()] == [["prepared", "rolled_back"]] * 3
+    assert "would release that again" in run.output
+    clean(newer)
+
+
+def test_one_that_cannot_go_back_leaves_all_on_what_they_serve(newer: Site) -> None:
+    newer.hosts["two"].change(sick={"registry.example.org/api:1"})
+    run = newer.play()
+    assert run.code != 0
+    assert newer.releases == dict.fromkeys(NAMES, "2")
+    assert [host.running() for host in newer.hosts.values()] == [["2"]] * 3
+    assert "No host was switched. two: " in run.output
+    clean(newer)
+    newer.hosts["two"].change(sick=set())
+    again = newer.play()
+    assert again.code == 0, again.output
+    assert newer.releases == dict.fromkeys(NAMES, "1")
+
+
+def test_one_that_does_not_answer_keeps_all_from_going_back_unless_it_is_left_out(newer: Site) -> None:
+    newer.connections = {"three": GONE}
+    run = newer.play()
+    assert run.code != 0
+    assert newer.releases == dict.fromkeys(NAMES, "2")
+    assert "No host was switched. three: no answer" in run.output
+    clean(newer)
+    rest = newer.play("--limit", "!three")
+    assert rest.code == 0, rest.output
+    assert newer.releases == {"one": "1", "two": "1", "three": "2"}
+
+
+def test_one_after_another_goes_back_until_one_cannot(newer: Site) -> None:
+    newer.variables = {"drydock_rollout": "serial", "drydock_drain_seconds": 0}
+    newer.hosts["two"].change(sick={"registry.example.org/api:1"})
+    run = newer.play()
+    assert run.code != 0
+    assert newer.releases == {"one": "1", "two": "2", "three": "2"}
+    assert "The rollout stops here: " in run.output
+    clean(newer)
+
+
 def test_a_way_of_rolling_out_that_does_not_exist_is_refused(site: Site) -> None:
     site.variables = {"drydock_rollout": "parallel"}
     run = site.play()

@@ -72,6 +72,24 @@ def test_what_was_given_up_or_led_back_is_told_so() -> None:
     ]
 
 
+def test_a_way_back_is_told_with_what_was_left_and_in_check_mode_what_would_be() -> None:
+    back = {**SWITCHED, "rolled_back_from": "r2", "rolled_back_to": "r1"}
+    found = judged(one={**back, "release": "r3"}, two=back, three={**back, "changed": False, "release": "r1"})
+    assert [line.split(None, 2)[1:] for line in found["table"]] == [
+        ["r3", "r2 -> r1, as r3"],
+        ["r2", "r2 -> r1 (would be)"],
+        ["r1", "as it was"],
+    ]
+    assert found["switched"] == ["one", "two"]
+
+
+def test_a_host_whose_probation_failed_is_behind_and_those_that_switched_are_told_apart() -> None:
+    failed = {**SWITCHED, "release": "r3", "failed": True, "msg": "The release r2 did not pass its probation: 5xx."}
+    found = judged(one=SWITCHED, two=failed, three=UNCHANGED)
+    assert (found["behind"], found["switched"]) == (["two"], ["one"])
+    assert found["cause"] == "two: The release r2 did not pass its probation: 5xx."
+
+
 def test_a_long_message_is_cut_and_a_host_that_ansible_does_not_know_is_silent() -> None:
     found = rollout(["one", "two"], {"one": {"stack_released": {**BROKEN, "msg": "x" * 500}}})
     assert len(found["table"][0]) < 220
