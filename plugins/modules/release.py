@@ -454,6 +454,21 @@ def now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def contents_taken(files: Any) -> list[dict[str, Any]]:
+    """The files, whose contents are then among no arguments that are told: templates may hold anything."""
+    taken = [dict(item) for item in files or ()]
+    for item in files or ():
+        item["content"] = None
+    return taken
+
+
+def told(module: AnsibleModule, result: dict[str, Any]) -> dict[str, Any]:
+    """The result as it leaves the host: with the contents of files only where a diff was asked for."""
+    for text in result.pop("warnings", []):
+        module.warn(text)
+    return result if module._diff else {**result, "diff": []}
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
@@ -462,6 +477,7 @@ def main() -> None:
         mutually_exclusive=[("to", "files")],
     )
     params = module.params
+    files = contents_taken(params["files"])
     result = empty_result()
     started = datetime.now(timezone.utc)
     progress = Progress()
@@ -497,7 +513,7 @@ def main() -> None:
             way = Way(to=params["to"], force=params["force"])
             go_back(layout_from(params["stack"]), way, options, host, check_mode=module.check_mode, result=result)
         else:
-            desired = parse_desired(settle(params["stack"], count=cores()), params["files"])
+            desired = parse_desired(settle(params["stack"], count=cores()), files)
             run(
                 desired,
                 params["secrets"],
@@ -510,8 +526,8 @@ def main() -> None:
             if not module.check_mode:
                 after(desired, host, looking=params["job"] == "look", actor=options.actor, result=result)
     except DrydockError as error:
-        module.fail_json(**{**result, **error.as_result()})
-    module.exit_json(**result)
+        module.fail_json(**{**told(module, result), **error.as_result()})
+    module.exit_json(**told(module, result))
 
 
 if __name__ == "__main__":
