@@ -45,6 +45,11 @@ sys.exit(done.code)
 INTERPRETER = """#!/bin/sh
 PATH="{place}:/usr/bin:/bin" exec {python} "$@"
 """
+SSH = """#!/bin/sh
+[ ! -e "{place}/gone" ] || exit 255
+for command; do :; done
+exec /bin/sh -c "$command"
+"""
 MODEL = (
     "{{ stack | drydock.serving.stack_model | combine({'paths': {'root': place ~ '/opt', 'secrets': place ~ '/etc'}}, "
     "recursive=true) }}"
@@ -72,7 +77,7 @@ class FakeHost:
         engine = FakeDocker()
         engine.images, engine.registry = {"registry.example.org/api:1"}, {"registry.example.org/api:2"}
         self.write(engine)
-        for name, text in (("docker", ENGINE), ("python", INTERPRETER)):
+        for name, text in (("docker", ENGINE), ("python", INTERPRETER), ("ssh", SSH)):
             script = place / name
             script.write_text(text.format(python=sys.executable, paths=[str(ROOT), *sys.path], place=place))
             script.chmod(0o755)
@@ -85,6 +90,15 @@ class FakeHost:
 
     def write(self, engine: FakeDocker) -> None:
         (self.place / "engine").write_bytes(pickle.dumps(engine))
+
+    @property
+    def by_ssh(self) -> dict[str, Any]:
+        """Variables to reach it by a connection that is lost as long as there is a file ``gone``."""
+        return {
+            "ansible_connection": "ssh",
+            "ansible_ssh_executable": str(self.place / "ssh"),
+            "ansible_ssh_transfer_method": "piped",
+        }
 
     def change(self, **attributes: Any) -> None:
         """Have the engine behave in another way."""

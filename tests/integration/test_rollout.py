@@ -170,6 +170,28 @@ def test_one_that_fails_to_switch_has_those_that_did_go_back(site: Site) -> None
     clean(site)
 
 
+def test_one_that_is_lost_between_ready_and_switched_has_the_others_go_back_and_is_mended_by_the_next_run(
+    site: Site,
+) -> None:
+    one, three = site.hosts["one"], site.hosts["three"]
+    site.connections = {"one": one.by_ssh}
+    (three.place / "hold").touch()
+    process = site.start()
+    until(lambda: all(site.hosts[name].prepared.exists() for name in NAMES[:2]))
+    (one.place / "gone").touch()
+    (three.place / "hold").unlink()
+    output, _none = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert "Not every host has switched, so those that had went back. one: no answer" in output
+    assert site.releases == dict.fromkeys(NAMES, "1")
+    assert one.prepared.exists()
+    (one.place / "gone").unlink()
+    run = site.play()
+    assert run.code == 0, run.output
+    assert site.releases == dict.fromkeys(NAMES, "2")
+    clean(site)
+
+
 def test_serial_goes_from_host_to_host_each_out_of_service_while_it_is_worked_on(site: Site) -> None:
     site.variables = {"drydock_rollout": "serial", "drydock_drain_seconds": 1}
     run = site.play()
