@@ -20,7 +20,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE64
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
 from ansible_collections.drydock.serving.plugins.plugin_utils._job import controller
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.names import FAREWELL, FOLDER
 from ansible_collections.drydock.serving.plugins.plugin_utils._render import RenderedFile, render_entries

@@ -379,27 +379,18 @@ failure:
   type: dict
 """
 
-import time
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release.abandon import abandon
-from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, go_back, layout_from
-from ansible_collections.drydock.serving.plugins.module_utils._release.controller import NoController, Watcher
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import parse_desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
-from ansible_collections.drydock.serving.plugins.module_utils._release.following import after
-from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
-from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
-from ansible_collections.drydock.serving.plugins.module_utils._release.pulling import telling
+from ansible_collections.drydock.serving.plugins.module_utils._release.look import look_at
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import hidden, parse_registries
 from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import cores, settle
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
-from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 
 ARGUMENTS: dict[str, Any] = {
     "stack": {"type": "dict", "required": True},
@@ -437,17 +428,6 @@ ARGUMENTS: dict[str, Any] = {
     "reconnect_timeout": {"type": "float", "default": 300.0},
     "job": {"type": "str", "choices": ["none", "look", "watched"], "default": "none"},
 }
-OPTIONS = (
-    "wait_timeout",
-    "pull_timeout",
-    "keep",
-    "reserve",
-    "prepared",
-    "ready_timeout",
-    "out_of_service",
-    "reason",
-    "revision",
-)
 
 
 def now() -> str:
@@ -469,6 +449,14 @@ def told(module: AnsibleModule, result: dict[str, Any]) -> dict[str, Any]:
     return result if module._diff else {**result, "diff": []}
 
 
+def look(params: dict[str, Any], files: list[dict[str, Any]], result: dict[str, Any]) -> None:
+    """Only say whether there is anything to do."""
+    desired = parse_desired(settle(params["stack"], count=cores()), files)
+    runner = SubprocessRunner()
+    controller = params["controller"] or "unknown"
+    look_at(desired, params["secrets"], Engine(runner), runner=runner, controller=controller, now=now(), result=result)
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
@@ -479,52 +467,17 @@ def main() -> None:
     params = module.params
     files = contents_taken(params["files"])
     result = empty_result()
-    started = datetime.now(timezone.utc)
-    progress = Progress()
-    engine = Engine(SubprocessRunner(), puller=telling(progress.tell))
-    host = Host(
-        runner=SubprocessRunner(),
-        engine=engine,
-        waiter=Waiter(engine, clock=time.monotonic, tell=progress.tell),
-        now=now,
-        clock=time.monotonic,
-        progress=progress,
-        controller=Watcher(progress) if params["job"] == "watched" else NoController(),
-    )
     try:
         registries = parse_registries(params["registries"])
         # the names of accounts are no secrets, and hiding them would riddle every message and path
         module.no_log_values.difference_update(login.username for login in registries.values())
         module.no_log_values.update([*hidden(registries), *map(str, params["secrets"].values())])
-        options = Options(
-            identity="",
-            stamp=f"{started:%Y%m%dT%H%M%SZ}",
-            started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
-            actor=params["actor"] or "unknown",
-            controller=params["controller"] or "unknown",
-            registries=registries,
-            until=params["state"],
-            **{key: params[key] for key in OPTIONS},
-        )
-        if params["state"] == "abandoned":
-            name, layout = str(params["stack"].get("name")), layout_from(params["stack"])
-            abandon(name, layout, options, host, check_mode=module.check_mode, result=result)
-        elif params["rollback"]:
-            way = Way(to=params["to"], force=params["force"])
-            go_back(layout_from(params["stack"]), way, options, host, check_mode=module.check_mode, result=result)
+        if params["job"] == "look":
+            look(params, files, result)
         else:
-            desired = parse_desired(settle(params["stack"], count=cores()), files)
-            run(
-                desired,
-                params["secrets"],
-                options,
-                host,
-                check_mode=module.check_mode,
-                result=result,
-                look=params["job"] == "look",
-            )
-            if not module.check_mode:
-                after(desired, host, looking=params["job"] == "look", actor=options.actor, result=result)
+            from ansible_collections.drydock.serving.plugins.module_utils._release.call import act  # noqa: PLC0415 - most runs have nothing to do
+
+            act(params, files, registries, check_mode=module.check_mode, result=result)
     except DrydockError as error:
         module.fail_json(**{**told(module, result), **error.as_result()})
     module.exit_json(**told(module, result))

@@ -84,11 +84,11 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.steps imp
     from_ready,
     until_ready,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.trouble import host_error
 from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import (
     UP_EXTRA,
     Situation,
     WayBack,
-    host_error,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.works import Works
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -244,16 +243,3 @@ def bring_up_recorded(
         item = previous.containers[name]
         if item["part"] != PARTS[0] and stack not in attached.get(item["name"], ()):
             host.engine.connect(stack, item["name"], alias=item.get("service", name))
-
-
-def host_error(error: OSError, step: str) -> DrydockError:
-    if error.errno == errno.ENOSPC:
-        return DrydockError(
-            "no_space",
-            f"The host's disk became full: {error.filename or ''} could not be written. Make room, then run again.",
-        )
-    return DrydockError(
-        "host_failed",
-        f"The host refused a file operation in the step {step}: {error}. Check the rights and the health of the file "
-        "system.",
-    )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.drydock.serving.plugins.action import release
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job import work
 
 ARGUMENTS = {"stack": {"name": "ocr", "paths": {"root": "/opt/ocr"}}, "files": []}
