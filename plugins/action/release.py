@@ -12,6 +12,7 @@ import getpass
 import os
 import socket
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._stack.golden impo
 
 MODULE = "drydock.serving.release"
 SUFFIX = ".j2"
+BEGUN = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"  # read in Ansible's first process, so for all hosts the same
 FILE_LIMIT = 4 * 1024 * 1024  # bytes; each file travels with each run and lies in each release
 
 controller.prepare(constants.DEFAULT_LOCAL_TMP, FOLDER, FAREWELL)
@@ -47,9 +49,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
                 arguments["files"] = self._rendered(arguments, variables)
         except DrydockError as error:
             return {**empty_result(), **error.as_result(), "failed": True}
-        arguments["actor"] = arguments.get("actor") or _actor()
-        arguments["controller"] = arguments.get("controller") or socket.gethostname()
-        result = self._release(arguments, variables)
+        result = self._release(signed(arguments), variables)
         if not self._task.diff:
             result.pop("diff", None)
         return result
@@ -87,6 +87,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             module_name=MODULE, module_args=dict(arguments), task_vars=variables
         )
         return found
+
+
+def signed(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """With who releases, from where, and when this run of Ansible began to; the same on all hosts."""
+    own = {"actor": _actor(), "controller": socket.gethostname(), "stamp": BEGUN}
+    return {**arguments, **{key: arguments.get(key) or value for key, value in own.items()}}
 
 
 def _looks(arguments: Mapping[str, Any]) -> bool:

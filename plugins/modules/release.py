@@ -173,6 +173,11 @@ options:
       - The machine this release is made from, told to whoever finds the stack taken.
       - Default is the name of the host that runs Ansible.
     type: str
+  stamp:
+    description:
+      - The time in the name of the release, such as V(20261121T041500Z).
+      - Default is when Ansible came to its first release, so that hosts which get the same have it under the same name.
+    type: str
   progress:
     description:
       - How the controller shows how far a release is. V(auto) shows it in place on a terminal and as lines elsewhere,
@@ -360,12 +365,12 @@ failure:
     - Why it failed. RV(ignore:kind) is one of V(backup_failed), V(bug), V(compose_invalid), V(compose_missing),
       V(controller_missing), V(controller_silent), V(edge_failed), V(edge_invalid), V(edge_unconfirmed),
       V(engine_missing), V(engine_unreachable), V(golden_wrong), V(hook_failed), V(host_failed),
-      V(image_architecture), V(image_missing), V(interrupted), V(invalid_stack), V(irreversible), V(locked),
-      V(migration_failed), V(missing_library), V(models_missing), V(network_foreign), V(no_space), V(no_way_back),
-      V(not_released),
-      V(port_taken), V(prepared), V(prepared_lost), V(project_foreign), V(pull_failed), V(registries_invalid),
-      V(registry_denied), V(registry_unreachable), V(release_altered), V(release_incomplete), V(release_unknown),
-      V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out), V(unhealthy), V(up_failed).
+      V(image_architecture), V(image_missing), V(interrupted), V(invalid_input), V(invalid_stack), V(irreversible),
+      V(locked), V(migration_failed), V(missing_library), V(models_missing), V(network_foreign), V(no_space),
+      V(no_way_back), V(not_released), V(port_taken), V(prepared), V(prepared_lost), V(project_foreign),
+      V(pull_failed), V(registries_invalid), V(registry_denied), V(registry_unreachable), V(release_altered),
+      V(release_incomplete), V(release_unknown), V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out),
+      V(unhealthy), V(up_failed).
     - With V(prepared), another run's release is ready here and waits; with V(prepared_lost), this one's waits no more.
     - With V(locked), RV(ignore:owner) is the note of who holds the stack, and RV(ignore:state) is V(alive), V(stuck)
       without a sign of life, V(orphaned) when the run has died and a program that it started still works, or
@@ -424,6 +429,7 @@ ARGUMENTS: dict[str, Any] = {
     "revision": {"type": "str", "default": ""},
     "actor": {"type": "str"},
     "controller": {"type": "str"},
+    "stamp": {"type": "str"},
     "progress": {"type": "str", "choices": ["auto", "lines", "off"], "default": "auto"},
     "reconnect_timeout": {"type": "float", "default": 300.0},
     "job": {"type": "str", "choices": ["none", "look", "watched"], "default": "none"},

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.abandon import abandon
 from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, go_back, layout_from
 from ansible_collections.drydock.serving.plugins.module_utils._release.controller import NoController, Watcher
@@ -26,6 +28,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.runner im
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 
+STAMP = re.compile(r"\d{8}T\d{6}Z")
 OPTIONS = (
     "wait_timeout",
     "pull_timeout",
@@ -56,7 +59,7 @@ def act(
     host = _host(watched=params["job"] == "watched")
     options = Options(
         identity="",
-        stamp=f"{started:%Y%m%dT%H%M%SZ}",
+        stamp=_stamp(params["stamp"], started),
         started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
         actor=params["actor"] or "unknown",
         controller=params["controller"] or "unknown",
@@ -75,6 +78,15 @@ def act(
         run(desired, params["secrets"], options, host, check_mode=check_mode, result=result)
         if not check_mode:
             after(desired, host, actor=options.actor, result=result)
+
+
+def _stamp(given: str | None, started: datetime) -> str:
+    """It becomes part of a directory's name."""
+    if given and not STAMP.fullmatch(given):
+        raise DrydockError(
+            "invalid_input", f"stamp: {given!r} is no time such as 20261121T041500Z. Leave it out. Nothing was touched."
+        )
+    return given or f"{started:%Y%m%dT%H%M%SZ}"
 
 
 def _host(*, watched: bool) -> Host:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -74,6 +75,15 @@ def test_who_goes_back_or_gives_up_does_not_look_first(
     action = Action()
     assert action.release(**arguments) == {"changed": True}
     assert action.calls == []
+
+
+def test_who_releases_and_when_the_run_began_is_told_to_each_host_in_the_same_words() -> None:
+    first, second = release.signed({"actor": None}), release.signed({})
+    assert first == second
+    assert re.fullmatch(r"\d{8}T\d{6}Z", first["stamp"])
+    assert first["controller"] == first["actor"].rpartition("@")[2] != ""
+    given = {"actor": "ann@desk", "controller": "desk", "stamp": "20261121T041500Z"}
+    assert release.signed(given) == given
 
 
 def test_a_job_that_died_is_a_failure_with_all_keys(monkeypatch: pytest.MonkeyPatch) -> None:

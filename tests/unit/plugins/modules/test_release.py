@@ -70,6 +70,14 @@ def test_neither_a_secret_nor_what_is_in_a_file_is_among_the_arguments_that_are_
     assert [item["dest"] for item in result["invocation"]["module_args"]["files"]][-1] == "services/config/api/settings"
 
 
+@pytest.mark.parametrize(("stamp", "good"), [("20261121T041500Z", True), ("", True), ("../../etc", False)])
+def test_the_time_in_a_name_is_one(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stamp: str, good: bool
+) -> None:
+    result = told(world, capsys, monkeypatch, stamp=stamp)
+    assert (result.get("failure") or {}).get("kind") == (None if good else "invalid_input")
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_warning_is_one_and_does_not_speak_of_ansible_itself(
     world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fails: bool
