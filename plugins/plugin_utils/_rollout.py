@@ -19,6 +19,7 @@ DONE = "done"  # serves what is wanted
 READY = "ready"  # waits to be switched
 FAILED = "failed"
 SILENT = "silent"  # nothing was heard: not reached, or the connection was lost
+UNKNOWN = "unknown"
 LONGEST = 160  # characters of a message in the table
 
 
@@ -32,7 +33,7 @@ class HostState:
     said: str
 
     def line(self, width: int) -> str:
-        release = self.release or ("unknown" if self.state == SILENT else "none")
+        release = UNKNOWN if self.state == SILENT else self.release or "none"
         return f"{self.name:<{width}}  {release:<25}  {self.said}".rstrip()
 
 
@@ -68,12 +69,15 @@ def _state(name: str, hostvars: Mapping[str, Any]) -> HostState:
     told = _told(name, hostvars, RESULT)
     if told is None or told.get("unreachable"):
         return HostState(name, SILENT, None, "no answer: serves what it served, or what it was last told to")
-    release = str(told["release"]) if told.get("release") else None
-    if told.get("failed"):
-        return HostState(name, FAILED, release, f"failed: {_short(told.get('msg'))}")
+    release = _release(told)
     given_up, back = _told(name, hostvars, GIVEN_UP), _told(name, hostvars, WENT_BACK)
     if back is not None:
         return _went_back(name, release, back)
+    if told.get("failed"):
+        said = _short(told.get("msg"))
+        if _switched(name, hostvars):
+            return HostState(name, DONE, release, f"serves, but is not finished: {said}")
+        return HostState(name, FAILED, release, f"failed: {said}")
     ready = told.get("prepared")
     if ready and given_up is not None:
         failed = given_up.get("failed")
@@ -94,6 +98,19 @@ def _done(told: Mapping[str, Any]) -> str:
     return f"{left} -> {back_to}{' (would be)' if made == left else f', as {made}'}"
 
 
+def _release(told: Mapping[str, Any]) -> str | None:
+    """What serves there, as far as it was told: a run that broke off tells nothing."""
+    if "release" not in told or _kind(told) == "interrupted":
+        return UNKNOWN
+    return str(told["release"]) if told["release"] else None
+
+
+def _kind(told: Mapping[str, Any]) -> str | None:
+    """Why it failed."""
+    failure = told.get("failure")
+    return str(failure.get("kind")) if isinstance(failure, Mapping) else None
+
+
 def _went_back(name: str, release: str | None, back: Mapping[str, Any]) -> HostState:
     if back.get("failed"):
         return HostState(name, FAILED, release, f"could not go back: {_short(back.get('msg'))}")
@@ -101,8 +118,12 @@ def _went_back(name: str, release: str | None, back: Mapping[str, Any]) -> HostS
 
 
 def _switched(name: str, hostvars: Mapping[str, Any]) -> bool:
-    """Whether this run led the host to another release."""
+    """Whether this run led the host to another release, which serves there, also where it failed after that."""
     told = _told(name, hostvars, RESULT) or {}
+    if told.get("failed") and (
+        _kind(told) == "probation_failed" or told.get("release") in (None, told.get("previous"))
+    ):
+        return False
     return bool(told.get("changed")) and told.get("kind") == "release"
 
 

@@ -235,7 +235,10 @@ def _execute(
     try:
         outcome = how(transaction)
     except DrydockError as error:
-        result["changed"] = not transaction.order.harmless(str(error.details.get("step")))
+        step = str(error.details.get("step"))
+        result["changed"] = not transaction.order.harmless(step)
+        if transaction.order.proven(step):
+            result.update(_serves(plan, transaction.outcome.identity))
         raise
     finally:
         noted.update(transaction.works.told())
@@ -245,7 +248,7 @@ def _execute(
     if options.until == READY and plan.kind == RELEASE and not options.prepared:
         result["prepared"] = outcome.identity
     else:
-        result.update(release=outcome.identity, directory=str(plan.desired.layout.release(outcome.identity or "")))
+        result.update(_serves(plan, outcome.identity))
     result.update(
         health=outcome.health,
         durations=outcome.durations,
@@ -256,3 +259,7 @@ def _execute(
         kept=outcome.kept,
         switched=outcome.switched,
     )
+
+
+def _serves(plan: Plan, identity: str | None) -> dict[str, Any]:
+    return {"release": identity, "directory": str(plan.desired.layout.release(identity or ""))}

@@ -84,10 +84,37 @@ def test_a_way_back_is_told_with_what_was_left_and_in_check_mode_what_would_be()
 
 
 def test_a_host_whose_probation_failed_is_behind_and_those_that_switched_are_told_apart() -> None:
-    failed = {**SWITCHED, "release": "r3", "failed": True, "msg": "The release r2 did not pass its probation: 5xx."}
+    said = "The release r2 did not pass its probation: 5xx."
+    failed = {**SWITCHED, "release": "r3", "failed": True, "msg": said, "failure": {"kind": "probation_failed"}}
     found = judged(one=SWITCHED, two=failed, three=UNCHANGED)
     assert (found["behind"], found["switched"]) == (["two"], ["one"])
     assert found["cause"] == "two: The release r2 did not pass its probation: 5xx."
+
+
+def test_a_host_that_failed_when_its_release_was_proven_is_not_behind() -> None:
+    unfinished = {"release": "r2", "previous": "r1", "kind": "release", "changed": True, "failed": True}
+    told = {**unfinished, "msg": "no space", "failure": {"kind": "no_space", "step": "prune"}}
+    found = judged(one=SWITCHED, two=told)
+    assert (found["behind"], found["switched"], found["cause"]) == ([], ["one", "two"], "")
+    assert found["table"][1] == "two  r2                         serves, but is not finished: no space"
+
+
+@pytest.mark.parametrize("serves", ["r1", "r2", "r3"])
+def test_a_host_whose_probation_failed_is_behind_whatever_serves_there(serves: str) -> None:
+    told = {"release": serves, "previous": "r1", "kind": "release", "changed": True, "failed": True, "msg": "5xx"}
+    found = judged(one={**told, "failure": {"kind": "probation_failed"}})
+    assert (found["behind"], found["switched"]) == (["one"], [])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"failed": True, "msg": "x", "failure": {"kind": "interrupted"}, "release": None},
+        {"failed": True, "msg": "Traceback"},
+    ],
+)
+def test_of_a_run_that_broke_off_nobody_knows_what_serves(told: dict[str, Any]) -> None:
+    assert judged(one=told)["table"][0].split()[1] == "unknown"
 
 
 def test_a_long_message_is_cut_and_a_host_that_ansible_does_not_know_is_silent() -> None:

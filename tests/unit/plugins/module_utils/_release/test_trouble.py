@@ -23,6 +23,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.lease imp
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed, SubprocessRunner
 
 from tests.unit.plugins.module_utils._release.fake_docker import Container
+from tests.unit.plugins.module_utils._release.test_kill import consistent
 from tests.unit.plugins.module_utils._release.world import World
 
 
@@ -274,3 +275,21 @@ def _ended(process: int) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+@pytest.mark.parametrize("step", ["drain", "stop", "prune"])
+def test_what_fails_when_the_release_is_proven_tells_that_it_serves(world: World, step: str) -> None:
+    world.with_edge()
+    world.release()
+    new = world.with_api(image="api:2")
+
+    def full(reached: str) -> None:
+        if reached == step:
+            raise OSError(28, "No space left on device")
+
+    error = world.failing(new, on_step=full)
+    assert (error.kind, error.details["step"]) == ("no_space", step)
+    assert (world.result["release"], world.result["previous"]) == ("r002", "r001")
+    assert world.result["directory"] == str(world.root / "releases" / "r002")
+    world.release(new)
+    consistent(world)
