@@ -74,10 +74,9 @@ def _state(name: str, hostvars: Mapping[str, Any]) -> HostState:
     if back is not None:
         return _went_back(name, release, back)
     if told.get("failed"):
-        said = _short(told.get("msg"))
-        if _switched(name, hostvars):
-            return HostState(name, DONE, release, f"serves, but is not finished: {said}")
-        return HostState(name, FAILED, release, f"failed: {said}")
+        serves, said = _switched(name, hostvars), _short(told.get("msg"))
+        words = "serves, but is not finished" if serves else "failed"
+        return HostState(name, DONE if serves else FAILED, release, f"{words}: {said}")
     ready = told.get("prepared")
     if ready and given_up is not None:
         failed = given_up.get("failed")

@@ -103,7 +103,8 @@ def test_no_import_of_any_file_is_overlooked_and_none_made_up() -> None:
     files = sorted(command.UTILS.rglob("*.py"))
     assert len(files) > 100
     assert [file.name for file in files if command.imports(file.read_bytes()) != imported(file.read_bytes())] == []
-    text = f"from {command.PREFIX} import (\n    a,  # one, or two\n    b as c,\n)\n    from {command.PREFIX}.d import e  # f, g\n"
+    text = f"from {command.PREFIX} import (\n    a,  # one, or two\n    b as c,\n)\n"
+    text += f"    from {command.PREFIX}.d import e  # f, g\n"
     assert command.imports(text.encode()) == {"a", "b", "d", "d.e"}
 
 
