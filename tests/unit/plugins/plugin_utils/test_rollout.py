@@ -117,6 +117,36 @@ def test_of_a_run_that_broke_off_nobody_knows_what_serves(told: dict[str, Any]) 
     assert judged(one=told)["table"][0].split()[1] == "unknown"
 
 
+def test_a_host_that_was_lost_on_its_way_back_has_not_gone_back() -> None:
+    lost = {"unreachable": True, "msg": "no route"}
+    hostvars = {
+        "one": {"stack_released": WAITING, "stack_given_up": lost},
+        "two": {"stack_released": SWITCHED, "stack_went_back": lost},
+    }
+    found = rollout(list(hostvars), hostvars)
+    assert found["failed"] == ["one", "two"]
+    assert [line.split(None, 2)[1:] for line in found["table"]] == [
+        ["r1", "could not give up r2: no route"],
+        ["r2", "could not go back: no route"],
+    ]
+
+
+class Counted(dict[str, Any]):
+    """As ``hostvars``, of which each look takes long."""
+
+    looks = 0
+
+    def __getitem__(self, name: str) -> Any:
+        self.looks += 1
+        return super().__getitem__(name)
+
+
+def test_each_host_is_looked_at_once() -> None:
+    hostvars = Counted(one={"stack_released": SWITCHED}, two={"stack_released": BROKEN})
+    rollout(["one", "two"], hostvars)
+    assert hostvars.looks == 2
+
+
 def test_a_long_message_is_cut_and_a_host_that_ansible_does_not_know_is_silent() -> None:
     found = rollout(["one", "two"], {"one": {"stack_released": {**BROKEN, "msg": "x" * 500}}})
     assert len(found["table"][0]) < 220
