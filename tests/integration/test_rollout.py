@@ -57,6 +57,7 @@ def test_all_switch_when_all_are_ready_and_a_second_run_changes_nothing(site: Si
     assert run.code == 0, run.output
     assert site.releases == dict.fromkeys(NAMES, "2")
     assert [host.outcomes()[-2:] for host in site.hosts.values()] == [["prepared", "released"]] * 3
+    assert len({str(host.release).partition("-")[0] for host in site.hosts.values()}) == 1
     clean(site)
     again = site.play()
     assert (again.code, again.output.count("changed=0")) == (0, 3)
