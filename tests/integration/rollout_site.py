@@ -139,6 +139,7 @@ class Site:
     variables: dict[str, Any] = field(default_factory=dict)
     connections: dict[str, dict[str, Any]] = field(default_factory=dict)  # host -> further variables
     playbook: str = "stack"
+    environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.hosts = {name: FakeHost(self.place / name) for name in self.names}
@@ -182,7 +183,7 @@ class Site:
         return subprocess.Popen(
             self.command(*arguments),
             cwd=ROOT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORKS": "2"},
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORKS": "2", **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

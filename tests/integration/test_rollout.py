@@ -64,6 +64,14 @@ def test_all_switch_when_all_are_ready_and_a_second_run_changes_nothing(site: Si
     assert [task for task in again.tasks if "switch" in task.lower()] == ["drydock.serving.stack : together | Switch"]
 
 
+def test_hosts_wait_for_each_other_also_where_ansible_lets_each_go_on_by_itself(site: Site) -> None:
+    site.environment = {"ANSIBLE_STRATEGY": "free"}
+    run = site.play()
+    assert run.code == 0, run.output
+    assert site.releases == dict.fromkeys(NAMES, "2")
+    clean(site)
+
+
 def test_one_that_is_not_ready_leaves_all_on_the_old_release(site: Site) -> None:
     site.hosts["two"].change(sick=SICK)
     run = site.play()
