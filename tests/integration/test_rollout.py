@@ -72,7 +72,9 @@ def test_hosts_wait_for_each_other_also_where_ansible_lets_each_go_on_by_itself(
     clean(site)
 
 
-def test_one_that_is_not_ready_leaves_all_on_the_old_release(site: Site) -> None:
+@pytest.mark.parametrize("settings", [{}, {"ANSIBLE_ANY_ERRORS_FATAL": "true"}])
+def test_one_that_is_not_ready_leaves_all_on_the_old_release(site: Site, settings: dict[str, str]) -> None:
+    site.environment = settings
     site.hosts["two"].change(sick=SICK)
     run = site.play()
     assert run.code != 0
