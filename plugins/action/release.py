@@ -29,6 +29,8 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._stack.golden impo
 
 MODULE = "drydock.serving.release"
 SUFFIX = ".j2"
+SECRET = ("secrets", "registries")
+HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"  # ansible-core's own words for it
 BEGUN = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"  # read in Ansible's first process, so for all hosts the same
 FILE_LIMIT = 4 * 1024 * 1024  # bytes; each file travels with each run and lies in each release
 
@@ -42,7 +44,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        variables = task_vars or {}
+        try:
+            return self._run(task_vars or {})
+        finally:
+            if not (self._task.until or self._task.retries):  # another attempt would still need them
+                self._task.args = shown(self._task.args)  # callbacks are handed the task's arguments besides the result
+
+    def _run(self, variables: dict[str, Any]) -> dict[str, Any]:
         arguments = dict(self._task.args)
         try:
             if not boolean(arguments.get("rollback") or False, strict=False):
@@ -87,6 +95,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             module_name=MODULE, module_args=dict(arguments), task_vars=variables
         )
         return found
+
+
+def shown(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as they may be told."""
+    return {**arguments, **{key: HIDDEN for key in SECRET if arguments.get(key)}}
 
 
 def signed(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,6 +77,27 @@ def test_who_goes_back_or_gives_up_does_not_look_first(
     assert action.calls == []
 
 
+@pytest.mark.parametrize("again", [{}, {"retries": 3}, {"until": ["it is well"]}])
+@pytest.mark.parametrize("fails", [False, True])
+def test_callbacks_are_handed_no_secrets_among_the_arguments(again: dict[str, Any], fails: bool) -> None:
+    arguments = {
+        **ARGUMENTS,
+        "rollback": not fails,
+        "secrets": {"key": "canary"},
+        "registries": {"r": {"password": "canary"}},
+    }
+    action = Action({"changed": False}, check=True)
+    task = {"args": arguments, "until": None, "retries": None, "async_val": 0, "diff": False, **again}
+    vars(action._task).update(task, delegate_to=None)
+    action._connection._shell = SimpleNamespace(tmpdir="/tmp/x")
+    if fails:
+        action._task.args = {**arguments, "files": "none"}
+    result = action.run(task_vars={})
+    assert bool(result.get("failed")) is fails
+    assert ("canary" in str(action._task.args)) is bool(again)
+    assert fails or "canary" in str(action.calls)
+
+
 def test_who_releases_and_when_the_run_began_is_told_to_each_host_in_the_same_words() -> None:
     first, second = release.signed({"actor": None}), release.signed({})
     assert first == second
