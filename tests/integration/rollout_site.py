@@ -92,12 +92,18 @@ class FakeHost:
         (self.place / "engine").write_bytes(pickle.dumps(engine))
 
     @property
+    def fetched(self) -> bool:
+        """Whether the result of the release that is ready is with the controller, where it is reached ``by_ssh``."""
+        return self.prepared.exists() and not list((self.place / "jobs").rglob("j*"))
+
+    @property
     def by_ssh(self) -> dict[str, Any]:
         """Variables to reach it by a connection that is lost as long as there is a file ``gone``."""
         return {
             "ansible_connection": "ssh",
             "ansible_ssh_executable": str(self.place / "ssh"),
             "ansible_ssh_transfer_method": "piped",
+            "ansible_async_dir": str(self.place / "jobs"),
         }
 
     def change(self, **attributes: Any) -> None:

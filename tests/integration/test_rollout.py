@@ -188,7 +188,7 @@ def test_one_that_is_lost_between_ready_and_switched_has_the_others_go_back_and_
     site.connections = {"one": one.by_ssh}
     (three.place / "hold").touch()
     process = site.start()
-    until(lambda: all(site.hosts[name].prepared.exists() for name in NAMES[:2]))
+    until(lambda: one.fetched and site.hosts["two"].prepared.exists())
     (one.place / "gone").touch()
     (three.place / "hold").unlink()
     output, _none = process.communicate(timeout=300)
