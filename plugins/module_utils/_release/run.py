@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release import backups, migrating
+from ansible_collections.drydock.serving.plugins.module_utils._release import backups, hooks, migrating
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
@@ -147,7 +147,8 @@ def _run(
             _go_on(wanted, options, host, held=held, log=log, result=result, begun=begun)
             return
         gate = host.gate(desired.layout)
-        settled = migrating.settle(host.engine, desired.name)
+        settled = hooks.settle(desired.layout, host.programs)
+        settled += migrating.settle(host.engine, desired.name)
         settled += recover(desired.layout, host.edge(desired.layout), Owner(options.actor, options.controller))
         settled += gate.settle()
         backups.forget_unfinished(desired.layout)

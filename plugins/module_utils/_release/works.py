@@ -50,6 +50,7 @@ class Works:
             wanted,
             steps,
             Surroundings(
+                layout=plan.desired.layout,
                 programs=host.programs,
                 controller=host.controller,
                 redactor=redactor,

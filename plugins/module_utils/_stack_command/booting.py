@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release import log, migrating
+from ansible_collections.drydock.serving.plugins.module_utils._release import hooks, log, migrating
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import RELOAD_DIRECTLY
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import STOPPED, Closed
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
@@ -61,7 +61,7 @@ def boot(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
 
 def _settled(stack: Stack, host: Host) -> list[str]:
     """What a run that died left. A release that waits to be switched is for those who made it; it serves nobody yet."""
-    said = migrating.settle(host.engine, stack.name)
+    said = hooks.settle(stack.layout, host.programs) + migrating.settle(host.engine, stack.name)
     try:
         said += recover(stack.layout, host.edge(stack.layout))
     except DrydockError as error:
