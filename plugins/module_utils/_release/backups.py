@@ -134,7 +134,7 @@ class Backups:
         staging.mkdir(mode=FOLDER_MODE)
         try:
             told = {source.name: self._copy(source, staging, policy.timeout) for source in chosen}
-            number = max((int(item.get("sequence") or 0) for item in earlier), default=0) + 1
+            number = max((int(item["sequence"]) for item in earlier), default=0) + 1
             self._describe(staging, folder / name, number, told, about)
             staging.rename(folder / name)
         except (DrydockError, OSError):
@@ -245,7 +245,22 @@ class Backups:
 def read_all(layout: Layout) -> list[dict[str, Any]]:
     """The manifests of all backups, newest first."""
     found = [_manifest(folder) for folder in layout.backups.iterdir()] if layout.backups.is_dir() else []
-    return sorted((item for item in found if item), key=lambda item: int(item.get("sequence") or 0), reverse=True)
+    return sorted((item for item in found if item), key=lambda item: int(item["sequence"]), reverse=True)
+
+
+def newest(layout: Layout) -> list[dict[str, Any]]:
+    """The newest copy of each component: what it is of, where it is, when it was made, and how large it is."""
+    found = {
+        name: {
+            "component": name,
+            "path": str(layout.backups / str(item["id"]) / str(part.get("file"))),
+            "size": part["size"],
+            **{key: item.get(key) for key in ("made", "release", "actor", "reason")},
+        }
+        for item in reversed(read_all(layout))
+        for name, part in item["components"].items()
+    }
+    return [found[name] for name in sorted(found)]
 
 
 def forget_unfinished(layout: Layout) -> None:
@@ -255,12 +270,13 @@ def forget_unfinished(layout: Layout) -> None:
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    """Empty where there is none: something else, or one that is being made."""
+    """Empty where there is none: something else, one that is being made, or a damaged one."""
     try:
         raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        sizes = [item["size"] for item in raw["components"].values()]
+        ours = raw["id"] == folder.name and all(isinstance(number, int) for number in (raw["sequence"], *sizes))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
-    ours = isinstance(raw, dict) and raw.get("id") == folder.name and isinstance(raw.get("components"), dict)
     return dict(raw) if ours else {}
 
 

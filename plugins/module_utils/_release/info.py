@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release import backups, log
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
-from ansible_collections.drydock.serving.plugins.module_utils._release import log
 from ansible_collections.drydock.serving.plugins.module_utils._release.certificate import (
     NGINX,
     configured,
@@ -51,6 +51,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.verdict i
 from ansible_collections.drydock.serving.plugins.module_utils._release.warm import read_warm
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+LOOKED_AT = 500  # lines of the log of deployments
 LONGEST = 500  # characters of a message that was kept with a failure
 
 
@@ -131,6 +132,8 @@ def empty_result() -> dict[str, Any]:
         "certificate": None,
         "failures": [],
         "attempts": [],
+        "backups": [],
+        "backup_failure": None,
         "problems": [],
     }
 
@@ -220,7 +223,10 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
     with problems.told():
         result["failures"] = _failures(layout, look.failures)
     with problems.told():
-        result["attempts"] = log.newest(log.log_path(layout), look.attempts)
+        lines = log.newest(log.log_path(layout), max(look.attempts, LOOKED_AT))
+        result.update(attempts=lines[: max(0, look.attempts)], backup_failure=log.failed_backup(lines))
+    with problems.told():
+        result["backups"] = backups.newest(layout)
     return record
 
 

@@ -25,6 +25,7 @@ def judge(told: Mapping[str, Any], *, reserve: int, certificate_days: int) -> It
     yield from _release(told)
     yield from _stopped(told)
     yield from _containers(told)
+    yield from _backups(told)
     yield from _disks(told, reserve)
     yield from _certificate(told, certificate_days)
 
@@ -140,6 +141,18 @@ def container_state(item: Mapping[str, Any]) -> str:
     if item["oom_killed"]:
         words.append("out of memory")
     return ", ".join(words)
+
+
+def _backups(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    failure = told.get("backup_failure")
+    if failure:
+        copies = [f"{item['component']} of {item['made']}" for item in told["backups"]]
+        yield (
+            "backup_failed",
+            f"The last backup, at {failure['at']} by {failure['actor']}, failed: {failure['kind']}. The newest copies: "
+            f"{', '.join(copies) or 'there are none'}. `sudo {told['stack']} backup` tries again, and says why when it "
+            "fails.",
+        )
 
 
 def _disks(told: Mapping[str, Any], reserve: int) -> Iterator[tuple[str, str]]:
