@@ -101,6 +101,7 @@ class Backups:
     """The backups of one stack.
 
     :param reserve: bytes that stay free on the disk; a backup that would need them is given up.
+    :param tell: told what is begun.
     """
 
     def __init__(
@@ -111,12 +112,14 @@ class Backups:
         now: Callable[[], str],
         clock: Callable[[], float],
         reserve: int,
+        tell: Callable[[str], None],
     ) -> None:
         self._layout = layout
         self._programs = programs
         self._now = now
         self._clock = clock
         self._reserve = reserve
+        self._tell = tell
 
     def make(self, chosen: Sequence[Source], about: About, policy: BackupPolicy) -> Path:
         """Copy all of them, then forget the oldest ones. Call it while holding the lease.
@@ -166,6 +169,7 @@ class Backups:
     def _copy(self, source: Source, staging: Path, limit: float) -> dict[str, Any]:
         begun = self._clock()
         path = staging / source.file
+        self._tell(f"copying the data of {source.name}")
         with open(path, "xb", opener=_private) as handle:
             ended = self._programs.save(
                 self._within(source, source.wish.command, limit), handle, timeout=limit + EXTRA, watch=self._watch
@@ -191,6 +195,7 @@ class Backups:
     def _verify(self, source: Source, path: Path) -> None:
         """Have the program that would read the copy back read it."""
         if source.wish.verify:
+            self._tell(f"reading the copy of {source.name} back, {path.stat().st_size / MIB:.1f} MiB")
             with path.open("rb") as handle:
                 ended = self._programs.feed(
                     self._within(source, source.wish.verify, VERIFY), handle, timeout=VERIFY + EXTRA

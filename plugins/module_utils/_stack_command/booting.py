@@ -19,6 +19,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.lease imp
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import current_record
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
 from ansible_collections.drydock.serving.plugins.module_utils._release.starting import Recorded, Starter, stop
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.lines import working
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
 
 ACTOR = "systemd"
@@ -44,7 +45,7 @@ def boot(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
             say("Nothing is released here yet: nothing to start.")
             return
         recorded = Recorded(stack.name, stack.layout, record)
-        starter = Starter(recorded, host, limit=LIMIT, tell=_telling(say, held))
+        starter = Starter(recorded, host, limit=LIMIT, tell=working(say, held, host.progress))
         begun, failure = host.clock(), _bug()
         try:
             starter.start()
@@ -90,7 +91,7 @@ def shut_down(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
             host.gate(stack.layout, reloading=RELOAD_DIRECTLY).close(closed)
         except DrydockError as error:  # whatever nginx does, the stack ends as it was told to
             say(error.message)
-        services = stop(Recorded(stack.name, stack.layout, record), host, tell=_telling(say, held))
+        services = stop(Recorded(stack.name, stack.layout, record), host, tell=working(say, held, host.progress))
         _log(stack, host, say, log.STOPPED, begun, services=services)
 
 
@@ -106,20 +107,13 @@ def patient(stack: Stack, host: Host, what: str, *, patience: float = PATIENCE) 
         while True:
             try:
                 held = opened.enter_context(lease(stack.layout, owner))
+                opened.enter_context(host.progress.shown(stack.layout.job, {}))
                 break
             except DrydockError as error:
                 if error.kind != "locked" or host.clock() >= deadline:
                     raise
             host.sleep(LOOK)
         yield held
-
-
-def _telling(say: Callable[[str], None], held: Lease) -> Callable[[str], None]:
-    def tell(text: str) -> None:
-        held.doing(text)
-        say(text)
-
-    return tell
 
 
 def _bug() -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
@@ -18,6 +18,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Record,
     current_record,
@@ -42,6 +43,7 @@ class Host:
     clock: Callable[[], float]
     say: Callable[[str], None]
     warn: Callable[[str], None]
+    progress: Progress = field(default_factory=Progress)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def restart(stack: Stack, order: Order, host: Host) -> None:
         "reason": order.reason,
         "doing": f"restart {order.what}",
     }
-    with lease(stack.layout, owner) as held:
+    with lease(stack.layout, owner) as held, host.progress.shown(stack.layout.job, {}):
         record = _settled(stack)
         chosen = choose(record, order.services)
         _look(stack, chosen, host)
@@ -204,6 +206,7 @@ def _each(
 ) -> None:
     for name, item in chosen.items():
         held.doing(f"restart {name}")
+        host.progress.step(f"restart {name}", 0, 0)
         host.say(f"{name}: restarting {item['name']}")
         done.append(name)
         ended = host.runner.run(["docker", "restart", item["name"]], timeout=order.limit + STOP_EXTRA)

@@ -40,7 +40,7 @@ def _seconds(text: str) -> float:
 
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
-    outside = caller.this_host()
+    outside = caller.this_host(caller.say)
     host = Host(
         runner=outside.runner,
         engine=outside.engine,
@@ -49,6 +49,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         clock=outside.clock,
         say=caller.say,
         warn=lambda text: caller.warn(stack.name, text),
+        progress=outside.progress,
     )
     order = Order(
         services=None if arguments.all else tuple(dict.fromkeys(arguments.service)),

@@ -566,7 +566,7 @@ def test_a_stack_lives_by_its_name_unless_told_otherwise() -> None:
 def back_up(world: World) -> Path:
     """By hand, with the command on the host."""
     stack = Stack(name="demo", layout=layout(world), version="1.0.0")
-    return command_backup(stack, Order(actor="ann@web1", where="web1"), world.host(), warn=print)
+    return command_backup(stack, Order(actor="ann@web1", where="web1"), world.host(), say=print, warn=print)
 
 
 def test_the_newest_copy_of_each_component_is_told_with_its_size_and_time(
