@@ -15,7 +15,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
@@ -75,7 +74,7 @@ def run(
     except (OSError, ValueError, IndexError) as error:
         status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUN
         return Done(status, f"{command[0] if command else 'the hook'} could not be run: {error}")
-    kept: deque[bytes] = deque(maxlen=LONGEST_OUTPUT // BLOCK)
+    kept = bytearray()
     text = json.dumps(record, sort_keys=True).encode("utf-8")
     threads = [
         threading.Thread(target=_feed, args=(process.stdin, text), name="hook-input", daemon=True),
@@ -91,7 +90,7 @@ def run(
         _end(process)
         for thread in threads:
             thread.join(LINGER)
-    return Done(code, b"".join(kept).decode("utf-8", "replace"))
+    return Done(code, bytes(kept).decode("utf-8", "replace"))
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float, gone: Callable[[], bool]) -> int | None:
@@ -114,8 +113,9 @@ def _feed(stream: IO[bytes] | None, text: bytes) -> None:
             stream.write(text)
 
 
-def _keep(stream: IO[bytes] | None, kept: deque[bytes]) -> None:
+def _keep(stream: IO[bytes] | None, kept: bytearray) -> None:
     if stream is not None:
         with contextlib.suppress(OSError, ValueError), stream:
             while block := os.read(stream.fileno(), BLOCK):
-                kept.append(block)
+                kept += block
+                del kept[:-LONGEST_OUTPUT]
