@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release import hooks, log, migrating
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import RELOAD_DIRECTLY
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import STOPPED, Closed
@@ -23,6 +24,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._stack_command.lin
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
 
 ACTOR = "systemd"
+ENGINE = 300.0  # seconds that the engine may take to answer after a boot
 PATIENCE = 120.0  # seconds that another run may still take; it is about to end, or to be ended by the shutdown
 LOOK = 1.0
 LIMIT = 600.0  # seconds that each wave of containers may take to become healthy
@@ -37,6 +39,7 @@ def boot(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
     if not stack.layout.current.is_symlink() and not stack.layout.journal.exists():
         say("Nothing is released here yet: nothing to start.")
         return
+    _await_engine(stack, host, say)
     with patient(stack, host, "start the stack") as held:
         for line in _settled(stack, host):
             say(line)
@@ -58,6 +61,23 @@ def boot(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
                 outcome = log.START_FAILED if failure else log.STARTED
                 _log(stack, host, say, outcome, begun, services=starter.started, failure=failure)
         say(f"The release {record.identity} serves.")
+
+
+def _await_engine(stack: Stack, host: Host, say: Callable[[str], None]) -> None:
+    """systemd starts the unit also when the engine's first try has failed, and starts it only once."""
+    deadline, told = host.clock() + ENGINE, False
+    while not _answers(stack, host) and host.clock() < deadline:
+        if not told:
+            say(f"The Docker engine does not answer yet: waiting for it, up to {ENGINE:g} s.")
+        told = True
+        host.sleep(LOOK)
+
+
+def _answers(stack: Stack, host: Host) -> bool:
+    try:
+        return host.engine.containers(stack.name)[0] != engines.UNREACHABLE
+    except DrydockError:  # it takes the question and does not answer
+        return False
 
 
 def _settled(stack: Stack, host: Host) -> list[str]:
