@@ -108,7 +108,8 @@ class Migrator:
     def run(self, unit: Unit, migration: Migration, compose: Compose) -> Done:
         """One migration to its end, or to the end of its time. Its container is removed.
 
-        :raises DrydockError: ``up_failed``, ``timed_out``: it could not be started or stopped.
+        :raises DrydockError: ``up_failed``, ``timed_out``: it could not be started or removed; ``migration_failed``: it
+            could not be stopped.
         """
         name = job_name(unit)
         self._engine.remove([name])
@@ -127,22 +128,39 @@ class Migrator:
             raise
         code, why = self._wait(name, migration.timeout)
         if code is None:
-            self._engine.stop([name], timeout=unit.grace + STOP_EXTRA)
+            self._stop(unit, name, why)
         log = self._engine.logs(name, lines=LOG_LINES)
         self._engine.remove([name])
         return Done(code=code, why=why, log=log)
 
+    def _stop(self, unit: Unit, name: str, why: str) -> None:
+        try:
+            self._engine.stop([name], timeout=unit.grace + STOP_EXTRA)
+        except DrydockError as error:
+            raise DrydockError(
+                "migration_failed",
+                f"The migration of the service {unit.name} failed: {why}. It could not be stopped and may still change "
+                f"the data (container {name}): {error.message} The next run stops it before anything else; by hand: "
+                f"`docker stop {name}`.",
+                service=unit.name,
+                exit_code=None,
+                running=name,
+            ) from error
+
     def _wait(self, name: str, limit: float) -> tuple[int | None, str]:
         begun = self._clock()
         while True:
-            seen = self._engine.inspect(name)
+            try:
+                seen = self._engine.inspect(name)
+            except DrydockError as error:
+                return None, f"what it does is not known any more: {error.message.rstrip('.')}"
             if seen is None:
                 return None, "its container is gone, or the engine does not answer any more"
             state = seen.get("State") or {}
             if state.get("Status") in ("exited", "dead"):
                 return _ended(state)
             if self._clock() - begun >= limit:
-                return None, f"it did not end within {limit:g} s and was stopped"
+                return None, f"it did not end within {limit:g} s"
             self._sleep(INTERVAL)
 
 
