@@ -9,6 +9,7 @@ import argparse
 import importlib
 import io
 import json
+import os
 import pkgutil
 import signal
 import sys
@@ -52,6 +53,8 @@ def main(name: str, *, root: str, secrets: str, version: str, argv: Sequence[str
         return 0
     except OSError as error:
         message = f"{error.filename or 'The host'}: {error.strerror or error}."
+        if isinstance(error, PermissionError) and os.geteuid() != 0:
+            message += f" Run it as root: `sudo {name} {arguments.verb} …`."
         if getattr(arguments, "json", False):
             say(json.dumps(DrydockError("host_failed", message).as_result(), indent=2))
         return _failed(stack, message)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,17 @@ def test_a_person_gets_the_reason_and_nothing_on_standard_output(
 ) -> None:
     assert command(ends=DrydockError("locked", "Somebody is at work.")) == 1
     assert capsys.readouterr() == ("", "demo: Somebody is at work.\n")
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_whoever_is_not_root_is_told_to_become_root_where_only_root_may_look(
+    command: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, user: int
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert command(ends=PermissionError(13, "Permission denied", "/opt/demo/state/gate.json")) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("demo: /opt/demo/state/gate.json: Permission denied.")
+    assert ("`sudo demo try …`" in err) is (user != 0)
 
 
 @pytest.mark.parametrize("half", [True, False])
