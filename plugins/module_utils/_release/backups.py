@@ -44,7 +44,6 @@ TIMED_OUT = 124  # what `timeout` ends with
 KILLED = 137
 KILL_AFTER = 10  # seconds between asking the program in the container to end and ending it
 GROWTH = 1.5  # how much larger than the last one a backup may become before it is begun
-VERIFY = 1800.0  # seconds that reading a copy back may take
 MIB = 1024 * 1024
 
 
@@ -179,7 +178,7 @@ class Backups:
             raise self._failed(source, "could not be made", ended, limit)
         if not path.stat().st_size:
             raise self._failed(source, "is empty", ended, limit)
-        self._verify(source, path)
+        self._verify(source, path, limit)
         data = {} if source.data is None else {"data": str(source.data)}
         return {
             "file": source.file,
@@ -192,16 +191,16 @@ class Backups:
             **data,
         }
 
-    def _verify(self, source: Source, path: Path) -> None:
+    def _verify(self, source: Source, path: Path, limit: float) -> None:
         """Have the program that would read the copy back read it."""
         if source.wish.verify:
             self._tell(f"reading the copy of {source.name} back, {path.stat().st_size / MIB:.1f} MiB")
             with path.open("rb") as handle:
                 ended = self._programs.feed(
-                    self._within(source, source.wish.verify, VERIFY), handle, timeout=VERIFY + EXTRA
+                    self._within(source, source.wish.verify, limit), handle, timeout=limit + EXTRA
                 )
             if not ended.ok:
-                raise self._failed(source, "cannot be read back", ended, VERIFY)
+                raise self._failed(source, "cannot be read back", ended, limit)
 
     @staticmethod
     def _within(source: Source, command: Iterable[str], limit: float) -> list[str]:

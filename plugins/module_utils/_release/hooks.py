@@ -150,7 +150,7 @@ class Hooks:
         self.papers[f"hook-{len(self.ran):02}-{hook.name}.log"] = output
         if not trouble:
             return
-        words = _words(hook, trouble, output)
+        words = self._around.redactor().text(_words(hook, trouble, output))  # a command may have one of its own
         optional = self._around.going_back and hook.where == ON_CONTROLLER
         if binding and hook.required and not optional:
             raise DrydockError("hook_failed", words, hook=hook.name, exit_code=code)

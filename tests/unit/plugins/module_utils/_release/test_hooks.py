@@ -182,6 +182,19 @@ def test_what_a_hook_wrote_is_kept_with_the_evidence_without_secrets(world: Worl
     assert "hunter2" not in text + error.message
 
 
+@pytest.mark.parametrize("required", [True, False])
+def test_a_secret_in_the_command_of_a_hook_is_not_told_when_it_fails(world: World, required: bool) -> None:
+    world.given = {"db_password": "canary-value"}
+    world.release()
+    words = ["/hooks/notify", "-H", "Authorization: Bearer hunter2", "canary-value"]
+    world.programs.ends = {"/hooks/notify": Ended(1)}
+    stack = with_hooks(world, hook("after", "healthy", command=words, required=required))
+    told = world.failing(stack).message if required else str(world.release(stack)["warnings"])
+    assert "/hooks/notify" in told
+    assert "hunter2" not in told
+    assert "canary-value" not in told
+
+
 def test_hooks_of_a_failure_run_after_the_way_back_and_are_told_of_it(world: World) -> None:
     world.release()
     world.docker.sick = {"api:2"}
