@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.programs import MARK, HostPrograms, new_mark
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.stage import Question
 
 LONGEST_OUTPUT = 64 * 1024  # bytes that are kept, the last ones
@@ -60,7 +62,7 @@ def run(
     :param folder: where it runs.
     :param gone: says that nobody wants the answer any more.
     """
-    command = [str(word) for word in hook.get("command") or ()]
+    command, mark = [str(word) for word in hook.get("command") or ()], new_mark()
     try:
         process = subprocess.Popen(
             command,
@@ -68,7 +70,7 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, MARK: mark},
             start_new_session=True,
         )
     except (OSError, ValueError, IndexError) as error:
@@ -87,7 +89,7 @@ def run(
         code = _wait(process, float(hook.get("timeout") or TIMEOUT), gone)
         threads[1].join(LINGER)
     finally:
-        _end(process)
+        _end(process, mark)
         for thread in threads:
             thread.join(LINGER)
     return Done(code, bytes(kept).decode("utf-8", "replace"))
@@ -101,10 +103,13 @@ def _wait(process: subprocess.Popen[bytes], timeout: float, gone: Callable[[], b
     return None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """With everything that it started; what has left its group is found where the kernel tells of processes."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    with contextlib.suppress(OSError, DrydockError):
+        HostPrograms().end(mark)
 
 
 def _feed(stream: IO[bytes] | None, text: bytes) -> None:

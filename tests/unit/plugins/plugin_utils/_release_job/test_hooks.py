@@ -107,6 +107,12 @@ def test_its_children_end_with_it_whether_it_hangs_or_not(tmp_path: Path, hangs:
     assert gone(int(done.output))
 
 
+def test_a_child_that_has_left_its_group_ends_with_it(tmp_path: Path) -> None:
+    done = python(CHILD.replace('600)"]', '600)"], start_new_session=True'), tmp_path)
+    assert done.code == 0
+    assert gone(int(done.output))
+
+
 @pytest.mark.parametrize(("command", "code"), [(["/no/such"], 127), ([], 126), (["/"], 126)])
 def test_one_that_cannot_be_run_says_so(tmp_path: Path, command: list[str], code: int) -> None:
     done = run({"command": command}, {}, environment={}, folder=str(tmp_path))
