@@ -155,6 +155,7 @@ containers:
     - C(name), C(service), C(part) (V(base) or a colour), C(state), C(health), C(restarts), C(exit_code), C(oom_killed)
       and C(started) of each container.
     - The health is what Docker says, and V(unhealthy) also where the service's health path does not answer 200.
+    - C(error) is why the engine could not start it, as with data on a disk that is not mounted; else null.
     - C(recorded) says that the release is made of it. One that is missing has the state V(absent).
     - C(warm) says that it served before and is kept running.
   returned: always

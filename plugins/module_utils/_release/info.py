@@ -407,6 +407,7 @@ def _container(
         "restarts": inspection.get("RestartCount"),
         "exit_code": state.get("ExitCode") if live.state in {"exited", "dead"} else None,
         "oom_killed": bool(state.get("OOMKilled")),
+        "error": str(state.get("Error") or "")[:LONGEST] or None,
         "started": state.get("StartedAt"),
         "recorded": item is not None,
     }
@@ -422,6 +423,7 @@ def _absent(part: str, service: str, item: Mapping[str, Any]) -> dict[str, Any]:
         "restarts": None,
         "exit_code": None,
         "oom_killed": False,
+        "error": None,
         "started": None,
         "recorded": True,
     }

@@ -126,9 +126,15 @@ def _containers(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if item["recorded"] and state not in {"running", "running, healthy", "running, starting"}:
             yield (
                 "container",
-                f"The container {item['name']} is {state}. Look at `docker logs {item['name']}`; the next run of the "
-                "tag `stack` brings it back.",
+                f"The container {item['name']} is {state}. {_said(item)}Look at `docker logs {item['name']}`; the next "
+                "run of the tag `stack` brings it back.",
             )
+
+
+def _said(item: Mapping[str, Any]) -> str:
+    """Why the engine could not start it; its own log knows nothing of that."""
+    error = item.get("error")
+    return f"The engine says: {str(error).rstrip('.')}. " if error else ""
 
 
 def container_state(item: Mapping[str, Any]) -> str:

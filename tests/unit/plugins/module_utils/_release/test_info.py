@@ -45,6 +45,7 @@ class Docker:
         self.docker = docker
         self.restarts: dict[str, int] = {}
         self.oom: set[str] = set()
+        self.errors: dict[str, str] = {}
         self.garbled = False
 
     def run(self, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
@@ -61,6 +62,7 @@ class Docker:
                 "State": {
                     "ExitCode": 137 if item.state == "exited" else 0,
                     "OOMKilled": name in self.oom,
+                    "Error": self.errors.get(name, ""),
                     "StartedAt": "2026-11-21T04:15:01Z",
                     "Health": {"Status": item.health},
                 },
@@ -158,6 +160,7 @@ def test_containers_are_told_with_their_health_and_restarts(world: World, docker
         "restarts": 3,
         "exit_code": None,
         "oom_killed": False,
+        "error": None,
         "started": "2026-11-21T04:15:01Z",
         "recorded": True,
         "warm": False,
@@ -561,6 +564,14 @@ def test_a_stack_lives_by_its_name_unless_told_otherwise() -> None:
     assert layout_of("ocr", "/srv/x").root == Path("/srv/x")
     with pytest.raises(DrydockError, match="root: 'x'"):
         layout_of("ocr", "x")
+
+
+def test_why_the_engine_could_not_start_a_container_is_told(world: World, docker: Docker) -> None:
+    world.release()
+    world.docker.containers[("demo-base", "db")].state = "exited"
+    docker.errors = {"demo-base-db-1": "bind source path does not exist: /opt/demo/data/db"}
+    (problem,) = told(world, docker)["problems"]
+    assert "The engine says: bind source path does not exist: /opt/demo/data/db. Look at" in problem["message"]
 
 
 def back_up(world: World) -> Path:
