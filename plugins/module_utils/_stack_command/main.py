@@ -33,8 +33,7 @@ def main(name: str, *, root: str, secrets: str, version: str, argv: Sequence[str
 
     :return: the exit status: the verb's; 1 when it could not be done, 130 when it was interrupted.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a log line may hold what this terminal cannot show
+    _standard_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` wants it
             signal.signal(number, _interrupt)
@@ -62,6 +61,15 @@ def main(name: str, *, root: str, secrets: str, version: str, argv: Sequence[str
         warn(stack.name, f"interrupted.{_half_done(stack)}")
         return INTERRUPTED
     return status
+
+
+def _standard_streams() -> None:
+    """There, whoever calls. What is opened next must not take the place of one that was closed."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r+", encoding="utf-8"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a log line may hold what this terminal cannot show
 
 
 def all_verbs() -> Mapping[str, Verb]:

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable
@@ -76,6 +77,16 @@ def test_whoever_is_not_root_is_told_to_become_root_where_only_root_may_look(
     err = capsys.readouterr().err
     assert err.startswith("demo: /opt/demo/state/gate.json: Permission denied.")
     assert ("`sudo demo try …`" in err) is (user != 0)
+
+
+def test_a_caller_that_has_closed_all_output_gets_the_exit_status(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)  # as Python has it then
+    assert command("--json", ends=DrydockError("locked", "Somebody is at work.")) == 1
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        stream.close()
 
 
 @pytest.mark.parametrize("half", [True, False])
