@@ -228,20 +228,18 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _ask_to_end(process: subprocess.Popen[bytes], pipes: Sequence[_Pipe]) -> None:
-    _signal(process.pid, signal.SIGTERM)
+    """`timeout` hands it on to the whole group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGTERM)
     _follow(process, pipes, PATIENCE, lambda: None)
 
 
 def _end(process: subprocess.Popen[bytes], mark: str) -> None:
     """With everything that it started, also when it has ended and left something running."""
-    _signal(process.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     _end_left(mark, process.pid)
     process.wait()
-
-
-def _signal(group: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, number)
 
 
 def _end_left(mark: str, session: int = 0) -> bool:
