@@ -41,7 +41,8 @@ def boot(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
         return
     _await_engine(stack, host, say)
     with patient(stack, host, "start the stack") as held:
-        for line in _settled(stack, host):
+        said, trouble = _settled(stack, host)
+        for line in said:
             say(line)
         record = current_record(stack.layout)
         if record is None:
@@ -52,6 +53,8 @@ def boot(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
         begun, failure = host.clock(), _bug()
         try:
             starter.start()
+            if trouble is not None:
+                raise trouble
             failure = None
         except DrydockError as error:
             failure = {"kind": error.kind, "step": None, "evidence": None}
@@ -80,16 +83,28 @@ def _answers(stack: Stack, host: Host) -> bool:
         return False
 
 
-def _settled(stack: Stack, host: Host) -> list[str]:
-    """What a run that died left. A release that waits to be switched is for those who made it; it serves nobody yet."""
+def _settled(stack: Stack, host: Host) -> tuple[list[str], DrydockError | None]:
+    """What was done about what a run that died left; and why nginx does not let it be done, which is raised in the end
+    and keeps nothing from its start.
+    """
     said = hooks.settle(stack.layout, host.programs) + migrating.settle(host.engine, stack.name)
     try:
-        said += recover(stack.layout, host.edge(stack.layout))
+        said += _recovered(stack, host) + host.gate(stack.layout).settle()
+    except DrydockError as error:
+        if error.kind not in ("edge_invalid", "edge_failed"):
+            raise
+        return [*said, error.message], error
+    return said, None
+
+
+def _recovered(stack: Stack, host: Host) -> list[str]:
+    """A release that waits to be switched is for those who made it; it serves nobody yet."""
+    try:
+        return recover(stack.layout, host.edge(stack.layout))
     except DrydockError as error:
         if error.kind != "prepared":
             raise
-        said.append(error.message)
-    return said + host.gate(stack.layout).settle()
+        return [error.message]
 
 
 def shut_down(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:

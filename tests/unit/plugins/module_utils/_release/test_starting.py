@@ -220,6 +220,28 @@ def test_a_release_that_the_power_cut_interrupted_is_settled_first(site: Site, s
     assert site.world.leftovers() == []
 
 
+@pytest.mark.parametrize("step", ["switch", "confirm"])
+def test_an_nginx_that_refuses_its_configuration_keeps_no_container_from_its_start(site: Site, step: str) -> None:
+    def cut(reached: str) -> None:
+        if reached == step:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        site.world.release(site.world.with_api(image="api:2"), on_step=cut)
+    site.all("exited")
+    site.nginx.broken = True
+    with pytest.raises(DrydockError) as caught:
+        site.start()
+    assert caught.value.kind == "edge_invalid"
+    assert {DB, API} <= site.world.running()
+    assert site.stack.layout.journal.exists()
+    site.nginx.broken = False
+    site.start()
+    assert site.world.running() == {DB, API}
+    assert site.nginx.ask("/") == (200, "127.0.0.1:18001")
+    assert not site.stack.layout.journal.exists()
+
+
 def test_a_stop_closes_the_edge_and_ends_services_before_components(site: Site) -> None:
     orders = site.stop()
     assert [call for call in orders if call[0] == "docker"] == [("docker", "stop", API), ("docker", "stop", DB)]
