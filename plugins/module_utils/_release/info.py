@@ -234,14 +234,10 @@ def _current(record: Record) -> dict[str, Any]:
     containers = _mapping(record.containers)
     parts = {str(_mapping(item).get("part")) for item in containers.values()}
     return {
-        "release": str(record.identity),
+        "release": record.identity,
         "colours": sorted(parts - {BASE}),
-        "since": record.rest.get("finished") or record.created,
-        "actor": record.rest.get("actor"),
-        "reason": record.rest.get("reason"),
-        "revision": record.rest.get("revision"),
-        "previous": record.rest.get("previous"),
-        "rolled_back_to": record.rest.get("rolled_back_to"),
+        "since": _text(record.rest.get("finished")) or record.created,
+        **{key: _text(record.rest.get(key)) for key in ("actor", "reason", "revision", "previous", "rolled_back_to")},
         "images": [_image(name, _mapping(item)) for name, item in sorted(_mapping(record.images).items())],
         "models": [
             {"name": name, "version": _mapping(item).get("version"), "digest": _mapping(item).get("digest")}
@@ -264,6 +260,11 @@ def _image(name: str, image: Mapping[str, Any]) -> dict[str, Any]:
     known = [reference, *(str(item) for item in image.get("digests") or [])]
     digest = next((item.partition("@")[2] for item in known if "@" in item), None)
     return {"name": name, "reference": reference, "digest": digest, "id": image.get("id")}
+
+
+def _text(value: Any) -> str | None:
+    """As above."""
+    return None if value is None else str(value)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

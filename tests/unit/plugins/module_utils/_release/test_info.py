@@ -28,7 +28,9 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.runner im
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command import backing_up
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.backing_up import Order
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.backing_up import back_up as command_backup
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.status_text import status_text
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
+from ansible_collections.drydock.serving.plugins.plugin_utils._status import status_report, table
 
 from tests.unit.plugins.module_utils._release.fake_docker import FakeDocker
 from tests.unit.plugins.module_utils._release.world import World
@@ -366,6 +368,31 @@ def test_a_record_from_a_newer_version_is_told_and_the_other_releases_too(world:
     result = told(world, docker)
     assert [item["id"] for item in result["releases"]] == ["r002"]
     assert "newer version" in result["problems"][0]["message"]
+
+
+@pytest.mark.parametrize("key", ["schema", "id", "hash", "created"])
+@pytest.mark.parametrize("value", [None, [None], {}])
+def test_a_record_that_was_edited_is_a_damaged_one(world: World, docker: Docker, key: str, value: Any) -> None:
+    for number in range(2):
+        world.release(world.with_api(environment={"N": str(number)}))
+    path = world.root / "releases" / "r001" / "release.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    result = told(world, docker)
+    assert [item["id"] for item in result["releases"]] == ["r002"]
+    assert kinds(result) == ["state_unreadable"]
+
+
+@pytest.mark.parametrize("value", [None, 5, [], {}])
+def test_whatever_was_written_into_the_record_of_what_serves_is_told_as_text(
+    world: World, docker: Docker, value: Any
+) -> None:
+    world.release()
+    path = world.root / "current" / "release.json"
+    told_of = ("finished", "actor", "reason", "revision", "previous", "rolled_back_to")
+    path.write_text(json.dumps({**json.loads(path.read_text()), **dict.fromkeys(told_of, value)}))
+    result = told(world, docker)
+    assert status_text(result)
+    assert table(status_report(["web1"], [result], at="now"))
 
 
 def test_releases_are_told_in_the_order_they_were_made_in(world: World, docker: Docker) -> None:
