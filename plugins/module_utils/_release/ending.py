@@ -31,7 +31,13 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.probation
     remove_note,
     serving,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import KIND, STEP, mark, write_log
+from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import (
+    KIND,
+    STEP,
+    mark,
+    settle,
+    write_log,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._release.prune import next_failure, prune_failures
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     current_record,
@@ -89,8 +95,8 @@ class Ending:
         return serving(self._layout, note)
 
     def carry_out(self, note: Note) -> None:
-        there, decision = read_note(self._layout), note.decision or {}
-        if there is None or there.release != note.release:
+        decision = note.decision or {}
+        if not self._pending(note):
             return
         if decision.get("verdict") == FAILED:
             self._fail(note, decision)
@@ -102,7 +108,7 @@ class Ending:
     def _keep(self, note: Note, decision: Mapping[str, Any]) -> None:
         self._finish(note)
         with self._under_lease(note) as held:
-            if read_note(self._layout) is None:
+            if not self._pending(note):
                 return
             held.doing(f"end the containers that {note.release} has replaced")
             self._let_go(note)
@@ -141,7 +147,7 @@ class Ending:
         self._finish(note)
         said = trouble or f"the host went back to {note.previous}"
         with self._under_lease(note):
-            if read_note(self._layout) is None:
+            if not self._pending(note):
                 return
             failure = {"kind": KIND, "step": STEP, "evidence": str(self._evidence(note))}
             self._conclude(note, {**decision, "went_back": not trouble}, said=said, failure=failure)
@@ -173,7 +179,6 @@ class Ending:
             actor=self._actor,
             controller=self._actor.rpartition("@")[2],
             reason=reason,
-            ends_probation=False,
             **note.options,
         )
 
@@ -221,7 +226,13 @@ class Ending:
         with lease(
             self._layout, owner_of(self._host, actor=self._actor, release=note.release), self._host.clocks
         ) as it:
+            settle(self._stack, self._layout, self._host, actor=self._actor)
             yield it
+
+    def _pending(self, note: Note) -> bool:
+        """Whether its end is still to be written down; another release may have come in its place."""
+        now = read_note(self._layout)
+        return now is not None and now.release == note.release
 
     def _finish(self, note: Note) -> None:
         """What a run that died has left to do, whichever release it was about. What cannot be done here is left to the

@@ -124,7 +124,6 @@ class Options:
     revision: str = ""
     registries: Logins = field(default_factory=dict)
     wish: str = ""  # the same for whoever wants the same
-    ends_probation: bool = True  # of the release that serves; not when it is the probation's verdict
 
 
 @dataclass

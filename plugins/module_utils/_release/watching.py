@@ -27,7 +27,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.judgement
     not_judged,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
-from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks, lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import ALIVE, Clocks, holder, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation import (
     FAILED,
     KEPT,
@@ -101,7 +101,10 @@ def wait(at: Watch, release: str, ends: Ends, *, watched: bool, tell: Callable[[
 
 def _pending(at: Watch, release: str) -> bool:
     note = read_note(at.layout)
-    return note is not None and note.release == release
+    if note is None or note.release == release:
+        return note is not None
+    replaced = note.instead_of is not None and note.instead_of.release == release
+    return replaced and (holder(at.layout, at.clocks) or {}).get("state") == ALIVE  # it may fail, and that one go on
 
 
 def _stretch(at: Watch, note: Note, ends: Ends) -> Note | None:
