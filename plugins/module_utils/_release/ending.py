@@ -24,6 +24,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.evidence 
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import refuse_waiting
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation import (
     FAILED,
     Note,
@@ -52,7 +53,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.transacti
 from ansible_collections.drydock.serving.plugins.module_utils._release.watching import Watch
 from ansible_collections.drydock.serving.plugins.module_utils._release.wish import Wanted, Wish
 
-AGAIN = frozenset({"locked", "engine_unreachable", "timed_out"})  # failures that another try may not meet
+AGAIN = frozenset({"locked", "prepared", "engine_unreachable", "timed_out"})  # failures that another try may not meet
 
 
 def owner_of(host: Host, *, actor: str, release: str = "") -> dict[str, str]:
@@ -98,6 +99,7 @@ class Ending:
         decision = note.decision or {}
         if not self._pending(note):
             return
+        refuse_waiting(self._layout, None)
         if decision.get("verdict") == FAILED:
             self._fail(note, decision)
         else:

@@ -117,9 +117,10 @@ def _went_back(layout: Layout, note: Note) -> bool:
 
 def _end(stack: str, layout: Layout, host: Host, note: Note, *, actor: str) -> list[str]:
     """Before its time; of a release that was undone there is nothing to tell."""
-    if read_record(layout.release(note.release)) is None:
+    current = current_record(layout)
+    if current is None or read_record(layout.release(note.release)) is None:
         return []
-    said = f"ended the probation of {note.release} before {note.until}, for the release {layout.current.readlink().name}"
+    said = f"ended the probation of {note.release} before {note.until}, for the release {current.identity}"
     mark(layout, note, {"verdict": ENDED, "said": [], "until": note.until, "end": said, "evidence": None})
     write_log(stack, layout, host, note, actor=actor, outcome=log.PROBATION_ENDED, said=said)
     return [said]

@@ -172,11 +172,11 @@ def _write_down(at: Watch, note: Note, decision: Mapping[str, Any]) -> bool:
 
 
 def _carried_out(note: Note, ends: Ends) -> bool:
-    """Whether it was; not while another run holds the stack."""
+    """Whether it was; not while another run holds the stack, or has a release ready that waits to be switched."""
     try:
         ends.carry_out(note)
     except DrydockError as error:
-        if error.kind != "locked":
+        if error.kind not in ("locked", "prepared"):
             raise
         return False
     return True

@@ -405,3 +405,30 @@ def test_after_a_reboot_the_watcher_goes_on_with_the_time_that_is_left(trial: Tr
     trial.watch()
     assert trial.world.clock() - begun < 45
     assert trial.log_lines[-1]["outcome"] == "kept"
+
+
+@pytest.mark.parametrize("then", ["given up", "switched"])
+def test_a_verdict_waits_for_a_release_that_is_ready_until_that_is_given_up_or_switched(
+    trial: Trial, then: str
+) -> None:
+    trial.begin()
+    other = {**trial.stack(environment={"N": "1"}), "release": {}}
+    ready = trial.world.make_ready(other)
+    trial.answers["api:2"] = BAD
+    clients, passed = trial.world.meanwhile, list[None]()
+
+    def later() -> None:
+        clients()
+        passed.append(None)
+        if len(passed) == 20:
+            assert note_of(trial).decision is not None
+            assert trial.world.serving_now()["api"] == "api:2"
+            trial.world.give_up() if then == "given up" else trial.world.release(other, prepared=ready)
+
+    trial.world.meanwhile = later
+    trial.watch()
+    assert read_note(trial.layout) is None
+    assert trial.world.serving_now()["api"] == "api:1"
+    assert trial.log_lines[-1]["outcome"] == ("failed" if then == "given up" else "released")
+    assert [line["outcome"] for line in trial.log_lines].count("probation_ended") == (then == "switched")
+    consistent(trial.world)
