@@ -203,6 +203,7 @@ class Ending:
                 "message": reason,
                 "details": dict(decision),
                 "at": self._host.now(),
+                "serving": note.release,
                 "actor": self._actor,
                 "reason": reason,
                 "health": [],

@@ -352,7 +352,7 @@ def _failure(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         failure = {}
     message = str(failure.get("message") or "").partition("\n")[0][:LONGEST]
-    told = {key: failure.get(key) for key in ("at", "kind", "step", "actor", "reason")}
+    told = {key: failure.get(key) for key in ("at", "kind", "step", "serving", "actor", "reason")}
     return {"id": folder.name, **told, "message": message, "evidence": str(folder)}
 
 

@@ -119,6 +119,7 @@ class WayBack:
             "message": error.message,
             "details": error.details,
             "at": self._host.now(),
+            "serving": self._plan.current.identity if self._plan.current else None,
             "actor": self._at.actor,
             "reason": self._at.reason,
             "health": report.as_list() if report else [],
