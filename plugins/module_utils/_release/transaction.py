@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -197,10 +197,12 @@ class Transaction:
         clear_journal(self._layout)
         return self.outcome
 
-    def _through(self, steps: Iterable[str]) -> None:
-        step = ""
+    def _through(self, steps: Sequence[str]) -> None:
+        step = steps[0]
         try:
-            for step in steps:
+            for following in steps:
+                self._note(following)
+                step = following  # not before that is written down: the next run goes by what is
                 self._take(step)
         except OSError as error:
             raise self._failed(step, host_error(error, step)) from error
@@ -210,7 +212,7 @@ class Transaction:
                 raise failure from error
             raise
 
-    def _take(self, step: str) -> None:
+    def _note(self, step: str) -> None:
         Journal(
             release=self._identity,
             step=step,
@@ -218,6 +220,8 @@ class Transaction:
             hash=self._plan.hash,
             order=self.order.name,
         ).write(self._layout)
+
+    def _take(self, step: str) -> None:
         if self._host.on_step is not None:
             self._host.on_step(step)
         self.works.hooks.begin(step)

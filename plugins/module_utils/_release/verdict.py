@@ -90,7 +90,7 @@ def _unknown(told: Mapping[str, Any]) -> bool:
 
 
 def _last_attempt(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The log says how the last attempt ended; where there is none, the last failure, if what served then still does."""
+    """The log says how the last attempt ended; without one, the last failure, if what served then still does."""
     attempts = [item for item in told["attempts"] if item.get("outcome") not in NO_RELEASES]
     if attempts:
         last = attempts[0]

@@ -16,13 +16,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._atomic import write_atomic
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release import bundle, transaction
+from ansible_collections.drydock.serving.plugins.module_utils._release import bundle, edge, transaction, way_back
+from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Collector
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import Journal
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed, SubprocessRunner
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
 
 from tests.unit.plugins.module_utils._release.fake_docker import Container
+from tests.unit.plugins.module_utils._release.test_kill import consistent
 from tests.unit.plugins.module_utils._release.world import World
 
 
@@ -207,6 +212,103 @@ def test_a_switch_that_the_disk_refuses_is_finished_by_the_next_run(
     world.release(world.with_api(image="api:2"))
     assert world.current.identity == "r002"
     assert world.leftovers() == []
+
+
+@pytest.mark.parametrize("step", RELEASE_STEPS)
+def test_a_step_that_could_not_be_written_down_was_not_begun(
+    world: World, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    world.with_edge()
+    world.release()
+    write = Journal.write
+
+    def full(journal: Journal, layout: Layout) -> None:
+        if journal.step == step:
+            raise OSError(errno.ENOSPC, "No space left on device", str(layout.journal))
+        write(journal, layout)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "write", full)
+        error = world.failing(world.with_api(image="api:2"))
+    assert error.kind == "no_space"
+    proven = RELEASE_STEPS.index(step) > RELEASE_STEPS.index("commit")
+    assert world.current.identity == ("r002" if proven else "r001")
+    assert ("The release r002 serves" in error.message) == proven
+    assert world.serving_now()["api"] == ("api:2" if proven else "api:1")
+    assert (world.root / "state" / "journal.json").exists() == proven
+    world.release(world.with_api(image="api:2"))
+    consistent(world)
+
+
+def test_a_full_disk_keeps_nginx_from_being_led_back_and_that_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nginx = world.with_edge()
+    world.release()
+    with monkeypatch.context() as patch:
+        nginx.deaf = True
+
+        def full(path: Path, content: bytes, *, mode: int) -> None:
+            if b"127.0.0.1:18001" in content:
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+            write_atomic(path, content, mode=mode)
+
+        patch.setattr(edge, "write_atomic", full)
+        error = world.failing(world.with_api(image="api:2"))
+    assert error.kind == "edge_unconfirmed"
+    assert "could NOT be led back to the release r001: The host's disk became full" in error.message
+    assert world.result["changed"]
+    assert world.running() == {"demo-base-db-1", "demo-blue-api-1", "demo-green-api-1"}
+    nginx.deaf = False
+    world.release()
+    consistent(world)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "The host's disk became full"),
+        (DrydockError("timed_out", "The engine hangs."), "The engine hangs."),
+    ],
+)
+def test_what_cannot_be_put_back_hides_neither_the_failure_nor_its_evidence(
+    world: World, monkeypatch: pytest.MonkeyPatch, trouble: Exception, words: str
+) -> None:
+    sick(world)
+
+    def fails(_root: Path) -> int:
+        raise trouble
+
+    with monkeypatch.context() as patch:
+        patch.setattr(way_back, "restore_secrets", fails)
+        error = world.failing(world.with_api(image="api:2"))
+    assert (error.kind, error.details["step"]) == ("unhealthy", "healthy")
+    assert f"Not all could be put back: {words}" in error.message
+    assert "The release r001 serves. The next run undoes the rest." in error.message
+    assert Path(error.details["evidence"], "summary.txt").is_file()
+    world.docker.sick = set()
+    world.release()
+    assert world.serving()["api"] == "api:1"
+    assert world.leftovers() == []
+
+
+def test_clients_are_led_back_before_any_evidence_is_collected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    nginx = world.with_edge()
+    world.release()
+    before, seen = nginx.loaded, list[str]()
+    collect = Collector.collect
+
+    def looked(collector: Collector) -> None:
+        seen.append(nginx.loaded)
+        collect(collector)
+
+    def unconfirmed(*_arguments: object, **_more: object) -> None:
+        raise DrydockError("edge_unconfirmed", "503")
+
+    monkeypatch.setattr(Collector, "collect", looked)
+    monkeypatch.setattr(transaction, "confirm", unconfirmed)
+    world.failing(world.with_api(image="api:2"))
+    assert seen == [before]
 
 
 def test_a_host_without_any_room_gets_a_sentence_and_no_traceback(
