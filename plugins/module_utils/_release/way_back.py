@@ -155,13 +155,10 @@ class WayBack:
         try:
             if self._edge.lead(led_to(previous)):
                 self._edge.wait_left(workers, clock=self._host.clock, sleep=self._host.sleep)
-        except (
-            DrydockError,
-            OSError,
-        ) as error:  # both run on, whatever nginx goes by; the journal stays for the next run
+        except (DrydockError, OSError) as error:  # both run on, whatever nginx goes by; the journal stays
             return (
-                f"The edge could NOT be led back to the release {previous.identity}: {_why(error, step)} The containers "
-                "of both releases were left running; the next run undoes this one."
+                f"The edge could NOT be led back to the release {previous.identity}: {_why(error, step)} The "
+                "containers of both releases were left running; the next run undoes this one."
             )
         return ""
 

@@ -292,6 +292,41 @@ def test_what_cannot_be_put_back_hides_neither_the_failure_nor_its_evidence(
     assert world.leftovers() == []
 
 
+@pytest.mark.parametrize("step", RELEASE_STEPS)
+def test_an_engine_that_restarts_during_a_step_is_not_taken_for_one_without_containers(world: World, step: str) -> None:
+    world.with_edge()
+    world.release(world.with_worker())
+    new = world.with_worker(environment={"N": "1"})
+    new["services"]["api"]["environment"] = {"N": "1"}
+
+    def restarting(reached: str) -> None:
+        world.docker.answering = reached != step
+
+    done = True
+    try:
+        world.release(new, on_step=restarting)
+    except DrydockError as error:
+        done = False
+        assert error.details["step"] == step
+    world.docker.answering = True
+    if done:
+        consistent(world)
+    world.release(new)
+    consistent(world)
+    assert not world.release(new)["changed"]
+
+
+def test_a_failed_release_that_cannot_be_stopped_says_so(world: World) -> None:
+    world.release()
+
+    def gone(step: str) -> None:
+        world.docker.answering = step != "healthy"
+
+    error = world.failing(world.with_api(image="api:2"), on_step=gone)
+    assert "was not touched and serves" not in error.message
+    assert "The Docker engine on the host does not answer" in error.message
+
+
 def test_clients_are_led_back_before_any_evidence_is_collected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     nginx = world.with_edge()
     world.release()
