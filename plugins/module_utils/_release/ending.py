@@ -127,12 +127,12 @@ class Ending:
         previous = read_record(self._layout.release(note.previous))
         items = {item["name"]: retired_from(item) for item in (previous.containers if previous else {}).values()}
         engine, drainer = self._host.engine, self._host.drainer(self._host.edge(self._layout))
-        live = {item.name for item in engine.containers(self._stack)[1]}
+        live = {item.name for item in engine.present(self._stack)}
         gone = [items.get(name, Retired(name)) for name in kept.containers if name in live]
         drainer.drain(gone)
         drainer.stop(gone)
         warm.end(self._layout)
-        networks.disconnect(engine, networks.superfluous(stay(desired, record), engine.containers(self._stack)[1]))
+        networks.disconnect(engine, networks.superfluous(stay(desired, record), engine.present(self._stack)))
 
     # -- it is given up ----------------------------------------------------------------------------------------------
 
@@ -255,7 +255,7 @@ class Ending:
         record, kept = current_record(self._layout), warm.read_warm(self._layout)
         names = {item["name"] for item in (record.containers if record else {}).values()}
         names |= set(kept.containers if kept else ())
-        return any(item.running and item.name not in names for item in self._host.engine.containers(self._stack)[1])
+        return any(item.running and item.name not in names for item in self._host.engine.present(self._stack))
 
     def _as_it_is(self) -> Wanted:
         return wanted_from(self._layout, self._layout.current.readlink().name)

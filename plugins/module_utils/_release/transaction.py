@@ -501,7 +501,7 @@ class Transaction:
         return Compose(self._host.runner, stack=self._desired.name, part=part, release=release)
 
     def _live(self) -> list[Live]:
-        return self._engine.containers(self._desired.name)[1]
+        return self._engine.present(self._desired.name)
 
     def _coming(self) -> tuple[Unit, ...]:
         """What has to be brought up. In a repair nothing is replaced by something else."""

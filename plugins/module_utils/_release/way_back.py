@@ -207,7 +207,7 @@ class WayBack:
         return " The host stays out of service for the balancers in front of it." if out else ""
 
     def _stop_moved(self) -> None:
-        there = {item.name: item for item in self._engine.containers(self._desired.name)[1]}
+        there = {item.name: item for item in self._engine.present(self._desired.name)}
         moved = [unit for unit in self._plan.moved if unit.container in there and unit not in self._plan.warm]
         grace = max((unit.grace for unit in moved), default=0.0)
         begun = [unit.container for unit in moved if there[unit.container].state != "created"]
@@ -224,7 +224,7 @@ class WayBack:
 
     def _stop_all(self) -> str:
         try:
-            live = self._engine.containers(self._desired.name)[1]
+            live = self._engine.present(self._desired.name)
             grace = max((unit.grace for unit in self._desired.units), default=0.0)
             wanted = {unit.container for unit in self._desired.units}
             self._engine.stop([item.name for item in live if item.name in wanted], timeout=grace + UP_EXTRA)
@@ -255,7 +255,7 @@ def bring_up_recorded(
         wanted = [name for name in names if previous.containers[name]["part"] == part]
         if wanted:
             Compose(host.runner, stack=stack, part=part, release=folder).up(wanted, timeout=timeout)
-    attached = {item.name: item.networks for item in host.engine.containers(stack)[1]} if names else {}
+    attached = {item.name: item.networks for item in host.engine.present(stack)} if names else {}
     for name in names:
         item = previous.containers[name]
         if item["part"] != PARTS[0] and stack not in attached.get(item["name"], ()):

@@ -242,7 +242,7 @@ def _led_past(turn: _Turn, name: str) -> Iterator[bool]:
         yield False
         return
     names = services_of(record)
-    well = {found.name for found in turn.host.engine.containers(turn.stack.name)[1] if _well(found)}
+    well = {found.name for found in turn.host.engine.present(turn.stack.name) if _well(found)}
     others = {other: each for other, each in record.containers.items() if names[other] == names[name] and other != name}
     if not any(each["name"] in well for each in others.values()):
         turn.say(
