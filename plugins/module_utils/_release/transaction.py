@@ -98,6 +98,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
 )
 
 SWITCHED = "switched"
+ROOM_BACK = 16 * 1024 * 1024  # bytes: what a release is left for may be that it fills the disk
 
 
 @dataclass(frozen=True)
@@ -261,7 +262,8 @@ class Transaction:
     # -- steps, in order ---------------------------------------------------------------------------------------------
 
     def _step_room(self) -> None:
-        room.require(self._layout.root, self._options.reserve, what="the stack's directory")
+        little = min(self._options.reserve, ROOM_BACK) if self._plan.back else self._options.reserve
+        room.require(self._layout.root, little, what="the stack's directory")
         self._foresee_images()
 
     def _step_stage(self) -> None:
