@@ -126,7 +126,7 @@ def _run(
     same = desired.hash({})
     options = replace(options, wish=same, identity=options.identity or f"{options.stamp}-{same[:8]}")
     if look_first or look or check_mode:
-        plan = _planned(wanted, host, may_write=not check_mode)
+        plan = _planned(wanted, host, may_write=False)  # nobody is kept from doing the same at this moment
         _tell(result, plan)
         if check_mode or not plan.changed:
             return

@@ -44,6 +44,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.probation
 LOOK = 5.0  # seconds between two looks at the containers; the log is read more often
 PATIENCE = 1.0  # seconds before a lease or a lock that is held is tried again
 GRACE = 10  # looks at who watches, before one that waits does it itself
+LATE = 3600.0  # seconds that a verdict may take, as when another run holds the stack
 
 
 @dataclass(frozen=True)
@@ -88,15 +89,28 @@ def wait(at: Watch, release: str, ends: Ends, *, watched: bool, tell: Callable[[
 
     :param watched: somebody else was started for it; then nothing is done but when that one does not begin or dies.
     :param tell: called now and then.
+    :raises DrydockError: ``timed_out``, and those of ``watch``.
     """
-    tries = GRACE if watched else 0
+    tries, deadline = GRACE if watched else 0, _deadline(at)
     while _pending(at, release):
+        if at.clocks.steady() >= deadline:
+            raise DrydockError(
+                "timed_out",
+                f"The time of the probation of {release} has been over for {LATE:g} s, and there is no verdict. The "
+                "release serves meanwhile. `status` on the host tells which run holds the stack, and `journalctl` "
+                "what the unit says that watches; the verdict follows when they go on.",
+            )
         if tries <= 0 and _free(at):
             watch(at, ends)
             continue
         tries -= 1
         tell()
         at.sleep(PATIENCE)
+
+
+def _deadline(at: Watch) -> float:
+    note = read_note(at.layout)
+    return at.clocks.steady() + (remaining(note, at.clocks) if note else 0.0) + LATE
 
 
 def _pending(at: Watch, release: str) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -432,3 +433,15 @@ def test_a_verdict_waits_for_a_release_that_is_ready_until_that_is_given_up_or_s
     assert trial.log_lines[-1]["outcome"] == ("failed" if then == "given up" else "released")
     assert [line["outcome"] for line in trial.log_lines].count("probation_ended") == (then == "switched")
     consistent(trial.world)
+
+
+def test_a_run_does_not_wait_for_ever_for_a_verdict_that_somebody_who_hangs_holds_up(trial: Trial) -> None:
+    result = trial.begin()
+    begun = trial.world.clock()
+    with lease(trial.layout, OWNER), (trial.layout.state / "probation.lock").open("w") as watcher:
+        fcntl.flock(watcher, fcntl.LOCK_EX)
+        with pytest.raises(DrydockError, match="there is no verdict") as caught:
+            trial.follow(result)
+    assert caught.value.kind == "timed_out"
+    assert 3600 <= trial.world.clock() - begun < 3700
+    assert note_of(trial).release == "r002"
