@@ -29,6 +29,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.certifica
     read_certificate,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import led_to
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import read_note, unsettled
 from ansible_collections.drydock.serving.plugins.module_utils._release.history import last_good
@@ -207,6 +208,8 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
         result.update(_gate(layout, problems))
     with problems.told():
         result["unfinished"] = _unfinished(layout)
+        if record is not None and result["unfinished"] is None:
+            _led(layout, record, problems)
         waiting = read_prepared(layout)
         result["prepared"] = waiting.told() if waiting else None
     with problems.told():
@@ -317,6 +320,23 @@ def _gate(layout: Layout, problems: Problems) -> dict[str, Any]:
             "`off` of the command on the host, put it right.",
         )
     return told
+
+
+def _led(layout: Layout, record: Record, problems: Problems) -> None:
+    """Whether nginx is told to lead to all that serves."""
+    try:
+        led = layout.upstreams.read_bytes() == led_to(record)
+    except OSError:
+        led = False
+    except (AttributeError, TypeError, ValueError):  # a record that was edited tells nothing of it
+        return
+    if not led and not ((_lease(layout) or {}).get("live")):
+        problems.add(
+            "edge_unsettled",
+            f"{layout.upstreams} does not lead nginx to just what the release is made of: a container that was "
+            "restarted did not come back, that was interrupted, or the file was edited. The next run of the tag "
+            "`stack` puts it right.",
+        )
 
 
 def _lease(layout: Layout) -> dict[str, Any] | None:

@@ -466,6 +466,18 @@ def test_without_a_note_the_lock_is_not_touched(world: World, docker: Docker, mo
     assert taken == []
 
 
+def test_an_edge_that_does_not_lead_to_all_that_serves_is_a_problem_unless_somebody_is_at_work(
+    world: World, docker: Docker
+) -> None:
+    world.release()
+    layout(world).upstreams.write_text("upstream drydock_api { server 127.0.0.1:1; }\n")
+    assert kinds(told(world, docker)) == ["edge_unsettled"]
+    with lease(layout(world), {"actor": "alice@laptop", "since": "04:29", "doing": "restart api-2"}):
+        assert kinds(told(world, docker)) == []
+    layout(world).upstreams.unlink()
+    assert kinds(told(world, docker)) == ["edge_unsettled"]
+
+
 def test_a_failed_attempt_is_a_problem_until_one_succeeds(world: World, docker: Docker) -> None:
     world.release()
     world.docker.sick = {"api:2"}
