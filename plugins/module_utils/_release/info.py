@@ -45,6 +45,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     read_journal,
     read_record,
     sequence,
+    upstream_ports,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.rotation import out_of_service
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
@@ -325,7 +326,7 @@ def _gate(layout: Layout, problems: Problems) -> dict[str, Any]:
 def _led(layout: Layout, record: Record, problems: Problems) -> None:
     """Whether nginx is told to lead to all that serves."""
     try:
-        led = layout.upstreams.read_bytes() == led_to(record)
+        led = not upstream_ports(record) or layout.upstreams.read_bytes() == led_to(record)
     except OSError:
         led = False
     except (AttributeError, TypeError, ValueError):  # a record that was edited tells nothing of it
