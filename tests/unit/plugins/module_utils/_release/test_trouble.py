@@ -23,12 +23,12 @@ from ansible_collections.drydock.serving.plugins.module_utils._release import bu
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Collector
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
-from ansible_collections.drydock.serving.plugins.module_utils._release.record import Journal
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import Journal, all_records
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed, SubprocessRunner
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
 
 from tests.unit.plugins.module_utils._release.fake_docker import Container
-from tests.unit.plugins.module_utils._release.test_kill import consistent
+from tests.unit.plugins.module_utils._release.test_kill import consistent, die_at_step
 from tests.unit.plugins.module_utils._release.world import World
 
 
@@ -239,6 +239,28 @@ def test_a_step_that_could_not_be_written_down_was_not_begun(
     assert (world.root / "state" / "journal.json").exists() == proven
     world.release(world.with_api(image="api:2"))
     consistent(world)
+
+
+@pytest.mark.parametrize("step", ["record", "switch", "confirm", "commit", "drain"])
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 1, "release": "r002", "step": "of another version"}'])
+def test_a_journal_that_cannot_be_read_lets_nobody_be_stopped_who_is_led_to(world: World, step: str, text: str) -> None:
+    nginx = world.with_edge()
+    world.release()
+    die_at_step(world, step, world.with_api(image="api:2"))
+    (world.root / "state" / "journal.json").write_text(text)
+    serving = world.current.identity
+    alive: list[bool] = []
+
+    def look(_step: str) -> None:
+        colour = {"18001": "blue", "18501": "green"}[nginx.ask("/")[1].partition(":")[2]]
+        container = world.docker.containers.get((f"demo-{colour}", "api"))
+        alive.append(container is not None and container.state == "running")
+
+    world.release(world.with_api(image="api:2"), on_step=look)
+    assert alive
+    assert all(alive)
+    consistent(world)
+    assert {record.identity for record in all_records(world.desired(world.stack).layout)} <= {"r001", serving, "r003"}
 
 
 def test_a_full_disk_keeps_nginx_from_being_led_back_and_that_is_told(
