@@ -173,7 +173,8 @@ class Engine:
         """
         done = self._runner.run(["docker", "inspect", "--type", "container", container])
         if not done.ok:
-            return _none_such(done)
+            _refuse_silence(done)
+            return None
         found = json.loads(done.out)
         return found[0] if found else None
 
@@ -258,7 +259,10 @@ class Engine:
         :raises DrydockError: ``engine_unreachable``.
         """
         done = self._runner.run(["docker", "inspect", "--type", "container", "--format", "{{.State.Pid}}", container])
-        return int(done.out.strip() or 0) if done.ok else _none_such(done) or 0
+        if not done.ok:
+            _refuse_silence(done)
+            return 0
+        return int(done.out.strip() or 0)
 
     def execute(self, container: str, command: Iterable[str], *, timeout: float) -> Completed:
         """Run a command in a container."""
@@ -346,8 +350,8 @@ def _silent(answer: str) -> DrydockError:
     )
 
 
-def _none_such(done: Completed) -> None:
-    """Of a container that was asked for; an engine that does not answer says nothing of the kind."""
+def _refuse_silence(done: Completed) -> None:
+    """An engine that does not answer does not say that there is no such container."""
     if "no such" not in done.err.lower():
         raise _silent(UNREACHABLE)
 
