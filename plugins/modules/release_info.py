@@ -223,7 +223,8 @@ certificate:
   type: dict
 failures:
   description:
-    - C(id), C(at), C(kind), C(step), C(message), C(actor), C(reason) and C(evidence) of failures, newest first.
+    - C(id), C(at), C(kind), C(step), C(message), C(serving), the release that served then, C(actor), C(reason) and
+      C(evidence) of failures, newest first.
   returned: always
   type: list
   elements: dict

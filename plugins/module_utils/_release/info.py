@@ -29,6 +29,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.certifica
     read_certificate,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import led_to
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import read_note, unsettled
 from ansible_collections.drydock.serving.plugins.module_utils._release.history import last_good
@@ -44,6 +45,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     read_journal,
     read_record,
     sequence,
+    upstream_ports,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.rotation import out_of_service
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
@@ -210,6 +212,8 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
         result.update(_gate(layout, problems))
     with problems.told():
         result["unfinished"] = _unfinished(layout)
+        if record is not None and result["unfinished"] is None:
+            _led(layout, record, problems)
         waiting = read_prepared(layout)
         result["prepared"] = waiting.told() if waiting else None
     with problems.told():
@@ -326,6 +330,23 @@ def _gate(layout: Layout, problems: Problems) -> dict[str, Any]:
     return told
 
 
+def _led(layout: Layout, record: Record, problems: Problems) -> None:
+    """Whether nginx is told to lead to all that serves."""
+    try:
+        led = not upstream_ports(record) or layout.upstreams.read_bytes() == led_to(record)
+    except OSError:
+        led = False
+    except (AttributeError, TypeError, ValueError):  # a record that was edited tells nothing of it
+        return
+    if not led and not ((_lease(layout) or {}).get("live")):
+        problems.add(
+            "edge_unsettled",
+            f"{layout.upstreams} does not lead nginx to just what the release is made of: a container that was "
+            "restarted did not come back, that was interrupted, or the file was edited. The next run of the tag "
+            "`stack` puts it right.",
+        )
+
+
 def _lease(layout: Layout) -> dict[str, Any] | None:
     """Who holds the stack, and whether that is still so. A dead owner leaves its note; the kernel takes its lock."""
     note = holder(layout)
@@ -359,7 +380,7 @@ def _failure(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         failure = {}
     message = str(failure.get("message") or "").partition("\n")[0][:LONGEST]
-    told = {key: failure.get(key) for key in ("at", "kind", "step", "actor", "reason")}
+    told = {key: failure.get(key) for key in ("at", "kind", "step", "serving", "actor", "reason")}
     return {"id": folder.name, **told, "message": message, "evidence": str(folder)}
 
 

@@ -150,18 +150,22 @@ class Migrator:
     def _wait(self, name: str, limit: float) -> tuple[int | None, str]:
         begun = self._clock()
         while True:
-            try:
-                seen = self._engine.inspect(name)
-            except DrydockError as error:
-                return None, f"what it does is not known any more: {error.message.rstrip('.')}"
+            seen = self._look(name)
             if seen is None:
-                return None, "its container is gone, or the engine does not answer any more"
+                return None, "its container is gone"
             state = seen.get("State") or {}
             if state.get("Status") in ("exited", "dead"):
                 return _ended(state)
             if self._clock() - begun >= limit:
                 return None, f"it did not end within {limit:g} s"
             self._sleep(INTERVAL)
+
+    def _look(self, name: str) -> Mapping[str, Any] | None:
+        """An engine that restarts, or hangs, lets its containers run on, so the job may well come to its end."""
+        try:
+            return self._engine.inspect(name)
+        except DrydockError:
+            return {}
 
 
 def _ended(state: Mapping[str, Any]) -> tuple[int, str]:

@@ -91,7 +91,7 @@ def _unknown(told: Mapping[str, Any]) -> bool:
 
 
 def _last_attempt(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The log says how the last attempt ended; where there is none, a failure that is newer than what serves does."""
+    """The log says how the last attempt ended; without one, the last failure, if what served then still does."""
     attempts = [item for item in told["attempts"] if item.get("outcome") not in NO_RELEASES]
     if attempts:
         last = attempts[0]
@@ -101,7 +101,7 @@ def _last_attempt(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         kind, evidence, at = failure.get("kind"), failure.get("evidence"), last.get("at")
     elif told["failures"]:
         last = told["failures"][0]
-        failed, identity = told["release"] is None or last["id"] > told["release"], last["id"]
+        failed, identity = last["serving"] == told["release"], last["id"]
         kind, evidence, at = last["kind"], last["evidence"], last["at"]
     else:
         return

@@ -501,6 +501,18 @@ def test_without_a_note_the_lock_is_not_touched(world: World, docker: Docker, mo
     assert taken == []
 
 
+def test_an_edge_that_does_not_lead_to_all_that_serves_is_a_problem_unless_somebody_is_at_work(
+    world: World, docker: Docker
+) -> None:
+    world.release()
+    layout(world).upstreams.write_text("upstream drydock_api { server 127.0.0.1:1; }\n")
+    assert kinds(told(world, docker)) == ["edge_unsettled"]
+    with lease(layout(world), {"actor": "alice@laptop", "since": "04:29", "doing": "restart api-2"}):
+        assert kinds(told(world, docker)) == []
+    layout(world).upstreams.unlink()
+    assert kinds(told(world, docker)) == ["edge_unsettled"]
+
+
 def test_a_failed_attempt_is_a_problem_until_one_succeeds(world: World, docker: Docker) -> None:
     world.release()
     world.docker.sick = {"api:2"}
@@ -517,13 +529,17 @@ def test_a_failed_attempt_is_a_problem_until_one_succeeds(world: World, docker: 
     assert len(told(world, docker)["failures"]) == 1
 
 
-def test_without_a_log_a_failure_that_is_newer_than_what_serves_counts(world: World, docker: Docker) -> None:
+@pytest.mark.parametrize("clock", ["right", "set back"])
+def test_without_a_log_a_failure_of_what_still_serves_counts(world: World, docker: Docker, clock: str) -> None:
+    world.number = 500 if clock == "set back" else 0
     world.release()
+    world.number = 1
     world.docker.sick = {"api:2"}
     world.failing(world.with_api(image="api:2"))
     log_path(layout(world)).unlink()
     assert kinds(told(world, docker)) == ["attempt_failed"]
     world.docker.sick = set()
+    world.number = 0 if clock == "set back" else world.number
     world.release(world.with_api(image="api:2"))
     log_path(layout(world)).unlink()
     assert told(world, docker)["ok"]

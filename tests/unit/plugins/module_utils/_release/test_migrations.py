@@ -189,6 +189,23 @@ def test_a_migration_that_cannot_be_stopped_is_said_to_run_on_and_the_next_run_s
     assert world.docker.jobs.most == 1
 
 
+def test_a_migration_goes_on_while_the_engine_restarts(world: World) -> None:
+    world.release()
+    world.docker.jobs.hanging = {"api"}
+    passed: list[None] = []
+
+    def meanwhile() -> None:
+        passed.append(None)
+        world.docker.answering = not 2 <= len(passed) <= 4
+        if len(passed) == 6:
+            world.docker.jobs.begun[0].looks = 0  # it comes to its end
+
+    world.meanwhile = meanwhile
+    world.release(migrating(world))
+    assert world.serving()["api"] == "api:2"
+    assert len(passed) > 6
+
+
 def test_a_release_that_fails_after_its_migration_says_that_the_data_stay_as_they_are(world: World) -> None:
     world.release()
     world.docker.sick = {"api:2"}
