@@ -13,6 +13,7 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._job.text import c
 
 SCHEMA = 1
 OK, PROBLEM, UNREACHABLE, UNKNOWN = "ok", "problem", "unreachable", "unknown"
+MIB = 1024**2
 GIB = 1024**3
 
 
@@ -71,6 +72,8 @@ _TOLD = (
     "certificate",
     "failures",
     "attempts",
+    "backups",
+    "backup_failure",
     "msg",
 )
 
@@ -150,6 +153,8 @@ def _details(host: Mapping[str, Any]) -> Iterable[str]:
         yield f"  container {item['name']}: {container_state(item)}{restarts}{kept}"
     for item in status["failures"][:1]:
         yield f"  last failure: {item['id']} {item['kind']} at the step {item['step']}: {item['message']}"
+    for item in status.get("backups") or ():
+        yield f"  backup of {item['component']}: {item['made']}, {item['size'] / MIB:.1f} MiB"
     if status["previous"]:
         yield f"  before: {status['previous']}"
 

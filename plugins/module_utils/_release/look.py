@@ -36,7 +36,7 @@ def look_at(
     """
     try:
         tell_maintenance(result, desired)
-        plan = make_plan(desired, given, engine, may_write=True, now=now)
+        plan = make_plan(desired, given, engine, may_write=False, now=now)
         tell(result, plan)
         if plan.changed:
             result["changed"] = False  # until something is

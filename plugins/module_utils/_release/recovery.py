@@ -27,7 +27,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     read_journal,
     read_record,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.steps import order_named
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import READY, order_named
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import forget_undo, restore_secrets
 
 
@@ -51,7 +51,8 @@ def recover(layout: Layout, edge: Edge, owner: Owner | None = None) -> list[str]
         clear_journal(layout)
         return [f"finished the release {journal.release}, interrupted at {journal.step}"]
     current = current_record(layout)
-    if order.switching(journal.step) and current is not None:
+    unknown = journal.step not in (*order.steps, READY)  # a journal that cannot be read: nginx may be led anywhere
+    if current is not None and (unknown or order.switching(journal.step)):
         edge.lead(led_to(current))
     restored = restore_secrets(layout.secrets)
     if journal.release and (current is None or current.identity != journal.release):

@@ -125,7 +125,7 @@ def _take_down(stack: str, made: Record, previous: Record | None, host: Host, ke
     """
     recorded = previous.containers if previous else {}
     serving = {item["name"] for item in recorded.values()}
-    there = {item.name for item in host.engine.containers(stack)[1]}
+    there = {item.name for item in host.engine.present(stack)}
     fresh = [item for item in made.containers.values() if item["name"] not in serving and item["name"] in there]
     coming = [item for item in fresh if item["name"] not in kept]
     for item in fresh:
