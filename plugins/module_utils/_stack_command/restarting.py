@@ -81,7 +81,7 @@ def restart(stack: Stack, order: Order, host: Host, *, say: Say, warn: Say) -> N
         "reason": order.reason,
         "doing": f"restart {order.what}",
     }
-    with lease(stack.layout, owner) as held:
+    with lease(stack.layout, owner) as held, host.progress.shown(stack.layout.job, {}):
         record = _settled(stack)
         chosen = choose(record, order.services)
         live = _look(stack, chosen, host)
@@ -214,6 +214,7 @@ def _logged(turn: _Turn, chosen: Mapping[str, Mapping[str, Any]], warn: Say) -> 
 def _one(turn: _Turn, name: str, *, untouched: Sequence[str]) -> None:
     item = turn.record.containers[name]
     turn.held.doing(f"restart {name}")
+    turn.host.progress.step(f"restart {name}", 0, 0)
     rest = f"Look at `{turn.stack.name} logs {name}`." + (f" Not touched: {', '.join(untouched)}." if untouched else "")
     with _led_past(turn, name) as past:
         if past:

@@ -47,7 +47,8 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         reason=arguments.reason,
         limit=arguments.timeout,
     )
-    restart(stack, order, caller.this_host(), say=caller.say, warn=lambda text: caller.warn(stack.name, text))
+    host = caller.this_host(caller.say)
+    restart(stack, order, host, say=caller.say, warn=lambda text: caller.warn(stack.name, text))
     return 0
 
 

@@ -180,9 +180,21 @@ def test_what_a_kill_in_the_middle_of_a_write_leaves_is_removed_and_data_are_not
     assert list(world.secrets.rglob(".drydock-*")) == []
 
 
-def test_a_journal_that_cannot_be_read_is_cleaned_up_and_the_release_goes_on(world: World) -> None:
+def test_a_journal_of_a_newer_version_is_left_alone_whatever_else_is_in_it(world: World) -> None:
     world.release()
-    (world.root / "state" / "journal.json").write_text('{"release": "r0')
+    journal = world.root / "state" / "journal.json"
+    journal.write_text('{"schema": 99, "releases": ["r002"]}')
+    assert world.failing(world.with_api(image="api:2")).kind == "state_unreadable"
+    assert "99" in journal.read_text()
+
+
+DAMAGED = ('{"release": "r0', "[]", "{}", '{"schema": 1, "release": 5, "step": "up", "previous": null, "hash": "x"}')
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_journal_that_cannot_be_read_is_cleaned_up_and_the_release_goes_on(world: World, text: str) -> None:
+    world.release()
+    (world.root / "state" / "journal.json").write_text(text)
     (world.root / "releases" / "r000.staging").mkdir()
     result = world.release()
     assert result["changed"]

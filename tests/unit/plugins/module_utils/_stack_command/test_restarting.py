@@ -20,6 +20,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.drain imp
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import newest
+from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Journal
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.restarting import Order, restart
@@ -105,6 +106,18 @@ def test_everything_restarts_one_after_another_components_first(site: Site) -> N
     assert (entry["outcome"], entry["services"], entry["failure"]) == ("restarted", ["api", "db"], None)
     assert (entry["actor"], entry["reason"], entry["serving"]) == ("op@host", "it leaks", "r001")
     assert holder(site.layout) is None
+
+
+def test_whoever_waits_for_a_restart_can_follow_it(site: Site) -> None:
+    seen: list[str] = []
+    restart(
+        Stack("demo", site.layout, "1.0.0"),
+        Order(services=("api",), actor="op@host", where="host", reason="", limit=5.0),
+        replace(site.world.host(), runner=site, progress=Progress(listen=lambda now: seen.append(now["step"]))),
+        say=print,
+        warn=print,
+    )
+    assert seen[-1] == "restart api"
 
 
 def test_only_what_was_asked_for_restarts(site: Site) -> None:
