@@ -99,13 +99,16 @@ def _open_phases(
     states: Sequence[TargetState], budgets: Mapping[str, float], *, now: float, started: float, delay: float
 ) -> None:
     """Let each group's targets of the next phase be looked at, where all of its earlier phases are passed."""
+    closed = [state for state in states if state.opened is None]
+    if not closed:
+        return  # most of the time, and there may be hundreds
     reached: dict[str, int] = {}
     for state in states:
         if not state.healthy:
             rank = PHASES.index(state.target.phase)
             reached[state.target.group] = min(rank, reached.get(state.target.group, rank))
-    for state in states:
-        if state.opened is None and PHASES.index(state.target.phase) <= reached.get(state.target.group, -1):
+    for state in closed:
+        if PHASES.index(state.target.phase) <= reached.get(state.target.group, -1):
             begins = max(now, started + delay)
             state.open(begins, started=started, budget=budgets.get(state.target.phase))
 

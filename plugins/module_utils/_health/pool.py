@@ -43,18 +43,29 @@ class ThreadPool:
             task = self._tasks.get()
             if task is None:
                 return
-            index, attempt = task
-            try:
-                self._results.put((index, attempt()))
-            except Exception as error:  # noqa: BLE001  # handed to the waiting thread, which raises it
-                self._results.put((index, error))
+            self._run(*task)
+
+    def _run(self, index: int, attempt: Callable[[], Observation]) -> None:
+        try:
+            self._results.put((index, attempt()))
+        except Exception as error:  # noqa: BLE001  # handed to the waiting thread, which raises it
+            self._results.put((index, error))
 
     def submit(self, index: int, attempt: Callable[[], Observation]) -> None:
         self._under_way += 1
         if self._started < min(self._under_way, self._workers):
-            self._started += 1
+            self._start()
+        if self._started:
+            self._tasks.put((index, attempt))
+        else:
+            self._run(index, attempt)
+
+    def _start(self) -> None:
+        try:
             threading.Thread(target=self._work, daemon=True).start()
-        self._tasks.put((index, attempt))
+            self._started += 1
+        except RuntimeError:  # the system has no more for us (TasksMax=, ulimit -u): targets wait for each other
+            self._workers = self._started
 
     def wait(self, seconds: float) -> list[tuple[int, Observation]]:
         ended: list[tuple[int, Observation]] = []

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Callable
 
 import pytest
@@ -281,6 +282,32 @@ def test_threads_hand_back_what_they_saw_under_the_target_s_number() -> None:
     pool.submit(7, lambda: GOOD)
     assert pool.wait(5.0) == [(7, GOOD)]
     pool.close()
+
+
+def threads_that_the_system_starts(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    start, left = threading.Thread.start, iter(range(number))
+
+    def limited(thread: threading.Thread) -> None:
+        if next(left, None) is None:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_where_the_system_has_no_more_threads_for_us_targets_wait_for_each_other(
+    monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    threads_that_the_system_starts(monkeypatch, threads)
+    pool = ThreadPool(5)
+    for number in range(5):
+        pool.submit(number, lambda: GOOD)
+    seen: list[int] = []
+    for _result in range(5):
+        seen += [index for index, _observation in pool.wait(5.0)]
+    pool.close()
+    assert sorted(seen) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(("targets", "workers"), [(0, 1), (1, 1), (10, 10), (500, 500), (5000, 512)])
