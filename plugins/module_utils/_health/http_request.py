@@ -15,16 +15,22 @@ import importlib
 import io
 import socket
 import ssl
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._health.connecting import (
+    connected,
+    encrypted,
+    time_left,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._health.tls import context_for
 
 _PLAIN_HTTP = "http/1.1"  # the name that ALPN has for it
+PIECE = 16384  # bytes sent at once: one record of TLS, so that each is held to the deadline
+BUFFER = 2048  # bytes; the head of an answer, mostly. Hundreds of them wait at the same time
 
 
 def load_requests() -> Any:
@@ -43,12 +49,47 @@ def load_requests() -> Any:
         ) from error
 
 
+class UnsendableError(ValueError):
+    """A request that no server would get. Its text does not hold what was to be sent."""
+
+
+@functools.lru_cache(maxsize=1)
+def failures() -> tuple[type[Exception], ...]:
+    """What goes wrong with a connection and on it, of whatever library. Older ones let each other's through."""
+    urllib3 = importlib.import_module("urllib3")
+    return (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)
+
+
 @dataclass
 class Attempt:
-    """One request. ``deadline`` is on the monotonic clock; ``certificate`` is what the server showed, once verified."""
+    """One request. ``deadline`` is on the monotonic clock.
+
+    :param context: how the connection is encrypted; None where it is not.
+    :param server_name: whose certificate is asked for, where that is not the host that is connected to.
+    :param certificate: what the server showed, once verified.
+    """
 
     deadline: float
+    context: ssl.SSLContext | None = None
+    server_name: str | None = None
     certificate: Any = None
+
+    @property
+    def default_port(self) -> int:
+        return 80 if self.context is None else 443
+
+    def connected(self, host: str, port: int) -> socket.socket:
+        """A connection on which requests may be sent."""
+        connection = connected(host, port, self.deadline)
+        if self.context is None:
+            return connection
+        try:
+            wrapped = encrypted(connection, self.context, (self.server_name or host).rstrip("."), self.deadline)
+        except BaseException:
+            connection.close()
+            raise
+        self.certificate = wrapped.getpeercert()
+        return wrapped
 
     def response(self, connection: Any, *arguments: Any, **options: Any) -> http.client.HTTPResponse:
         """Stands for the class of responses: reads from the connection until the deadline and no longer."""
@@ -64,23 +105,23 @@ def sent(
     headers: Mapping[str, str],
     body: bytes | None,
     attempt: Attempt,
-    timeout: float,
     ca_path: str | None,
-    server_name: str | None,
 ) -> Iterator[Any]:
     """Ask, and give the library's response, whose body is still to be read. Nothing of the environment counts.
 
     There is no session: it would take a third of an attempt's time and much of its memory for cookies and redirects,
-    which are not followed.
-
-    :param server_name: whose certificate is asked for, where that is not the URL's host.
+    which are not followed. Nor is a connection kept: whether one is taken is part of the question.
     """
     requests = load_requests()
-    prepared = requests.Request(method, url, headers=headers, data=body).prepare()
-    encrypted = urlsplit(url).scheme == "https"
-    context = context_for(ca_path or requests.certs.where(), _PLAIN_HTTP) if encrypted else None
-    adapter = _adapter_class()(attempt, context, server_name)
-    with contextlib.closing(adapter), adapter.send(prepared, stream=True, timeout=timeout) as response:
+    try:
+        prepared = requests.Request(method, url, headers=headers, data=body).prepare()
+    except requests.exceptions.RequestException as error:
+        odd = isinstance(error, requests.exceptions.InvalidHeader)
+        why = "the value of a header begins with a space or holds a line break" if odd else type(error).__name__
+        raise UnsendableError(why) from None
+    if urlsplit(url).scheme == "https":
+        attempt.context = context_for(ca_path or requests.certs.where(), _PLAIN_HTTP)
+    with contextlib.closing(_adapter_class()(attempt)) as adapter, adapter.send(prepared, stream=True) as response:
         yield response
 
 
@@ -91,7 +132,7 @@ class _Readable:
         self._connection, self._deadline = connection, deadline
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Answer(self._connection, self._deadline))
+        return io.BufferedReader(_Answer(self._connection, self._deadline), BUFFER)
 
 
 class _Answer(io.RawIOBase):
@@ -104,10 +145,7 @@ class _Answer(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise socket.timeout("timed out")
-        self._connection.settimeout(left)
+        self._connection.settimeout(time_left(self._deadline))
         return self._file.readinto(buffer)
 
     def close(self) -> None:
@@ -117,52 +155,67 @@ class _Answer(io.RawIOBase):
 
 
 @functools.lru_cache(maxsize=1)
-def _adapter_class() -> Any:
-    """The classes that stand on the libraries', which are loaded at run time."""
-    requests = load_requests()
+def pool_class() -> Any:
+    """Stands on the libraries' classes, which are loaded at run time."""
     connections, pools = (
         importlib.import_module("urllib3.connection"),
         importlib.import_module("urllib3.connectionpool"),
     )
 
-    class Plain(connections.HTTPConnection):  # type: ignore[misc,name-defined]  # known at run time only
-        def __init__(self, *arguments: Any, attempt: Attempt, **options: Any) -> None:
-            super().__init__(*arguments, **options)
-            self.response_class = attempt.response
-
-    class Encrypted(connections.HTTPSConnection):  # type: ignore[misc,name-defined]  # as above
+    class Connection(connections.HTTPConnection):  # type: ignore[misc,name-defined]  # known at run time only
         def __init__(self, *arguments: Any, attempt: Attempt, **options: Any) -> None:
             super().__init__(*arguments, **options)
             self.response_class = attempt.response
             self._attempt = attempt
+            self.default_port = attempt.default_port  # which a request need not name
 
         def connect(self) -> None:
-            super().connect()
-            if isinstance(self.sock, ssl.SSLSocket):
-                self._attempt.certificate = self.sock.getpeercert()
+            self.sock = self._attempt.connected(self.host, self.port)
 
-    class PlainPool(pools.HTTPConnectionPool):  # type: ignore[misc,name-defined]  # as above
-        ConnectionCls = Plain
+        def send(self, data: bytes) -> None:
+            for at in range(0, len(data), PIECE):
+                self.sock.settimeout(time_left(self._attempt.deadline))
+                super().send(data[at : at + PIECE])
 
-    class EncryptedPool(pools.HTTPSConnectionPool):  # type: ignore[misc,name-defined]  # as above
-        ConnectionCls = Encrypted
+    class Pool(pools.HTTPConnectionPool):  # type: ignore[misc,name-defined]  # as above
+        ConnectionCls = Connection
 
-    class Adapter(requests.adapters.HTTPAdapter):  # type: ignore[misc,name-defined]  # as above
-        def __init__(self, attempt: Attempt, context: ssl.SSLContext | None, hostname: str | None) -> None:
+        def _validate_conn(self, conn: Any) -> None:
+            conn.connect()  # not with the first byte, where a reset would be taken for an answer that came early
+
+    return Pool
+
+
+@functools.lru_cache(maxsize=1)
+def _adapter_class() -> Any:
+    """As above."""
+
+    class Adapter(load_requests().adapters.HTTPAdapter):  # type: ignore[misc]  # as above
+        """With one pool, and that for one connection, instead of a manager of many."""
+
+        def __init__(self, attempt: Attempt) -> None:
             self._attempt = attempt
-            self._tls: dict[str, Any] = {} if context is None else {"ssl_context": context}
-            if context is not None and hostname:
-                self._tls["server_hostname"] = hostname
-            super().__init__(pool_connections=1, pool_maxsize=1)
+            self._pool: Any = None
+            super().__init__()
 
-        def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-            super().init_poolmanager(*arguments, **options, **self._tls)
-            self.poolmanager.pool_classes_by_scheme = {
-                "http": functools.partial(PlainPool, attempt=self._attempt),
-                "https": functools.partial(EncryptedPool, attempt=self._attempt),
-            }
+        def init_poolmanager(self, *_arguments: Any, **_options: Any) -> None:
+            """There is none."""
 
-        def cert_verify(self, conn: Any, _url: str, _verify: Any, _cert: Any) -> None:
-            conn.cert_reqs = "CERT_REQUIRED"  # by the context, which has read its authorities once for all attempts
+        def get_connection(self, url: str, _proxies: Any = None) -> Any:
+            """As requests before 2.32 asks for it."""
+            parts = urlsplit(url)
+            port = parts.port or self._attempt.default_port
+            self._pool = pool_class()(parts.hostname, port, maxsize=1, attempt=self._attempt)
+            return self._pool
+
+        def get_connection_with_tls_context(self, request: Any, _verify: Any, **_more: Any) -> Any:
+            return self.get_connection(request.url)
+
+        def cert_verify(self, *_arguments: Any) -> None:
+            """The context does, which has read its authorities once for all attempts."""
+
+        def close(self) -> None:
+            if self._pool is not None:
+                self._pool.close()
 
     return Adapter
