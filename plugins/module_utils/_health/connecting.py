@@ -88,7 +88,7 @@ class Resolver:
             return list(self._ask(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
         with self._lock:
             lookup = self._under_way.get(host) or self._begin(host)
-        if not lookup.over.wait(time_left(deadline)):
+        if not lookup.over.wait(max(0.0, deadline - time.monotonic())):
             raise UnresolvedError(f"the name {host} was not resolved in time: does its name server answer?")
         if lookup.error is not None:
             raise lookup.error

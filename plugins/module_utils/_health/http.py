@@ -96,7 +96,7 @@ def judge(
     if not wrong:
         return Observation(ok=True, summary=f"HTTP {status}", facts=facts)
     secrets = secrets_of(spec)
-    seen = excerpt(concealed(body.decode("utf-8", "replace"), secrets)) or "(empty)"
+    seen = excerpt(concealed(body[:GLANCE].decode("utf-8", "replace"), secrets)) or "(empty)"
     told = f"{concealed('; '.join(wrong), secrets)}; body: {seen}"
     return Observation(ok=False, summary=told, facts={**facts, "body": seen})
 

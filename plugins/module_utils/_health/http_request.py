@@ -30,6 +30,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.tls import
 
 _PLAIN_HTTP = "http/1.1"  # the name that ALPN has for it
 PIECE = 16384  # bytes sent at once: one record of TLS, so that each is held to the deadline
+HEAD_LIMIT = 256 * 1024  # bytes before the body
 BUFFER = 2048  # bytes; the head of an answer, mostly. Hundreds of them wait at the same time
 
 
@@ -94,7 +95,7 @@ class Attempt:
     def response(self, connection: Any, *arguments: Any, **options: Any) -> http.client.HTTPResponse:
         """Stands for the class of responses: reads from the connection until the deadline and no longer."""
         readable: Any = _Readable(connection, self.deadline)  # all that it takes from a socket is a file
-        return http.client.HTTPResponse(readable, *arguments, **options)
+        return _Response(readable, *arguments, **options)
 
 
 @contextlib.contextmanager
@@ -125,14 +126,26 @@ def sent(
         yield response
 
 
+class _Response(http.client.HTTPResponse):
+    """One whose head ends: the library takes a hundred headers of 64 KiB, and ``100 Continue`` for ever."""
+
+    def __init__(self, readable: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(readable, *arguments, **options)
+        self._answer: _Answer = readable.answer
+
+    def begin(self) -> None:
+        super().begin()
+        self._answer.room = None
+
+
 class _Readable:
     """What http.client needs of a socket to read an answer."""
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
-        self._connection, self._deadline = connection, deadline
+        self.answer = _Answer(connection, deadline)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Answer(self._connection, self._deadline), BUFFER)
+        return io.BufferedReader(self.answer, BUFFER)
 
 
 class _Answer(io.RawIOBase):
@@ -140,13 +153,19 @@ class _Answer(io.RawIOBase):
         super().__init__()
         self._file = connection.makefile("rb", buffering=0)
         self._connection, self._deadline = connection, deadline
+        self.room: int | None = HEAD_LIMIT
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
         self._connection.settimeout(time_left(self._deadline))
-        return self._file.readinto(buffer)
+        size = self._file.readinto(buffer)
+        if self.room is not None:
+            self.room -= size or 0
+            if self.room < 0:
+                raise http.client.HTTPException(f"more than {HEAD_LIMIT} bytes of headers")
+        return size
 
     def close(self) -> None:
         if not self.closed:

@@ -47,7 +47,7 @@ class Names:
 def test_a_name_server_that_is_silent_holds_nobody_beyond_the_deadline_and_is_told() -> None:
     names = Names("192.0.2.1")
     with pytest.raises(UnresolvedError, match=r"the name x\.example was not resolved in time: does its name server"):
-        Resolver(names)("x.example", 80, time.monotonic() + 0.01)
+        Resolver(names)("x.example", 80, time.monotonic())
     names.answers.set()
 
 
@@ -56,7 +56,7 @@ def test_a_name_that_is_still_looked_up_is_not_asked_for_once_more() -> None:
     resolver = Resolver(names)
     for _attempt in range(3):
         with pytest.raises(UnresolvedError):
-            resolver("x.example", 80, time.monotonic() + 0.01)
+            resolver("x.example", 80, time.monotonic())
     names.answers.set()
     assert resolver("x.example", 443, time.monotonic() + FAR) == [(*found("")[0][:4], ("192.0.2.1", 443))]
     assert names.asked.count("x.example") <= 2, "the one that hung, and at most one after it"

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import socket
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, Callable
@@ -33,16 +35,24 @@ Says = Callable[[bytes], None]
 def says(monkeypatch: pytest.MonkeyPatch) -> Iterator[Says]:
     """Has whoever is connected to say this, and close."""
     ends: list[socket.socket] = []
+    threads: list[threading.Thread] = []
 
     def set_up(answer: bytes) -> None:
         ours, theirs = socket.socketpair()
         ends.append(theirs)
-        theirs.sendall(answer)
-        theirs.shutdown(socket.SHUT_WR)
+
+        def say() -> None:
+            with contextlib.suppress(OSError):  # nobody listens any more
+                theirs.sendall(answer)
+                theirs.shutdown(socket.SHUT_WR)
+
+        threads.append(threading.Thread(target=say, daemon=True))
+        threads[-1].start()
         monkeypatch.setattr(http_request, "connected", lambda *_where: ours)
 
     yield set_up
-    for end in ends:
+    for thread, end in zip(threads, ends):
+        thread.join()
         end.close()
 
 
@@ -59,6 +69,8 @@ def test_an_answer_is_read(says: Says) -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "broke off (IncompleteRead"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "broke off (InvalidChunkLength"),
         (b"HTTP/1.1 200 OK\r\n" + b"X-Many: x\r\n" * 200, "the answer is not HTTP, or broke off (HTTPException"),
+        ((b"HTTP/1.1 100 Continue\r\n\r\n" * 20000)[: 300 * 1024], "more than 262144 bytes of headers"),
+        (b"HTTP/1.1 200 OK\r\n" + (b"X-Long: " + b"x" * 60000 + b"\r\n") * 5, "more than 262144 bytes of headers"),
         (b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 70000, "the answer is not HTTP, or broke off (LineTooLong"),
         (b"HTTP/1.1 999999 OK\r\n\r\n", "the answer is not HTTP, or broke off (BadStatusLine"),
         (b"", "the answer is not HTTP, or broke off (RemoteDisconnected"),
