@@ -6,21 +6,22 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import ssl
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit, urlunsplit
 
 from ansible_collections.drydock.serving.plugins.module_utils._health.connecting import UnresolvedError
 from ansible_collections.drydock.serving.plugins.module_utils._health.http_request import (
-    Attempt,
+    CHUNK,
+    Exchange,
     UnsendableError,
     failures,
     load_requests,
-    sent,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._health.predicates import excerpt, mismatches
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec, Observation
@@ -28,11 +29,12 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.tls import
 
 BODY_LIMIT = 1024 * 1024
 GLANCE = 65536  # bytes of a body that is only shown
-CHUNK = 16384
 # Headers whose values anybody may see; those of all others are kept out of what is told.
 _PUBLIC = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "host", "user-agent"})
 _SECRET_CHARS = 4  # a shorter value is no secret, and would be found in every other word
 _TELLING_CHARS = 8  # the same for what is mostly a name or a switch: users, parameters
+
+Seen = TypeVar("Seen")
 
 __all__ = ["BODY_LIMIT", "load_requests", "probe_http", "url_secrets", "without_credentials"]
 
@@ -49,32 +51,90 @@ def probe_http(spec: HttpSpec, timeout: float, keep: Callable[[bytes], None] | N
 
     :param keep: told the body, up to ``BODY_LIMIT``, where one came whole.
     """
-    load_requests()
-    started = time.monotonic()
-    server_name = urlsplit(spec.url).hostname if spec.address else None
-    attempt = Attempt(deadline=started + timeout, server_name=server_name)
-    url, headers = _destination(spec)
-    try:
-        with sent(
+    begun = HttpAttempt(spec, timeout, keep).begin()
+    return begun if isinstance(begun, Observation) else begun.finish()
+
+
+class HttpAttempt:
+    """One attempt, which may be parked until the answer comes."""
+
+    def __init__(self, spec: HttpSpec, timeout: float, keep: Callable[[bytes], None] | None = None) -> None:
+        self._spec, self._timeout, self._keep = spec, timeout, keep
+        self._started = time.monotonic()
+        self.deadline = self._started + timeout
+        self._heard: float | None = None
+        self.exchange: Exchange | None = None
+
+    def begin(self) -> Observation | HttpAttempt:
+        """Ask. What was seen, or itself where the answer is still to come."""
+        return self._guarded(self._ask)
+
+    def finish(self) -> Observation:
+        """Wait for the answer, and judge it."""
+        seen = self._guarded(self._hear)
+        self.close()
+        return seen
+
+    def fileno(self) -> int:
+        return self._under_way.fileno()
+
+    def heard(self) -> bool:
+        if not self._under_way.heard():
+            return False
+        self._heard = time.monotonic()
+        return True
+
+    def close(self) -> None:
+        if self.exchange is not None:
+            self.exchange.close()
+
+    @property
+    def _under_way(self) -> Exchange:
+        if self.exchange is None:
+            raise RuntimeError("it was not begun")
+        return self.exchange
+
+    def _ask(self) -> Observation | HttpAttempt:
+        spec = self._spec
+        url, headers = _destination(spec)
+        self.exchange = Exchange(
             spec.method,
             url,
             headers={"Accept-Encoding": "identity", "User-Agent": "drydock.serving", **headers},
             body=spec.body,
-            attempt=attempt,
+            deadline=self.deadline,
             ca_path=spec.ca_path,
-        ) as response:
-            status = response.status_code
-            body = read(response, BODY_LIMIT if keep is not None or _judges_body(spec) else GLANCE)
-    except failures() as error:
-        told = concealed(_reason(error, timeout), secrets_of(spec))
-        return Observation(ok=False, summary=f"{without_credentials(spec.url)}: {told}")
-    except ValueError as error:  # of all libraries below; their texts may hold what was to be sent
-        why = str(error) if isinstance(error, UnsendableError) else type(error).__name__
-        return Observation(ok=False, summary=f"the request cannot be sent: {why}", final=True)
-    if keep is not None and body is not None:
-        keep(body[:BODY_LIMIT])
-    left = days_left(attempt.certificate, now=time.time())
-    return judge(spec, status=status, body=body, elapsed=time.monotonic() - started, certificate_days=left)
+            server_name=urlsplit(spec.url).hostname if spec.address else None,
+        )
+        self.exchange.send()
+        return self.finish() if self.heard() else self
+
+    def _hear(self) -> Observation:
+        spec, exchange = self._spec, self._under_way
+        if self._heard is not None:
+            self._started += time.monotonic() - self._heard  # how long it waited for a thread is not the server's fault
+        with contextlib.closing(exchange.answer()) as answer:
+            body = read(answer, BODY_LIMIT if self._keep is not None or _judges_body(spec) else GLANCE)
+        if self._keep is not None and body is not None:
+            self._keep(body[:BODY_LIMIT])
+        left = days_left(exchange.certificate, now=time.time())
+        elapsed = time.monotonic() - self._started
+        return judge(spec, status=answer.status, body=body, elapsed=elapsed, certificate_days=left)
+
+    def _guarded(self, step: Callable[[], Seen]) -> Seen | Observation:
+        """What a step gives, or what went wrong in it."""
+        spec = self._spec
+        load_requests()
+        try:
+            return step()
+        except failures() as error:
+            told = concealed(_reason(error, self._timeout), secrets_of(spec))
+            seen = Observation(ok=False, summary=f"{without_credentials(spec.url)}: {told}")
+        except ValueError as error:  # of all libraries below; their texts may hold what was to be sent
+            why = str(error) if isinstance(error, UnsendableError) else type(error).__name__
+            seen = Observation(ok=False, summary=f"the request cannot be sent: {why}", final=True)
+        self.close()
+        return seen
 
 
 def judge(
@@ -156,26 +216,23 @@ def _judges_body(spec: HttpSpec) -> bool:
     return bool(spec.json or spec.json_tests or spec.contains or spec.matches)
 
 
-def read(response: Any, kept: int) -> bytes | None:
+def read(answer: Any, kept: int) -> bytes | None:
     """The first ``kept`` bytes of the body, or a little more; None when it does not end in time.
 
     It is read to ``BODY_LIMIT``, as it has to end in time and whole, also where nobody looks at it.
     """
     body, size = bytearray(), 0
     try:
-        for chunk in response.iter_content(CHUNK):
+        for chunk in answer.stream(CHUNK, decode_content=True):
             size += len(chunk)
             if len(body) <= kept:
                 body += chunk
             if size > BODY_LIMIT:
-                return bytes(body)
+                break
     except failures() as error:
         if any(isinstance(item, TimeoutError) or type(item).__name__ in _TIMEOUTS for item in _chain(error)):
             return None
         raise
-    missing = getattr(response.raw, "length_remaining", None)
-    if missing:  # urllib3 says nothing of it before version 2
-        raise http.client.IncompleteRead(bytes(body), missing)
     return bytes(body)
 
 

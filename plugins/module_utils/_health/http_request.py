@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes ``requests`` keep to a deadline, share its TLS contexts, and tell the certificate it was shown.
+"""One request and its answer, within one deadline: prepared by ``requests``, read by the library under it.
 
-Its own time limits are for each read: a server that sends a byte now and then holds it for ever.
+Their own way of sending has a limit for each read, so that a server that sends a byte now and then holds it for ever;
+and it needs a thread until the answer comes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import io
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,10 +28,12 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.connecting
 )
 from ansible_collections.drydock.serving.plugins.module_utils._health.tls import context_for
 
-_PLAIN_HTTP = "http/1.1"  # the name that ALPN has for it
+CHUNK = 16384  # bytes of a body that are read at once
 PIECE = 16384  # bytes sent at once: one record of TLS, so that each is held to the deadline
 HEAD_LIMIT = 256 * 1024  # bytes before the body
-BUFFER = 2048  # bytes; the head of an answer, mostly. Hundreds of them wait at the same time
+BUFFER = 2048  # bytes; the head of an answer, mostly
+_PLAIN_HTTP = "http/1.1"  # the name that ALPN has for it
+_NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 def load_requests() -> Any:
@@ -56,74 +58,128 @@ class UnsendableError(ValueError):
 
 @functools.lru_cache(maxsize=1)
 def failures() -> tuple[type[Exception], ...]:
-    """What goes wrong with a connection and on it, of whatever library. Older ones let each other's through."""
-    urllib3 = importlib.import_module("urllib3")
-    return (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)
+    """What goes wrong with a connection and on it, of whatever library."""
+    return (OSError, importlib.import_module("urllib3").exceptions.HTTPError, http.client.HTTPException)
 
 
-@dataclass
-class Attempt:
-    """One request. ``deadline`` is on the monotonic clock.
+class Exchange:
+    """One request.
 
-    :param context: how the connection is encrypted; None where it is not.
-    :param server_name: whose certificate is asked for, where that is not the host that is connected to.
-    :param certificate: what the server showed, once verified.
+    Nothing of the environment counts, nothing is followed and no connection is kept: whether one is taken is part of
+    the question.
+
+    :param deadline: on the monotonic clock, for all of it.
+    :param server_name: whose certificate is asked for, where that is not the URL's host.
+    :raises UnsendableError: it cannot be prepared.
     """
 
-    deadline: float
-    context: ssl.SSLContext | None = None
-    server_name: str | None = None
-    certificate: Any = None
-
-    @property
-    def default_port(self) -> int:
-        return 80 if self.context is None else 443
-
-    def connected(self, host: str, port: int) -> socket.socket:
-        """A connection on which requests may be sent."""
-        connection = connected(host, port, self.deadline)
-        if self.context is None:
-            return connection
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline: float,
+        ca_path: str | None = None,
+        server_name: str | None = None,
+    ) -> None:
+        requests = load_requests()
         try:
-            wrapped = encrypted(connection, self.context, (self.server_name or host).rstrip("."), self.deadline)
-        except BaseException:
-            connection.close()
-            raise
-        self.certificate = wrapped.getpeercert()
-        return wrapped
+            self._request = requests.Request(method, url, headers=headers, data=body).prepare()
+        except requests.exceptions.RequestException as error:
+            odd = isinstance(error, requests.exceptions.InvalidHeader)
+            why = "the value of a header begins with a space or holds a line break" if odd else type(error).__name__
+            raise UnsendableError(why) from None
+        parts = urlsplit(self._request.url)
+        tls = parts.scheme == "https"
+        self._context = context_for(ca_path or requests.certs.where(), _PLAIN_HTTP) if tls else None
+        self._server_name = server_name or str(parts.hostname)
+        self._connection = Connection(str(parts.hostname), parts.port or (443 if tls else 80), deadline)
+        self._connection.default_port = 443 if tls else 80  # which a request need not name
+        self.deadline = deadline
+        self.certificate: Any = None  # what the server showed, once verified
 
-    def response(self, connection: Any, *arguments: Any, **options: Any) -> http.client.HTTPResponse:
-        """Stands for the class of responses: reads from the connection until the deadline and no longer."""
-        readable: Any = _Readable(connection, self.deadline)  # all that it takes from a socket is a file
-        return _Response(readable, *arguments, **options)
+    def send(self) -> None:
+        """Connect, and send all of it."""
+        self._connection.connect()
+        if self._context is not None:
+            name = self._server_name.rstrip(".")
+            wrapped = encrypted(self._connection.sock, self._context, name, self.deadline)
+            self._connection.sock, self.certificate = wrapped, wrapped.getpeercert()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it had all
+            self._connection.request(
+                self._request.method, self._request.path_url, self._request.body, dict(self._request.headers)
+            )
+
+    def fileno(self) -> int:
+        """What can be waited for, once it is sent."""
+        return int(self._connection.sock.fileno())
+
+    def heard(self) -> bool:
+        """Whether the answer begins, or none will come any more. Waits for nothing."""
+        return self._connection.heard()
+
+    def answer(self) -> Any:
+        """The library's response, whose body is still to be read."""
+        found = self._connection.getresponse()
+        library = importlib.import_module("urllib3.response")
+        return library.HTTPResponse(
+            body=found,
+            headers=found.headers.items(),
+            status=found.status,
+            version=found.version,
+            reason=found.reason,
+            preload_content=False,
+            original_response=found,
+            enforce_content_length=True,
+            request_method=self._request.method,
+        )
+
+    def close(self) -> None:
+        """Whatever has become of it."""
+        self._connection.close()
 
 
-@contextlib.contextmanager
-def sent(
-    method: str,
-    url: str,
-    *,
-    headers: Mapping[str, str],
-    body: bytes | None,
-    attempt: Attempt,
-    ca_path: str | None,
-) -> Iterator[Any]:
-    """Ask, and give the library's response, whose body is still to be read. Nothing of the environment counts.
+class Connection(http.client.HTTPConnection):
+    """Sends and reads until the deadline and no longer."""
 
-    There is no session: it would take a third of an attempt's time and much of its memory for cookies and redirects,
-    which are not followed. Nor is a connection kept: whether one is taken is part of the question.
-    """
-    requests = load_requests()
-    try:
-        prepared = requests.Request(method, url, headers=headers, data=body).prepare()
-    except requests.exceptions.RequestException as error:
-        odd = isinstance(error, requests.exceptions.InvalidHeader)
-        why = "the value of a header begins with a space or holds a line break" if odd else type(error).__name__
-        raise UnsendableError(why) from None
-    if urlsplit(url).scheme == "https":
-        attempt.context = context_for(ca_path or requests.certs.where(), _PLAIN_HTTP)
-    with contextlib.closing(_adapter_class()(attempt)) as adapter, adapter.send(prepared, stream=True) as response:
-        yield response
+    def __init__(self, host: str, port: int, deadline: float) -> None:
+        super().__init__(host, port)
+        self.sock: Any = None
+        self._deadline = deadline
+        self._first: bytes | None = None
+        self._failure: OSError | None = None
+        self.response_class: Any = self._response
+
+    def connect(self) -> None:
+        self.sock = connected(self.host, self.port, self._deadline)
+
+    def send(self, data: Any) -> None:
+        for at in range(0, len(data), PIECE):
+            self.sock.settimeout(time_left(self._deadline))
+            super().send(data[at : at + PIECE])
+
+    def heard(self) -> bool:
+        try:
+            self.sock.settimeout(0)
+            self._first = self.sock.recv(BUFFER)
+        except _NOT_YET:
+            return False
+        except OSError as error:
+            self._failure = error  # for whoever reads
+        return True
+
+    def _response(self, connection: Any, *arguments: Any, **options: Any) -> http.client.HTTPResponse:
+        """Stands for the class of responses."""
+        return _Response(_Readable(connection, self._deadline, self._told()), *arguments, **options)
+
+    def _told(self) -> Iterator[bytes]:
+        """What was heard already."""
+        if self._failure is not None:
+            raise self._failure
+        if self._first is not None:
+            yield self._first
 
 
 class _Response(http.client.HTTPResponse):
@@ -141,28 +197,33 @@ class _Response(http.client.HTTPResponse):
 class _Readable:
     """What http.client needs of a socket to read an answer."""
 
-    def __init__(self, connection: socket.socket, deadline: float) -> None:
-        self.answer = _Answer(connection, deadline)
+    def __init__(self, connection: socket.socket, deadline: float, told: Iterator[bytes]) -> None:
+        self.answer = _Answer(connection, deadline, told)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self.answer, BUFFER)
 
 
 class _Answer(io.RawIOBase):
-    def __init__(self, connection: socket.socket, deadline: float) -> None:
+    def __init__(self, connection: socket.socket, deadline: float, told: Iterator[bytes]) -> None:
         super().__init__()
-        self._file = connection.makefile("rb", buffering=0)
-        self._connection, self._deadline = connection, deadline
+        self._connection, self._deadline, self._told = connection, deadline, told
+        self._file = connection.makefile("rb", buffering=0)  # holds the connection when the library has let it go
         self.room: int | None = HEAD_LIMIT
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int | None:
+    def readinto(self, buffer: Any) -> int:
         self._connection.settimeout(time_left(self._deadline))
-        size = self._file.readinto(buffer)
+        told = next(self._told, None)
+        if told is None:
+            size = self._file.readinto(buffer) or 0
+        else:
+            size = len(told)
+            buffer[:size] = told
         if self.room is not None:
-            self.room -= size or 0
+            self.room -= size
             if self.room < 0:
                 raise http.client.HTTPException(f"more than {HEAD_LIMIT} bytes of headers")
         return size
@@ -171,70 +232,3 @@ class _Answer(io.RawIOBase):
         if not self.closed:
             self._file.close()
         super().close()
-
-
-@functools.lru_cache(maxsize=1)
-def pool_class() -> Any:
-    """Stands on the libraries' classes, which are loaded at run time."""
-    connections, pools = (
-        importlib.import_module("urllib3.connection"),
-        importlib.import_module("urllib3.connectionpool"),
-    )
-
-    class Connection(connections.HTTPConnection):  # type: ignore[misc,name-defined]  # known at run time only
-        def __init__(self, *arguments: Any, attempt: Attempt, **options: Any) -> None:
-            super().__init__(*arguments, **options)
-            self.response_class = attempt.response
-            self._attempt = attempt
-            self.default_port = attempt.default_port  # which a request need not name
-
-        def connect(self) -> None:
-            self.sock = self._attempt.connected(self.host, self.port)
-
-        def send(self, data: bytes) -> None:
-            for at in range(0, len(data), PIECE):
-                self.sock.settimeout(time_left(self._attempt.deadline))
-                super().send(data[at : at + PIECE])
-
-    class Pool(pools.HTTPConnectionPool):  # type: ignore[misc,name-defined]  # as above
-        ConnectionCls = Connection
-
-        def _validate_conn(self, conn: Any) -> None:
-            conn.connect()  # not with the first byte, where a reset would be taken for an answer that came early
-
-    return Pool
-
-
-@functools.lru_cache(maxsize=1)
-def _adapter_class() -> Any:
-    """As above."""
-
-    class Adapter(load_requests().adapters.HTTPAdapter):  # type: ignore[misc]  # as above
-        """With one pool, and that for one connection, instead of a manager of many."""
-
-        def __init__(self, attempt: Attempt) -> None:
-            self._attempt = attempt
-            self._pool: Any = None
-            super().__init__()
-
-        def init_poolmanager(self, *_arguments: Any, **_options: Any) -> None:
-            """There is none."""
-
-        def get_connection(self, url: str, _proxies: Any = None) -> Any:
-            """As requests before 2.32 asks for it."""
-            parts = urlsplit(url)
-            port = parts.port or self._attempt.default_port
-            self._pool = pool_class()(parts.hostname, port, maxsize=1, attempt=self._attempt)
-            return self._pool
-
-        def get_connection_with_tls_context(self, request: Any, _verify: Any, **_more: Any) -> Any:
-            return self.get_connection(request.url)
-
-        def cert_verify(self, *_arguments: Any) -> None:
-            """The context does, which has read its authorities once for all attempts."""
-
-        def close(self) -> None:
-            if self._pool is not None:
-                self._pool.close()
-
-    return Adapter

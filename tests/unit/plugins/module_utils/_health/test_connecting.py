@@ -138,7 +138,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, **answers: OSError | None) -> tuple
     addresses = Addresses(clock, **answers)
     monkeypatch.setattr(connecting, "time", clock)
     monkeypatch.setattr(connecting, "addresses_of", lambda *_name: found(*answers))
-    monkeypatch.setattr(connecting.socket, "socket", addresses.socket)
+    monkeypatch.setattr(socket, "socket", addresses.socket)
     try:
         outcome: Any = connected("x.example", 80, clock.now + 8)
     except OSError as error:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import http.client
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,16 +15,17 @@ from typing import Any, Callable
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._health import connecting, http_request
+from ansible_collections.drydock.serving.plugins.module_utils._health import http as http_module
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import (
     BODY_LIMIT,
-    CHUNK,
     GLANCE,
+    HttpAttempt,
     judge,
     probe_http,
     read,
     without_credentials,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._health.http_request import PIECE, Attempt, pool_class
+from ansible_collections.drydock.serving.plugins.module_utils._health.http_request import CHUNK, PIECE, Connection
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec
 
 Says = Callable[[bytes], None]
@@ -115,18 +115,31 @@ def test_a_server_that_hardly_reads_what_it_is_sent_holds_an_attempt_no_longer_t
 ) -> None:
     slow = Slow()
     monkeypatch.setattr(connecting, "time", slow)
-    connection = pool_class().ConnectionCls("h", 80, attempt=Attempt(deadline=slow.now + 3))
+    connection = Connection("h", 80, slow.now + 3)
     connection.sock = slow
     with pytest.raises(socket.timeout):
         connection.send(b"x" * PIECE * 10)
     assert (slow.limits, slow.sizes) == ([3.0, 2.0, 1.0], [PIECE] * 3)
 
 
-def response(size: int, *, missing: int = 0) -> Any:
-    chunks = (b"x" * CHUNK for _number in range(size // CHUNK))
-    return SimpleNamespace(
-        iter_content=lambda _size: chunks, raw=SimpleNamespace(length_remaining=missing), left=chunks
-    )
+class Body:
+    """The library's response, as far as its body is read."""
+
+    status = 200
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self.left = chunks
+
+    def stream(self, _size: int, *, decode_content: bool) -> Iterator[bytes]:
+        assert decode_content, "a server may compress what it was asked to leave alone"
+        return self.left
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+def response(size: int) -> Body:
+    return Body(b"x" * CHUNK for _number in range(size // CHUNK))
 
 
 def test_a_body_that_never_ends_is_not_read_beyond_the_limit() -> None:
@@ -139,9 +152,18 @@ def test_a_body_that_nobody_judges_is_not_kept() -> None:
     assert len(read(response(BODY_LIMIT), GLANCE) or b"") <= GLANCE + CHUNK
 
 
-def test_a_body_that_breaks_off_is_no_answer_though_the_library_says_nothing() -> None:
-    with pytest.raises(http.client.IncompleteRead):
-        read(response(CHUNK, missing=8), BODY_LIMIT)
+def test_time_in_which_no_thread_was_free_is_not_the_server_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Slow()
+    monkeypatch.setattr(http_module, "time", SimpleNamespace(monotonic=clock.monotonic, time=clock.monotonic))
+    attempt = HttpAttempt(HttpSpec(url="http://h/", max_latency=2.0), 3600.0)
+    answer = Body(iter([b"{}"]))
+    exchange: Any = SimpleNamespace(heard=lambda: True, answer=lambda: answer, certificate=None, close=answer.close)
+    attempt.exchange = exchange
+    clock.now += 1
+    assert attempt.heard()
+    clock.now += 60
+    seen = attempt.finish()
+    assert (seen.ok, seen.facts["elapsed"]) == (True, 1.0)
 
 
 @pytest.mark.parametrize("value", ["Bearer canary-value\n", " canary-value", "canary-value-\u2603"])
