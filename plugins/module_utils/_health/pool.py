@@ -59,6 +59,7 @@ class ThreadPool:
         self._started = 0
         self._most = workers
         self._parking: Parking | None = None
+        self._closed = False
 
     def submit(self, index: int, attempt: Step) -> None:
         with self._lock:
@@ -86,7 +87,7 @@ class ThreadPool:
         with self._lock:
             for steps in (self._answered, self._fresh, self._backlog):
                 steps.clear()
-            self._most = 0
+            self._closed, self._most = True, 0
             if self._parking is not None:
                 self._parking.close()
         for _number in range(self._started):
@@ -150,11 +151,14 @@ class ThreadPool:
     def _park(self, index: int, parked: Parked) -> bool:
         """Have it wait without a thread, where there is one to wait for all."""
         with self._lock:
+            if self._closed:
+                parked.close()
+                return True
             if self._parking is None:
-                parking = Parking(lambda number, waited: self._hand_out(number, waited.finish, self._answered))
                 try:
+                    parking = Parking(lambda number, waited: self._hand_out(number, waited.finish, self._answered))
                     parking.start()
-                except RuntimeError:
+                except (RuntimeError, OSError):  # no more threads, or no more files
                     return False
                 self._parking = parking
         self._parking.add(index, parked)

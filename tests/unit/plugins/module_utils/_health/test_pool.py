@@ -199,6 +199,21 @@ def test_whoever_waits_when_all_is_over_is_let_go(waits: list[Waits]) -> None:
     assert all(one.closed.wait(30.0) for one in waits[:2])
 
 
+def test_whoever_comes_to_wait_when_all_is_over_is_let_go_too(waits: list[Waits]) -> None:
+    hanging = Hanging()
+
+    def late() -> Waits:
+        hanging()
+        return waits[0]
+
+    pool = ThreadPool(1)
+    pool.submit(0, late)
+    hanging.wait_for(1)
+    pool.close()
+    hanging.free.set()
+    assert waits[0].closed.wait(30.0)
+
+
 def test_attempts_that_wait_count_among_those_that_may_be_under_way(waits: list[Waits]) -> None:
     pool = ThreadPool(2)
     begun: list[int] = []
