@@ -90,6 +90,7 @@ class Drainer:
         self._sleep = sleep
         self._proc = proc
         self._tell = tell
+        self._processes: dict[str, int] = {}
 
     def drain(self, containers: Iterable[Retired]) -> list[str]:
         """Wait until they are idle; names of those that still had connections when their time was over."""
@@ -133,8 +134,20 @@ class Drainer:
             except DrydockError:
                 return
 
+    def _process(self, name: str) -> int:
+        """The engine is asked once, as it may restart meanwhile."""
+        known = self._processes.get(name)
+        if not known or not (self._proc / str(known)).exists():
+            known = self._processes[name] = self._engine.process(name)
+        return known
+
     def _open(self, item: Retired) -> int:
-        process = self._engine.process(item.name)
+        try:
+            process = self._process(item.name)
+        except DrydockError as error:
+            if error.kind != "engine_unreachable":
+                raise
+            return 1  # its container may run on without the engine, and with whoever is connected to it
         if not process or item.port is None:
             return 0
         total = 0

@@ -24,6 +24,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.evidence 
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import refuse_waiting
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation import (
     FAILED,
     Note,
@@ -31,7 +32,13 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.probation
     remove_note,
     serving,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import KIND, STEP, mark, write_log
+from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import (
+    KIND,
+    STEP,
+    mark,
+    settle,
+    write_log,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._release.prune import next_failure, prune_failures
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     current_record,
@@ -46,7 +53,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.transacti
 from ansible_collections.drydock.serving.plugins.module_utils._release.watching import Watch
 from ansible_collections.drydock.serving.plugins.module_utils._release.wish import Wanted, Wish
 
-AGAIN = frozenset({"locked", "engine_unreachable", "timed_out"})  # failures that another try may not meet
+AGAIN = frozenset({"locked", "prepared", "engine_unreachable", "timed_out"})  # failures that another try may not meet
 
 
 def owner_of(host: Host, *, actor: str, release: str = "") -> dict[str, str]:
@@ -89,9 +96,10 @@ class Ending:
         return serving(self._layout, note)
 
     def carry_out(self, note: Note) -> None:
-        there, decision = read_note(self._layout), note.decision or {}
-        if there is None or there.release != note.release:
+        decision = note.decision or {}
+        if not self._pending(note):
             return
+        refuse_waiting(self._layout, None)
         if decision.get("verdict") == FAILED:
             self._fail(note, decision)
         else:
@@ -102,7 +110,7 @@ class Ending:
     def _keep(self, note: Note, decision: Mapping[str, Any]) -> None:
         self._finish(note)
         with self._under_lease(note) as held:
-            if read_note(self._layout) is None:
+            if not self._pending(note):
                 return
             held.doing(f"end the containers that {note.release} has replaced")
             self._let_go(note)
@@ -119,12 +127,12 @@ class Ending:
         previous = read_record(self._layout.release(note.previous))
         items = {item["name"]: retired_from(item) for item in (previous.containers if previous else {}).values()}
         engine, drainer = self._host.engine, self._host.drainer(self._host.edge(self._layout))
-        live = {item.name for item in engine.containers(self._stack)[1]}
+        live = {item.name for item in engine.present(self._stack)}
         gone = [items.get(name, Retired(name)) for name in kept.containers if name in live]
         drainer.drain(gone)
         drainer.stop(gone)
         warm.end(self._layout)
-        networks.disconnect(engine, networks.superfluous(stay(desired, record), engine.containers(self._stack)[1]))
+        networks.disconnect(engine, networks.superfluous(stay(desired, record), engine.present(self._stack)))
 
     # -- it is given up ----------------------------------------------------------------------------------------------
 
@@ -141,7 +149,7 @@ class Ending:
         self._finish(note)
         said = trouble or f"the host went back to {note.previous}"
         with self._under_lease(note):
-            if read_note(self._layout) is None:
+            if not self._pending(note):
                 return
             failure = {"kind": KIND, "step": STEP, "evidence": str(self._evidence(note))}
             self._conclude(note, {**decision, "went_back": not trouble}, said=said, failure=failure)
@@ -173,7 +181,6 @@ class Ending:
             actor=self._actor,
             controller=self._actor.rpartition("@")[2],
             reason=reason,
-            ends_probation=False,
             **note.options,
         )
 
@@ -196,6 +203,7 @@ class Ending:
                 "message": reason,
                 "details": dict(decision),
                 "at": self._host.now(),
+                "serving": note.release,
                 "actor": self._actor,
                 "reason": reason,
                 "health": [],
@@ -221,7 +229,13 @@ class Ending:
         with lease(
             self._layout, owner_of(self._host, actor=self._actor, release=note.release), self._host.clocks
         ) as it:
+            settle(self._stack, self._layout, self._host, actor=self._actor)
             yield it
+
+    def _pending(self, note: Note) -> bool:
+        """Whether its end is still to be written down; another release may have come in its place."""
+        now = read_note(self._layout)
+        return now is not None and now.release == note.release
 
     def _finish(self, note: Note) -> None:
         """What a run that died has left to do, whichever release it was about. What cannot be done here is left to the
@@ -241,7 +255,7 @@ class Ending:
         record, kept = current_record(self._layout), warm.read_warm(self._layout)
         names = {item["name"] for item in (record.containers if record else {}).values()}
         names |= set(kept.containers if kept else ())
-        return any(item.running and item.name not in names for item in self._host.engine.containers(self._stack)[1])
+        return any(item.running and item.name not in names for item in self._host.engine.present(self._stack))
 
     def _as_it_is(self) -> Wanted:
         return wanted_from(self._layout, self._layout.current.readlink().name)

@@ -57,7 +57,8 @@ PULL_FAILURES: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "registry_denied",
         ("unauthorized", "denied", "authentication required", "no basic auth"),
         "The registry {registry} does not give out the image {image} {login}. Check the repository's name, and give "
-        "the name and password of an account that may read it in stack_registries, then run again.",
+        "the name and password of an account that may read it in stack_registries, or pull it on the host by hand; "
+        "then run again.",
     ),
     (
         "image_missing",
@@ -146,6 +147,16 @@ class Engine:
         rows = [line.split("\t") for line in done.out.splitlines() if line.strip()]
         return OK, [_live(row) for row in rows if len(row) == 8]
 
+    def present(self, stack: str) -> list[Live]:
+        """The stack's containers, where an engine has to answer: one that does not is not one without containers.
+
+        :raises DrydockError: ``engine_missing``, ``engine_unreachable``.
+        """
+        answer, live = self.containers(stack)
+        if answer != OK:
+            raise _silent(answer)
+        return live
+
     def foreign(self, stack: str, projects: Iterable[str]) -> list[str]:
         """Containers in these Compose projects that are not the stack's. Compose would replace or remove them."""
         form = f'{{{{.Names}}}}\t{{{{.Label "com.docker.compose.project"}}}}\t{{{{.Label "{STACK_LABEL}"}}}}'
@@ -157,9 +168,13 @@ class Engine:
         return sorted(name for name, project, label in rows if project in wanted and label != stack)
 
     def inspect(self, container: str) -> Mapping[str, Any] | None:
-        """Everything about one container; None when there is none of that name."""
+        """Everything about one container; None when there is none of that name.
+
+        :raises DrydockError: ``engine_unreachable``.
+        """
         done = self._runner.run(["docker", "inspect", "--type", "container", container])
         if not done.ok:
+            _refuse_silence(done)
             return None
         found = json.loads(done.out)
         return found[0] if found else None
@@ -240,9 +255,15 @@ class Engine:
             self._sleep(PULL_DELAY * attempt)
 
     def process(self, container: str) -> int:
-        """The host's number of a container's first process; 0 when it does not run."""
+        """The host's number of a container's first process; 0 when it does not run.
+
+        :raises DrydockError: ``engine_unreachable``.
+        """
         done = self._runner.run(["docker", "inspect", "--type", "container", "--format", "{{.State.Pid}}", container])
-        return int(done.out.strip() or 0) if done.ok else 0
+        if not done.ok:
+            _refuse_silence(done)
+            return 0
+        return int(done.out.strip() or 0)
 
     def execute(self, container: str, command: Iterable[str], *, timeout: float) -> Completed:
         """Run a command in a container."""
@@ -320,6 +341,20 @@ class Engine:
         if not made.ok:
             raise DrydockError("up_failed", f"The Docker network {name} could not be created: {made.tail()}")
         return True
+
+
+def _silent(answer: str) -> DrydockError:
+    return DrydockError(
+        f"engine_{answer}",
+        f"The Docker engine is {answer}, so nothing is known of the containers. Look at `systemctl status docker` and "
+        "`journalctl -u docker`.",
+    )
+
+
+def _refuse_silence(done: Completed) -> None:
+    """An engine that does not answer does not say that there is no such container."""
+    if "no such" not in done.err.lower():
+        raise _silent(UNREACHABLE)
 
 
 def _docker(config: Path | None) -> list[str]:

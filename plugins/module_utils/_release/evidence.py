@@ -161,7 +161,7 @@ class Collector:
         self._at.data("inspect.json", [self._redactor.inspection(item) for item in self._inspections.values()])
 
     def _containers(self) -> None:
-        live = self._host.engine.containers(self._scene.desired.name)[1]
+        live = self._host.engine.present(self._scene.desired.name)
         self._at.text("containers.txt", "\n".join(f"{item.name}  {item.status}  {item.state}" for item in live))
 
     def _log(self, name: str, container: str) -> None:

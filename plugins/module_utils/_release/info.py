@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release import backups, log
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
-from ansible_collections.drydock.serving.plugins.module_utils._release import log
 from ansible_collections.drydock.serving.plugins.module_utils._release.certificate import (
     NGINX,
     configured,
     read_certificate,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import led_to
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import read_note, unsettled
 from ansible_collections.drydock.serving.plugins.module_utils._release.history import last_good
@@ -44,6 +45,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     read_journal,
     read_record,
     sequence,
+    upstream_ports,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.rotation import out_of_service
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
@@ -51,6 +53,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.verdict i
 from ansible_collections.drydock.serving.plugins.module_utils._release.warm import read_warm
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+LOOKED_AT = 500  # lines of the log of deployments
 LONGEST = 500  # characters of a message that was kept with a failure
 
 
@@ -131,6 +134,8 @@ def empty_result() -> dict[str, Any]:
         "certificate": None,
         "failures": [],
         "attempts": [],
+        "backups": [],
+        "backup_failure": None,
         "problems": [],
     }
 
@@ -207,6 +212,8 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
         result.update(_gate(layout, problems))
     with problems.told():
         result["unfinished"] = _unfinished(layout)
+        if record is not None and result["unfinished"] is None:
+            _led(layout, record, problems)
         waiting = read_prepared(layout)
         result["prepared"] = waiting.told() if waiting else None
     with problems.told():
@@ -220,7 +227,10 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
     with problems.told():
         result["failures"] = _failures(layout, look.failures)
     with problems.told():
-        result["attempts"] = log.newest(log.log_path(layout), look.attempts)
+        lines = log.newest(log.log_path(layout), max(look.attempts, LOOKED_AT))
+        result.update(attempts=lines[: max(0, look.attempts)], backup_failure=log.failed_backup(lines))
+    with problems.told():
+        result["backups"] = backups.newest(layout)
     return record
 
 
@@ -228,14 +238,10 @@ def _current(record: Record) -> dict[str, Any]:
     containers = _mapping(record.containers)
     parts = {str(_mapping(item).get("part")) for item in containers.values()}
     return {
-        "release": str(record.identity),
+        "release": record.identity,
         "colours": sorted(parts - {BASE}),
-        "since": record.rest.get("finished") or record.created,
-        "actor": record.rest.get("actor"),
-        "reason": record.rest.get("reason"),
-        "revision": record.rest.get("revision"),
-        "previous": record.rest.get("previous"),
-        "rolled_back_to": record.rest.get("rolled_back_to"),
+        "since": _text(record.rest.get("finished")) or record.created,
+        **{key: _text(record.rest.get(key)) for key in ("actor", "reason", "revision", "previous", "rolled_back_to")},
         "images": [_image(name, _mapping(item)) for name, item in sorted(_mapping(record.images).items())],
         "models": [
             {"name": name, "version": _mapping(item).get("version"), "digest": _mapping(item).get("digest")}
@@ -258,6 +264,11 @@ def _image(name: str, image: Mapping[str, Any]) -> dict[str, Any]:
     known = [reference, *(str(item) for item in image.get("digests") or [])]
     digest = next((item.partition("@")[2] for item in known if "@" in item), None)
     return {"name": name, "reference": reference, "digest": digest, "id": image.get("id")}
+
+
+def _text(value: Any) -> str | None:
+    """As above."""
+    return None if value is None else str(value)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -319,6 +330,23 @@ def _gate(layout: Layout, problems: Problems) -> dict[str, Any]:
     return told
 
 
+def _led(layout: Layout, record: Record, problems: Problems) -> None:
+    """Whether nginx is told to lead to all that serves."""
+    try:
+        led = not upstream_ports(record) or layout.upstreams.read_bytes() == led_to(record)
+    except OSError:
+        led = False
+    except (AttributeError, TypeError, ValueError):  # a record that was edited tells nothing of it
+        return
+    if not led and not ((_lease(layout) or {}).get("live")):
+        problems.add(
+            "edge_unsettled",
+            f"{layout.upstreams} does not lead nginx to just what the release is made of: a container that was "
+            "restarted did not come back, that was interrupted, or the file was edited. The next run of the tag "
+            "`stack` puts it right.",
+        )
+
+
 def _lease(layout: Layout) -> dict[str, Any] | None:
     """Who holds the stack, and whether that is still so. A dead owner leaves its note; the kernel takes its lock."""
     note = holder(layout)
@@ -352,7 +380,7 @@ def _failure(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         failure = {}
     message = str(failure.get("message") or "").partition("\n")[0][:LONGEST]
-    told = {key: failure.get(key) for key in ("at", "kind", "step", "actor", "reason")}
+    told = {key: failure.get(key) for key in ("at", "kind", "step", "serving", "actor", "reason")}
     return {"id": folder.name, **told, "message": message, "evidence": str(folder)}
 
 
@@ -401,6 +429,7 @@ def _container(
         "restarts": inspection.get("RestartCount"),
         "exit_code": state.get("ExitCode") if live.state in {"exited", "dead"} else None,
         "oom_killed": bool(state.get("OOMKilled")),
+        "error": str(state.get("Error") or "")[:LONGEST] or None,
         "started": state.get("StartedAt"),
         "recorded": item is not None,
     }
@@ -416,6 +445,7 @@ def _absent(part: str, service: str, item: Mapping[str, Any]) -> dict[str, Any]:
         "restarts": None,
         "exit_code": None,
         "oom_killed": False,
+        "error": None,
         "started": None,
         "recorded": True,
     }

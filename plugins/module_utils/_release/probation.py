@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The note of a release on probation: what is watched, from where in the log, until when, and what was decided.
 
-It is written before the switch and counts once its release is the current one. Whoever removes it has ended the
-probation: the watcher after its verdict, a later release, or the way back of a release that failed.
+It is written before the switch and counts once its release is the current one. Until then it holds the note of the
+release that serves, which is put back when the new one fails. Whoever removes it has ended the probation: the watcher
+after its verdict, or a later release that serves.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Note:
     :param before: by service.
     :param options: of the run that made the release, for the one that goes back from it.
     :param decision: what the watcher has found, from when it was found on.
+    :param instead_of: the note of the release that serves, until this one does: should that fail, it goes on.
     """
 
     release: str
@@ -72,6 +74,7 @@ class Note:
     marks: tuple[Mark, ...]
     options: Mapping[str, Any]
     decision: Mapping[str, Any] | None = None
+    instead_of: Note | None = None
 
     @property
     def until(self) -> str:
@@ -86,6 +89,7 @@ class Note:
             "thresholds": self.thresholds.as_dict(),
             "before": {name: item.as_dict() for name, item in self.before.items()},
             "marks": [mark.as_dict() for mark in self.marks],
+            "instead_of": self.instead_of.as_dict() if self.instead_of else None,
         }
 
 
@@ -136,6 +140,7 @@ def _note(raw: Mapping[str, Any]) -> Note:
         marks=tuple(mark_from(item) for item in raw["marks"]),
         options={key: raw["options"][key] for key in OPTIONS},
         decision=raw["decision"],
+        instead_of=_note(raw["instead_of"]) if raw.get("instead_of") else None,
     )
 
 
@@ -222,6 +227,7 @@ def prepare(plan: Plan, identity: str, engine: Engine, options: Mapping[str, Any
         log=str(log),
         marks=AccessLog.at_end(log).marks,
         options={key: options[key] for key in OPTIONS},
+        instead_of=active(plan.desired.layout),
     )
     write_note(plan.desired.layout, note)
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._atomic import write_json
 from ansible_collections.drydock.serving.plugins.module_utils._release import log
-from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation import (
@@ -21,8 +20,15 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.probation
     read_note,
     remove_note,
     serving,
+    start_unit,
+    write_note,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.record import RECORD, read_record
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
+    RECORD,
+    current_record,
+    read_journal,
+    read_record,
+)
 
 STEP = "probation"
 KIND = "probation_failed"
@@ -77,31 +83,57 @@ def write_log(
         log.append(log.log_path(layout), entry)
 
 
-def end_early(desired: Desired, host: Host, *, actor: str, release: str) -> list[str]:
-    """A new release ends the probation of the one that serves; in words. Call it while holding the lease."""
-    layout = desired.layout
+def settle(stack: str, layout: Layout, host: Host, *, actor: str) -> list[str]:
+    """Have the note fit what serves; in words, what was ended. Call it while holding the lease.
+
+    A release that serves ends the probation of the one before; with one that was undone it goes on. One that is
+    interrupted is neither yet.
+    """
     note = read_note(layout)
-    if note is None or not serving(layout, note):
+    if note is None or read_journal(layout) is not None:
         return []
-    said = f"ended the probation of {note.release} before {note.until}, for the release {release}"
-    mark(layout, note, {"verdict": ENDED, "said": [], "until": note.until, "end": said, "evidence": None})
-    write_log(desired.name, layout, host, note, actor=actor, outcome=log.PROBATION_ENDED, said=said)
+    earlier = note.instead_of
+    if serving(layout, note):
+        if earlier is None:
+            return []
+        said = _end(stack, layout, host, earlier, actor=actor)
+        write_note(layout, replace(note, instead_of=None))
+        return said
+    if earlier is not None and serving(layout, earlier):
+        write_note(layout, earlier)
+        start_unit(stack, host.runner)
+        return []
+    if note.decision is not None and _went_back(layout, note):  # the watcher, who has done it, concludes it
+        return []
+    said = _end(stack, layout, host, note, actor=actor)
     remove_note(layout)
+    return said
+
+
+def _went_back(layout: Layout, note: Note) -> bool:
+    current = current_record(layout)
+    return current is not None and current.rest.get("rolled_back_from") == note.release
+
+
+def _end(stack: str, layout: Layout, host: Host, note: Note, *, actor: str) -> list[str]:
+    """Before its time; of a release that was undone there is nothing to tell."""
+    current = current_record(layout)
+    if current is None or read_record(layout.release(note.release)) is None:
+        return []
+    said = f"ended the probation of {note.release} before {note.until}, for the release {current.identity}"
+    mark(layout, note, {"verdict": ENDED, "said": [], "until": note.until, "end": said, "evidence": None})
+    write_log(stack, layout, host, note, actor=actor, outcome=log.PROBATION_ENDED, said=said)
     return [said]
 
 
-def tidy(layout: Layout) -> None:
-    """Remove the note of a release that was undone. One with a decision is the watcher's, who is carrying it out."""
-    note = read_note(layout)
-    if note is not None and note.decision is None and not serving(layout, note):
-        remove_note(layout)
-
-
 @contextlib.contextmanager
-def tidied(layout: Layout) -> Iterator[None]:
-    """What fails inside and goes back leaves no probation."""
+def settled(stack: str, layout: Layout, host: Host, *, actor: str, said: list[str]) -> Iterator[None]:
+    """``settle`` after what is done inside, whether that fails or not. On a full disk the next run does it."""
     try:
         yield
     except Exception:
-        tidy(layout)
+        with contextlib.suppress(OSError):
+            settle(stack, layout, host, actor=actor)
         raise
+    with contextlib.suppress(OSError):
+        said += settle(stack, layout, host, actor=actor)

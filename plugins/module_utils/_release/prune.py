@@ -19,6 +19,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     all_records,
     current_record,
     read_record,
+    sequence,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.warm import read_warm
 
@@ -114,8 +115,10 @@ def _prune_config(layout: Layout, used: set[str]) -> None:
 
 
 def remove_unrecorded(layout: Layout) -> None:
-    """Release directories that no release was ever recorded in: staged or placed by a run that died."""
-    recorded = {record.identity for record in all_records(layout)}
+    """Release directories that nothing was ever led to for good: staged, placed or recorded by a run that died."""
+    current = current_record(layout)
+    newest = sequence(current) if current is not None else None
+    recorded = {record.identity for record in all_records(layout) if newest is None or sequence(record) <= newest}
     for folder in layout.releases.iterdir() if layout.releases.is_dir() else ():
         if folder.name.endswith(STAGING) or folder.name not in recorded:
             shutil.rmtree(folder, ignore_errors=True)

@@ -60,6 +60,8 @@ def read_record(folder: Path) -> Record | None:
                 f"{folder / RECORD} was written by a newer version of this collection (schema {raw['schema']}, this "
                 f"one knows {SCHEMA}). Run with that version; nothing was touched.",
             )
+        if not all(isinstance(raw[key], str) for key in ("id", "hash", "created")):
+            return None
         return Record(
             identity=raw["id"],
             hash=raw["hash"],
@@ -180,25 +182,25 @@ def read_journal(layout: Layout) -> Journal | None:
     """
     try:
         raw = json.loads(layout.journal.read_text(encoding="utf-8"))
-        schema = raw["schema"]
-        journal = Journal(
-            release=raw["release"],
-            step=raw["step"],
-            previous=raw["previous"],
-            hash=raw["hash"],
-            order=str(raw.get("order") or ""),
-        )
+        if raw["schema"] > SCHEMA:
+            raise DrydockError(
+                "state_unreadable",
+                f"{layout.journal} tells of an unfinished release by a newer version of this collection (schema "
+                f"{raw['schema']}, this one knows {SCHEMA}). Run with that version; nothing was touched.",
+            )
+        if all(isinstance(raw[key], str) for key in ("release", "step", "hash")):
+            return Journal(
+                release=raw["release"],
+                step=raw["step"],
+                previous=raw["previous"],
+                hash=raw["hash"],
+                order=str(raw.get("order") or ""),
+            )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
-        return Journal(release="", step="", previous=None, hash="")
-    if schema > SCHEMA:
-        raise DrydockError(
-            "state_unreadable",
-            f"{layout.journal} tells of an unfinished release by a newer version of this collection (schema {schema}, "
-            f"this one knows {SCHEMA}). Run with that version; nothing was touched.",
-        )
-    return journal
+        pass
+    return Journal(release="", step="", previous=None, hash="")
 
 
 def clear_journal(layout: Layout) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 
-from ansible_collections.drydock.serving.plugins.module_utils._atomic import replace_symlink
+from ansible_collections.drydock.serving.plugins.module_utils._atomic import STAGING_PREFIX, replace_symlink
 from ansible_collections.drydock.serving.plugins.module_utils._release import registry_auth
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, led_to
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
@@ -39,6 +39,7 @@ def recover(layout: Layout, edge: Edge, owner: Owner | None = None) -> list[str]
         ``edge_failed``: the journal stays, and all containers run on.
     """
     registry_auth.forget(layout.registry_auth)
+    _sweep(layout)
     journal = read_journal(layout)
     if journal is None:
         return []
@@ -51,7 +52,7 @@ def recover(layout: Layout, edge: Edge, owner: Owner | None = None) -> list[str]
         clear_journal(layout)
         return [f"finished the release {journal.release}, interrupted at {journal.step}"]
     current = current_record(layout)
-    if order.switching(journal.step) and current is not None:
+    if current is not None and (order.switching(journal.step) or not order.knows(journal.step)):
         edge.lead(led_to(current))
     restored = restore_secrets(layout.secrets)
     if journal.release and (current is None or current.identity != journal.release):
@@ -63,3 +64,14 @@ def recover(layout: Layout, edge: Edge, owner: Owner | None = None) -> list[str]
     if waiting is not None:
         said = f"undid the release {waiting.release}, ready since {waiting.since} and not switched by {waiting.actor}"
     return [f"{said}, and put back {restored} secret files" if restored else said]
+
+
+def _sweep(layout: Layout) -> None:
+    """What a kill in the middle of a write has left beside the file, secrets too. Data of components are not ours."""
+    flat = (layout.root, layout.state, layout.upstreams.parent)
+    deep = (layout.releases, layout.config, layout.failures, layout.secrets)
+    left = [path for folder in flat for path in folder.glob(f"{STAGING_PREFIX}*")]
+    left += [path for folder in deep for path in folder.rglob(f"{STAGING_PREFIX}*")]
+    for path in left:
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)

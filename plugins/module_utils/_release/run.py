@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release import backups, migrating
+from ansible_collections.drydock.serving.plugins.module_utils._release import backups, hooks, migrating
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
@@ -22,7 +23,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.lease imp
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import PREPARED, DeploymentLog
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan, make_plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import Owner, forget_prepared
-from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import end_early, tidied, tidy
+from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import settle, settled
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import READY
@@ -125,7 +126,7 @@ def _run(
     same = desired.hash({})
     options = replace(options, wish=same, identity=options.identity or f"{options.stamp}-{same[:8]}")
     if look_first or look or check_mode:
-        plan = _planned(wanted, host, may_write=not check_mode)
+        plan = _planned(wanted, host, may_write=False)  # nobody is kept from doing the same at this moment
         _tell(result, plan)
         if check_mode or not plan.changed:
             return
@@ -147,25 +148,24 @@ def _run(
             _go_on(wanted, options, host, held=held, log=log, result=result, begun=begun)
             return
         gate = host.gate(desired.layout)
-        settled = migrating.settle(host.engine, desired.name)
-        settled += recover(desired.layout, host.edge(desired.layout), Owner(options.actor, options.controller))
-        settled += gate.settle()
+        done = hooks.settle(desired.layout, host.programs)
+        done += migrating.settle(host.engine, desired.name)
+        done += recover(desired.layout, host.edge(desired.layout), Owner(options.actor, options.controller))
+        done += gate.settle()
         backups.forget_unfinished(desired.layout)
-        if settled:
-            log.recovered(settled)
-        tidy(desired.layout)
+        if done:
+            log.recovered(done)
+        done += settle(desired.name, desired.layout, host, actor=options.actor)
         plan = _planned(wish(), host, may_write=True)
         _tell(result, plan)
         _require_engine(plan)
-        if plan.kind == RELEASE and options.ends_probation:
-            settled += end_early(desired, host, actor=options.actor, release=options.identity)
-        result["actions"] = settled + result["actions"]
-        result["changed"] = bool(settled) or plan.changed
+        result["actions"] = done + result["actions"]
+        result["changed"] = bool(done) or plan.changed
         if plan.kind == RELEASE and options.until == READY:  # a repair leads to no other release: it is done at once
-            with tidied(desired.layout), log.attempt(plan, PREPARED) as noted:
+            with log.attempt(plan, PREPARED) as noted:
                 _execute(plan, options, host, held, result=result, how=Transaction.make_ready, begun=begun, noted=noted)
         elif plan.changed:
-            with tidied(desired.layout), log.attempt(plan) as noted:
+            with log.attempt(plan) as noted, _probation(desired, host, options, result):
                 _execute(plan, options, host, held, result=result, how=Transaction.run, begun=begun, noted=noted)
         if gate.closed(STOPPED):
             gate.open(STOPPED)
@@ -186,8 +186,15 @@ def _go_on(
     plan, note = fetch(wanted.desired, look, host, identity=options.prepared, limit=options.wait_timeout)
     _tell(result, plan)
     forget_prepared(wanted.desired.layout)
-    with tidied(wanted.desired.layout), log.attempt(plan) as noted:
+    with log.attempt(plan) as noted, _probation(wanted.desired, host, options, result):
         _execute(plan, options, host, held, result=result, how=lambda it: it.go_on(note.lent), begun=begun, noted=noted)
+
+
+def _probation(
+    desired: Desired, host: Host, options: Options, result: dict[str, Any]
+) -> contextlib.AbstractContextManager[None]:
+    """What is done inside ends the probation of what served, when it serves then."""
+    return settled(desired.name, desired.layout, host, actor=options.actor, said=result["actions"])
 
 
 def _planned(wanted: Wanted, host: Host, *, may_write: bool, prepared: Record | None = None) -> Plan:

@@ -16,7 +16,6 @@ from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import load_requests
-from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.compose import Compose
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, PARTS
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import STOP_EXTRA, retired_from
@@ -181,7 +180,7 @@ class Starter:
         self._engine.stop([item.name for item in ending], timeout=max(item.grace for item in ending) + STOP_EXTRA)
 
     def _live(self) -> list[Live]:
-        return _answered(self._host, self._recorded.stack)
+        return self._engine.present(self._recorded.stack)
 
 
 def stop(recorded: Recorded, host: Host, *, tell: Callable[[str], None]) -> list[str]:
@@ -191,7 +190,7 @@ def stop(recorded: Recorded, host: Host, *, tell: Callable[[str], None]) -> list
 
     :raises DrydockError: ``engine_missing``, ``engine_unreachable``, ``up_failed``, ``timed_out``.
     """
-    running = {item.name for item in _answered(host, recorded.stack) if item.running}
+    running = {item.name for item in host.engine.present(recorded.stack) if item.running}
     there = {name: item for name, item in recorded.record.containers.items() if item["name"] in running}
     services = [retired_from(item) for item in there.values() if item["part"] != BASE]
     if services:
@@ -205,14 +204,3 @@ def stop(recorded: Recorded, host: Host, *, tell: Callable[[str], None]) -> list
         tell(f"stopping {', '.join(item.name for item in ending)}")
         host.engine.stop([item.name for item in ending], timeout=max(item.grace for item in ending) + STOP_EXTRA)
     return sorted(there)
-
-
-def _answered(host: Host, stack: str) -> list[Live]:
-    answer, live = host.engine.containers(stack)
-    if answer != engines.OK:
-        raise DrydockError(
-            f"engine_{answer}",
-            f"The Docker engine is {answer}, so nothing is known of the containers. Look at `systemctl status docker` "
-            "and `journalctl -u docker`.",
-        )
-    return live

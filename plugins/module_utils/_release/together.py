@@ -120,7 +120,7 @@ def _take_down(stack: str, made: Record, previous: Record | None, host: Host) ->
     """Remove what came up for it; names of what was replaced where it is, and has to be brought back."""
     recorded = previous.containers if previous else {}
     serving = {item["name"] for item in recorded.values()}
-    there = {item.name for item in host.engine.containers(stack)[1]}
+    there = {item.name for item in host.engine.present(stack)}
     coming = [item for item in made.containers.values() if item["name"] not in serving and item["name"] in there]
     services = [item for item in coming if item["part"] != BASE]
     for group in (services, [item for item in coming if item["part"] == BASE]):  # who uses it before what is used

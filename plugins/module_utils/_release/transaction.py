@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
 )
 
 SWITCHED = "switched"
+ROOM_BACK = 16 * 1024 * 1024  # bytes: what a release is left for may be that it fills the disk
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,6 @@ class Options:
     revision: str = ""
     registries: Logins = field(default_factory=dict)
     wish: str = ""  # the same for whoever wants the same
-    ends_probation: bool = True  # of the release that serves; not when it is the probation's verdict
 
 
 @dataclass
@@ -198,10 +198,12 @@ class Transaction:
         clear_journal(self._layout)
         return self.outcome
 
-    def _through(self, steps: Iterable[str]) -> None:
-        step = ""
+    def _through(self, steps: Sequence[str]) -> None:
+        step = steps[0]
         try:
-            for step in steps:
+            for following in steps:
+                self._note(following)
+                step = following  # not before that is written down: the next run goes by what is
                 self._take(step)
         except OSError as error:
             raise self._failed(step, host_error(error, step)) from error
@@ -211,7 +213,7 @@ class Transaction:
                 raise failure from error
             raise
 
-    def _take(self, step: str) -> None:
+    def _note(self, step: str) -> None:
         Journal(
             release=self._identity,
             step=step,
@@ -219,6 +221,8 @@ class Transaction:
             hash=self._plan.hash,
             order=self.order.name,
         ).write(self._layout)
+
+    def _take(self, step: str) -> None:
         if self._host.on_step is not None:
             self._host.on_step(step)
         self.works.hooks.begin(step)
@@ -258,7 +262,8 @@ class Transaction:
     # -- steps, in order ---------------------------------------------------------------------------------------------
 
     def _step_room(self) -> None:
-        room.require(self._layout.root, self._options.reserve, what="the stack's directory")
+        little = min(self._options.reserve, ROOM_BACK) if self._plan.back else self._options.reserve
+        room.require(self._layout.root, little, what="the stack's directory")
         self._foresee_images()
 
     def _step_stage(self) -> None:
@@ -498,7 +503,7 @@ class Transaction:
         return Compose(self._host.runner, stack=self._desired.name, part=part, release=release)
 
     def _live(self) -> list[Live]:
-        return self._engine.containers(self._desired.name)[1]
+        return self._engine.present(self._desired.name)
 
     def _coming(self) -> tuple[Unit, ...]:
         """What has to be brought up. In a repair nothing is replaced by something else."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Callable
 
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.container import Watch, absent
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import (
     Clock,
@@ -102,7 +103,12 @@ class Waiter:
         watch = Watch()
 
         def container(spec: ContainerSpec, _timeout: float) -> Observation:
-            inspection = self._engine.inspect(spec.container)
+            try:
+                inspection = self._engine.inspect(spec.container)
+            except DrydockError as error:
+                if error.kind != "engine_unreachable":
+                    raise
+                return Observation(ok=False, summary=error.message)  # it may come back
             return absent(spec.container) if inspection is None else watch.judge(inspection, spec)
 
         pool = self._make_pool(workers_for(len(targets)))

@@ -27,7 +27,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.judgement
     not_judged,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
-from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks, lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import ALIVE, Clocks, holder, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation import (
     FAILED,
     KEPT,
@@ -44,6 +44,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.probation
 LOOK = 5.0  # seconds between two looks at the containers; the log is read more often
 PATIENCE = 1.0  # seconds before a lease or a lock that is held is tried again
 GRACE = 10  # looks at who watches, before one that waits does it itself
+LATE = 3600.0  # seconds that a verdict may take, as when another run holds the stack
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,17 @@ def wait(at: Watch, release: str, ends: Ends, *, watched: bool, tell: Callable[[
 
     :param watched: somebody else was started for it; then nothing is done but when that one does not begin or dies.
     :param tell: called now and then.
+    :raises DrydockError: ``timed_out``, and those of ``watch``.
     """
-    tries = GRACE if watched else 0
+    tries, deadline = GRACE if watched else 0, _deadline(at)
     while _pending(at, release):
+        if at.clocks.steady() >= deadline:
+            raise DrydockError(
+                "timed_out",
+                f"The time of the probation of {release} has been over for {LATE:g} s, and there is no verdict. The "
+                "release serves meanwhile. `status` on the host tells which run holds the stack, and `journalctl` "
+                "what the unit says that watches; the verdict follows when they go on.",
+            )
         if tries <= 0 and _free(at):
             watch(at, ends)
             continue
@@ -99,9 +108,17 @@ def wait(at: Watch, release: str, ends: Ends, *, watched: bool, tell: Callable[[
         at.sleep(PATIENCE)
 
 
+def _deadline(at: Watch) -> float:
+    note = read_note(at.layout)
+    return at.clocks.steady() + (remaining(note, at.clocks) if note else 0.0) + LATE
+
+
 def _pending(at: Watch, release: str) -> bool:
     note = read_note(at.layout)
-    return note is not None and note.release == release
+    if note is None or note.release == release:
+        return note is not None
+    replaced = note.instead_of is not None and note.instead_of.release == release
+    return replaced and (holder(at.layout, at.clocks) or {}).get("state") == ALIVE  # it may fail, and that one go on
 
 
 def _stretch(at: Watch, note: Note, ends: Ends) -> Note | None:
@@ -169,11 +186,11 @@ def _write_down(at: Watch, note: Note, decision: Mapping[str, Any]) -> bool:
 
 
 def _carried_out(note: Note, ends: Ends) -> bool:
-    """Whether it was; not while another run holds the stack."""
+    """Whether it was; not while another run holds the stack, or has a release ready that waits to be switched."""
     try:
         ends.carry_out(note)
     except DrydockError as error:
-        if error.kind != "locked":
+        if error.kind not in ("locked", "prepared"):
             raise
         return False
     return True

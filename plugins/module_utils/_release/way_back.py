@@ -88,11 +88,12 @@ class WayBack:
                 f"{error.message} The release {self._at.identity} serves; the next run finishes what is left to do."
             )
             return DrydockError(error.kind, self._redactor.text(message), **details)
+        lost = self._lead_back(step)  # first of all: clients get answers from what is not proven
         evidence = self._layout.failures / self._at.attempt
         collector = self._collector(evidence, step, error)
         collector.collect()
         words = collector.last_words(LAST_WORDS)
-        back = self._go_back(step, evidence)
+        back = lost or self._put_back(step, evidence)
         collector.conclude("\n".join([back, self._at.stays]).strip())
         prune_failures(self._layout, spared=self._at.attempt)
         details["causes"] = self._redactor.data([item.as_dict() for item in collector.endings])
@@ -119,6 +120,7 @@ class WayBack:
             "message": error.message,
             "details": error.details,
             "at": self._host.now(),
+            "serving": self._plan.current.identity if self._plan.current else None,
             "actor": self._at.actor,
             "reason": self._at.reason,
             "health": report.as_list() if report else [],
@@ -144,22 +146,36 @@ class WayBack:
 
     # -- back --------------------------------------------------------------------------------------------------------
 
+    def _lead_back(self, step: str) -> str:
+        """Have nginx lead to what served; why it does not, in words, where it cannot be had."""
+        previous = self._plan.current
+        if self._plan.kind != RELEASE or previous is None or not self._at.order.switching(step):
+            return ""
+        workers = self._edge.workers()
+        try:
+            if self._edge.lead(led_to(previous)):
+                self._edge.wait_left(workers, clock=self._host.clock, sleep=self._host.sleep)
+        except (DrydockError, OSError) as error:  # both run on, whatever nginx goes by; the journal stays
+            return (
+                f"The edge could NOT be led back to the release {previous.identity}: {_why(error, step)} The "
+                "containers of both releases were left running; the next run undoes this one."
+            )
+        return ""
+
+    def _put_back(self, step: str, evidence: Path) -> str:
+        try:
+            return self._go_back(step, evidence)
+        except (DrydockError, OSError) as error:  # the journal stays for the next run
+            previous = self._plan.current
+            serves = f" The release {previous.identity} serves." if previous else ""
+            return f"Not all could be put back: {_why(error, step)}{serves} The next run undoes the rest."
+
     def _go_back(self, step: str, evidence: Path) -> str:
         if self._plan.kind != RELEASE:
             forget_undo(self._layout.secrets)  # the values are those of the release; what they replaced was damage
             clear_journal(self._layout)
             return "The release itself was not changed; its containers stay as they are."
         previous = self._plan.current
-        if self._at.order.switching(step) and previous is not None:
-            workers = self._edge.workers()
-            try:
-                if self._edge.lead(led_to(previous)):  # before what it leads to now is stopped
-                    self._edge.wait_left(workers, clock=self._host.clock, sleep=self._host.sleep)
-            except DrydockError as error:  # both run on, whatever nginx goes by; the journal stays for the next run
-                return (
-                    f"The edge could NOT be led back to the release {previous.identity}: {error.message} The "
-                    "containers of both releases were left running; the next run undoes this one."
-                )
         restore_secrets(self._layout.secrets)
         networks.disconnect(self._engine, self._at.lent)
         said = self._bring_back(previous, step) if previous else self._stop_all()
@@ -191,7 +207,7 @@ class WayBack:
         return " The host stays out of service for the balancers in front of it." if out else ""
 
     def _stop_moved(self) -> None:
-        there = {item.name: item for item in self._engine.containers(self._desired.name)[1]}
+        there = {item.name: item for item in self._engine.present(self._desired.name)}
         moved = [unit for unit in self._plan.moved if unit.container in there and unit not in self._plan.warm]
         grace = max((unit.grace for unit in moved), default=0.0)
         begun = [unit.container for unit in moved if there[unit.container].state != "created"]
@@ -208,7 +224,7 @@ class WayBack:
 
     def _stop_all(self) -> str:
         try:
-            live = self._engine.containers(self._desired.name)[1]
+            live = self._engine.present(self._desired.name)
             grace = max((unit.grace for unit in self._desired.units), default=0.0)
             wanted = {unit.container for unit in self._desired.units}
             self._engine.stop([item.name for item in live if item.name in wanted], timeout=grace + UP_EXTRA)
@@ -239,11 +255,15 @@ def bring_up_recorded(
         wanted = [name for name in names if previous.containers[name]["part"] == part]
         if wanted:
             Compose(host.runner, stack=stack, part=part, release=folder).up(wanted, timeout=timeout)
-    attached = {item.name: item.networks for item in host.engine.containers(stack)[1]} if names else {}
+    attached = {item.name: item.networks for item in host.engine.present(stack)} if names else {}
     for name in names:
         item = previous.containers[name]
         if item["part"] != PARTS[0] and stack not in attached.get(item["name"], ()):
             host.engine.connect(stack, item["name"], alias=item.get("service", name))
+
+
+def _why(error: DrydockError | OSError, step: str) -> str:
+    return (error if isinstance(error, DrydockError) else host_error(error, step)).message
 
 
 def host_error(error: OSError, step: str) -> DrydockError:

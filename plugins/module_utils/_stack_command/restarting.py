@@ -1,13 +1,19 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restart containers of the release that serves, under the lease that releases take."""
+"""Restart containers of the release that serves, under the lease that releases take.
+
+A replica behind the edge is led past and drained before, and led to again when it is well. Until nginx has read that,
+the file of its upstreams is not the one that the release wants: whatever kills the command, the next run of the tag
+``stack`` sees the difference and has nginx read it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
@@ -15,33 +21,29 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.http impor
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release import log
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE
-from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.drain import retired_from
+from ansible_collections.drydock.serving.plugins.module_utils._release.edge import (
+    Edge,
+    closed_text,
+    led_to,
+    upstreams_text,
+)
+from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Live
+from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
     Record,
+    closed,
     current_record,
     read_journal,
+    upstream_ports,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import services as services_of
-from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
-from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
 
 STOP_EXTRA = 120.0  # seconds that the engine may take to stop a container, on top of the wait for its health
-
-
-@dataclass(frozen=True)
-class Host:
-    """Everything outside: programs, time, the terminal."""
-
-    runner: Runner
-    engine: Engine
-    waiter: Waiter
-    now: Callable[[], str]
-    clock: Callable[[], float]
-    say: Callable[[str], None]
-    warn: Callable[[str], None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,12 @@ class Order:
         return "everything" if self.services is None else ", ".join(self.services)
 
 
-def restart(stack: Stack, order: Order, host: Host) -> None:
-    """One after another, each healthy before the next.
+def restart(stack: Stack, order: Order, host: Host, *, say: Say, warn: Say) -> None:
+    """One after another, each healthy before the next, and those that are not well first.
 
     :raises DrydockError: ``not_permitted``, ``not_released``, ``locked``, ``unfinished``, ``unknown_service``,
         ``absent``, ``engine_missing``, ``engine_unreachable``, ``restart_failed``, ``unhealthy``, ``timed_out``,
-        ``state_unreadable``, ``missing_library``.
+        ``state_unreadable``, ``missing_library``, ``edge_invalid``, ``edge_failed``, ``edge_unconfirmed``.
     """
     _require(stack)
     owner = {
@@ -79,20 +81,23 @@ def restart(stack: Stack, order: Order, host: Host) -> None:
         "reason": order.reason,
         "doing": f"restart {order.what}",
     }
-    with lease(stack.layout, owner) as held:
+    with lease(stack.layout, owner) as held, host.progress.shown(stack.layout.job, {}):
         record = _settled(stack)
         chosen = choose(record, order.services)
-        _look(stack, chosen, host)
-        _logged(stack, order, host, chosen=chosen, held=held)
+        live = _look(stack, chosen, host)
+        unwell = {item.name for item in live if not _well(item)}
+        first = sorted(chosen, key=lambda name: (chosen[name]["part"] != BASE, chosen[name]["name"] not in unwell))
+        turn = _Turn(stack, order, host, record, held, say)
+        _logged(turn, {name: chosen[name] for name in first}, warn)
 
 
 def _require(stack: Stack) -> None:
     layout = stack.layout
-    closed = [path for path in (layout.state, layout.releases) if path.is_dir() and not os.access(path, os.W_OK)]
-    if closed:
+    barred = [path for path in (layout.state, layout.releases) if path.is_dir() and not os.access(path, os.W_OK)]
+    if barred:
         raise DrydockError(
             "not_permitted",
-            f"{closed[0]} cannot be written by this user. Run it as root: `sudo {stack.name} restart …`.",
+            f"{barred[0]} cannot be written by this user. Run it as root: `sudo {stack.name} restart …`.",
         )
     if not (layout.current.is_symlink() and layout.state.is_dir()):
         raise _not_released(layout)
@@ -137,7 +142,7 @@ def choose(record: Record, services: Sequence[str] | None) -> dict[str, Mapping[
     return {name: known[name] for name in sorted(names, key=lambda name: (known[name]["part"] != BASE, name))}
 
 
-def _look(stack: Stack, chosen: Mapping[str, Mapping[str, Any]], host: Host) -> None:
+def _look(stack: Stack, chosen: Mapping[str, Mapping[str, Any]], host: Host) -> list[Live]:
     """Before anything is touched: is all there that is needed?"""
     answer, live = host.engine.containers(stack.name)
     if answer != engines.OK:
@@ -156,21 +161,34 @@ def _look(stack: Stack, chosen: Mapping[str, Mapping[str, Any]], host: Host) -> 
         )
     if any(item.get("url") for item in chosen.values()):
         load_requests()
+    return live
 
 
-def _logged(
-    stack: Stack,
-    order: Order,
-    host: Host,
-    *,
-    chosen: Mapping[str, Mapping[str, Any]],
-    held: Lease,
-) -> None:
+def _well(item: Live) -> bool:
+    return item.state == "running" and not (item.unhealthy or item.starting)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """What each restart needs."""
+
+    stack: Stack
+    order: Order
+    host: Host
+    record: Record
+    held: Lease
+    say: Say
+
+
+def _logged(turn: _Turn, chosen: Mapping[str, Mapping[str, Any]], warn: Say) -> None:
     """Restart, and write down how it ended."""
+    stack, order, host = turn.stack, turn.order, turn.host
     started, done = host.clock(), list[str]()
     failure: dict[str, Any] | None = {"kind": "bug", "step": None, "evidence": None}
     try:
-        _each(stack, order, host, chosen=chosen, held=held, done=done)
+        for name in chosen:
+            done.append(name)
+            _one(turn, name, untouched=[other for other in chosen if other not in done])
         failure = None
     except DrydockError as error:
         failure = {"kind": error.kind, "step": error.details.get("service"), "evidence": None}
@@ -190,36 +208,66 @@ def _logged(
             services=done,
             failure=failure,
         )
-        log.append_or_warn(stack.layout, entry, host.warn)
+        log.append_or_warn(stack.layout, entry, warn)
 
 
-def _each(
-    stack: Stack,
-    order: Order,
-    host: Host,
-    *,
-    chosen: Mapping[str, Mapping[str, Any]],
-    held: Lease,
-    done: list[str],
-) -> None:
-    for name, item in chosen.items():
-        held.doing(f"restart {name}")
-        host.say(f"{name}: restarting {item['name']}")
-        done.append(name)
-        ended = host.runner.run(["docker", "restart", item["name"]], timeout=order.limit + STOP_EXTRA)
-        if not ended.ok:
-            raise DrydockError(
-                "restart_failed",
-                f"{item['name']} could not be restarted: {ended.tail()}. {_rest(stack, name, chosen, done)}",
-                service=name,
+def _one(turn: _Turn, name: str, *, untouched: Sequence[str]) -> None:
+    item = turn.record.containers[name]
+    turn.held.doing(f"restart {name}")
+    turn.host.progress.step(f"restart {name}", 0, 0)
+    rest = f"Look at `{turn.stack.name} logs {name}`." + (f" Not touched: {', '.join(untouched)}." if untouched else "")
+    with _led_past(turn, name) as past:
+        if past:
+            rest += (
+                " nginx is not led to it, the others answer; the next run of the tag `stack`, or this command again, "
+                "leads it there when it is well."
             )
-        report = host.waiter.wait_recorded({name: item}, limit=order.limit)
+        turn.say(f"{name}: restarting {item['name']}")
+        limit = turn.order.limit
+        ended = turn.host.runner.run(["docker", "restart", item["name"]], timeout=limit + STOP_EXTRA)
+        if not ended.ok:
+            said = f"{item['name']} could not be restarted: {ended.tail()}. {rest}"
+            raise DrydockError("restart_failed", said, service=name)
+        report = turn.host.waiter.wait_recorded({name: item}, limit=limit)
         if not report.ok:
             error = report.error()
-            raise DrydockError(error.kind, f"{error.message}\n{_rest(stack, name, chosen, done)}", service=name)
-        host.say(f"{name}: healthy")
+            raise DrydockError(error.kind, f"{error.message}\n{rest}", service=name)
+    turn.say(f"{name}: healthy")
 
 
-def _rest(stack: Stack, failed: str, chosen: Mapping[str, Any], done: Sequence[str]) -> str:
-    untouched = ", ".join(name for name in chosen if name not in done)
-    return f"Look at `{stack.name} logs {failed}`." + (f" Not touched: {untouched}." if untouched else "")
+@contextlib.contextmanager
+def _led_past(turn: _Turn, name: str) -> Iterator[bool]:
+    """While nginx leads to the other replicas, when nobody asks this one any more; false where there is none to ask."""
+    record, item = turn.record, turn.record.containers[name]
+    if not (item.get("routes") and item.get("host_port")):
+        yield False
+        return
+    names = services_of(record)
+    well = {found.name for found in turn.host.engine.present(turn.stack.name) if _well(found)}
+    others = {other: each for other, each in record.containers.items() if names[other] == names[name] and other != name}
+    if not any(each["name"] in well for each in others.values()):
+        turn.say(
+            f"{name}: no other container of {names[name]} is well, so requests fail until this one is ready. With two "
+            f"replicas (`{turn.stack.name} scale {names[name]}=2`) none would."
+        )
+        yield False
+        return
+    edge = turn.host.edge(turn.stack.layout)
+    ports = {**upstream_ports(record), names[name]: [int(each["host_port"]) for each in others.values()]}
+    workers = edge.workers()
+    if edge.lead(upstreams_text(ports) + closed_text(closed(record))):
+        try:
+            edge.wait_left(workers, clock=turn.host.clock, sleep=turn.host.sleep)
+            turn.say(f"{name}: nginx leads past it; requests under way are waited for")
+            if turn.host.drainer(edge).drain([replace(retired_from(item), command=())]):
+                turn.say(f"{name}: still has requests when its time to drain is over")
+        except BaseException:  # it was not touched
+            _lead_to_all(edge, record)
+            raise
+    yield True
+    _lead_to_all(edge, record)
+
+
+def _lead_to_all(edge: Edge, record: Record) -> None:
+    edge.lead(led_to(record) + b"# nginx is about to read this.\n")
+    edge.write(led_to(record))

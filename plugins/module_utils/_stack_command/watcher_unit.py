@@ -22,8 +22,7 @@ TEXT = """\
 Description=Watches a release of the stack {name} that is on probation
 After=docker.service nginx.service {name}.service
 ConditionPathExists={root}/state/probation.json
-StartLimitIntervalSec=300
-StartLimitBurst=60
+StartLimitIntervalSec=0
 
 [Service]
 Type=exec

@@ -9,7 +9,7 @@ import argparse
 import socket
 
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command import caller
-from ansible_collections.drydock.serving.plugins.module_utils._stack_command.restarting import Host, Order, restart
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.restarting import Order, restart
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack, Verb
 
 WAIT = 300.0
@@ -40,16 +40,6 @@ def _seconds(text: str) -> float:
 
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
-    outside = caller.this_host()
-    host = Host(
-        runner=outside.runner,
-        engine=outside.engine,
-        waiter=outside.waiter,
-        now=outside.now,
-        clock=outside.clock,
-        say=caller.say,
-        warn=lambda text: caller.warn(stack.name, text),
-    )
     order = Order(
         services=None if arguments.all else tuple(dict.fromkeys(arguments.service)),
         actor=caller.actor(),
@@ -57,15 +47,17 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         reason=arguments.reason,
         limit=arguments.timeout,
     )
-    restart(stack, order, host)
+    host = caller.this_host(caller.say)
+    restart(stack, order, host, say=caller.say, warn=lambda text: caller.warn(stack.name, text))
     return 0
 
 
 VERB = Verb(
     summary="restart containers, one after another",
     text="Waits after each until it is healthy; when one does not become healthy, the others are not touched.\n"
-    "Takes the stack as a release does, so it is refused while one is under way. A service is away while its\n"
-    "container restarts. Needs root.",
+    "A replica behind nginx is led past and drained before, so of a service with two or more no request is lost;\n"
+    "one with a single container is away while that restarts. Takes the stack as a release does, so it is refused\n"
+    "while one is under way. Needs root.",
     arguments=_arguments,
     run=_run,
 )

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._release.model import MODEL
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import sequence
 
+from tests.unit.plugins.module_utils._release.test_images import with_free
 from tests.unit.plugins.module_utils._release.test_kill import consistent
 from tests.unit.plugins.module_utils._release.world import World
 
@@ -254,3 +255,16 @@ def test_routes_that_changed_without_a_release_are_recorded_and_restart_nothing(
     assert world.current.containers["api"]["routes"] == ["/v2"]
     assert world.current.containers["api"]["drain"]["timeout"] == 3
     assert not world.release(moved)["changed"]
+
+
+@pytest.mark.parametrize(("free", "enough"), [(17, True), (15, False)])
+def test_a_release_that_fills_the_disk_can_be_left(
+    world: World, monkeypatch: pytest.MonkeyPatch, free: int, enough: bool
+) -> None:
+    two(world)
+    with_free(monkeypatch, free * 1024 * 1024)
+    if enough:
+        world.back(reserve=512 * 1024 * 1024)
+    else:
+        assert world.not_back(reserve=512 * 1024 * 1024).kind == "no_space"
+    assert world.serving()["api"] == ("api:1" if enough else "api:2")

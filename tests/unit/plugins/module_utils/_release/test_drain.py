@@ -29,11 +29,14 @@ class Docker:
     def __init__(self) -> None:
         self.calls: list[tuple[str, ...]] = []
         self.hangs = False
+        self.away: Callable[[], bool] = lambda: False
 
     def run(self, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
         self.calls.append(tuple(argv))
         if argv[1] == "exec" and self.hangs:
             raise DrydockError("timed_out", f"not within {timeout:g} s")
+        if self.away():
+            return Completed(tuple(argv), 1, err="Cannot connect to the Docker daemon")
         return Completed(tuple(argv), 0, out="77\n")
 
 
@@ -108,6 +111,14 @@ def test_a_websocket_to_another_service_holds_an_idle_container_no_longer_than_i
     scene.workers = lambda _now: 1
     assert scene.drain(Retired("old", port=8000, timeout=30)) == []
     assert 30 <= scene.now < 31
+
+
+@pytest.mark.parametrize("away", [(0.0, 5.0), (2.0, 20.0)])
+def test_while_the_engine_restarts_a_request_under_way_is_waited_for(scene: Scene, away: tuple[float, float]) -> None:
+    scene.docker.away = lambda: away[0] <= scene.now < away[1]
+    scene.ends = lambda now: 1 if now < 12 else 0
+    assert scene.drain(Retired("old", port=8000, timeout=30)) == []
+    assert 12 <= scene.now < 13
 
 
 def test_without_a_port_there_is_nothing_to_wait_for(scene: Scene) -> None:

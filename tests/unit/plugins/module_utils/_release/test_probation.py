@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -142,7 +143,8 @@ def test_a_first_release_and_one_without_probation_is_on_none(trial: Trial, chan
 def test_a_new_release_ends_the_probation_and_says_so(trial: Trial) -> None:
     result = trial.begin()
     newer = trial.world.release({**trial.stack(environment={"N": "1"}), "release": {}})
-    assert newer["actions"][0].startswith("ended the probation of r002 before ")
+    assert newer["actions"][-1].startswith("ended the probation of r002 before ")
+    assert newer["actions"][-1].endswith(", for the release r003")
     assert [line["outcome"] for line in trial.log_lines][-2:] == ["probation_ended", "released"]
     trial.follow(result)
     trial.watch()
@@ -161,6 +163,76 @@ def test_a_run_that_was_waiting_is_told_that_another_one_has_ended_the_probation
     trial.world.meanwhile = once
     trial.follow(result)
     assert result["probation"]["verdict"] == "ended"
+
+
+@pytest.mark.parametrize("release", [{}, {"probation": {"seconds": 60}}])
+@pytest.mark.parametrize("bad", [False, True])
+@pytest.mark.parametrize("trouble", ["pull", "sick", "deaf"])
+def test_with_a_release_that_fails_the_probation_of_what_serves_on_goes_on(
+    trial: Trial, trouble: str, bad: bool, release: dict[str, Any]
+) -> None:
+    trial.begin()
+    before = note_of(trial)
+    docker = trial.world.docker
+    assert docker.nginx is not None
+    docker.images.add("api:3")
+    docker.sick = {"api:3"} if trouble == "sick" else set()
+    docker.nginx.deaf = trouble == "deaf"
+    trial.world.failing({**trial.stack(image="api:4" if trouble == "pull" else "api:3"), "release": release})
+    docker.nginx.deaf = False
+    assert note_of(trial) == before
+    assert [line["outcome"] for line in trial.log_lines] == ["released", "released", "failed"]
+    trial.answers["api:2"] = BAD if bad else trial.answers["api:2"]
+    trial.watch()
+    assert trial.log_lines[-1]["outcome"] == ("failed" if bad else "kept")
+    assert trial.world.serving_now() == {"db": "db:1", "api": "api:1" if bad else "api:2"}
+
+
+@pytest.mark.parametrize("step", RELEASE_STEPS)
+@pytest.mark.parametrize("release", [{}, {"probation": {"seconds": 60}}])
+def test_with_a_release_that_is_killed_the_probation_goes_on_or_is_ended_by_what_it_does_to_it(
+    trial: Trial, step: str, release: dict[str, Any]
+) -> None:
+    trial.begin()
+    before = note_of(trial)
+    die_at_step(trial.world, step, {**trial.stack(environment={"N": "1"}), "release": release})
+    if RELEASING.proven(step):
+        trial.world.release({**trial.stack(environment={"N": "1"}), "release": release})
+        assert [line["outcome"] for line in trial.log_lines].count("probation_ended") == 1
+        assert trial.world.serving() == {"db": "db:1", "api": "api:1"}
+        assert (read_note(trial.layout) is None) == (not release)
+    else:
+        trial.world.release(trial.stack(image="api:2"))
+        assert note_of(trial) == before
+        assert "probation_ended" not in [line["outcome"] for line in trial.log_lines]
+
+
+def test_a_run_that_waits_goes_on_waiting_while_a_release_is_made_and_fails(trial: Trial) -> None:
+    result = trial.begin()
+    clients, nginx = trial.world.meanwhile, trial.world.docker.nginx
+    assert nginx is not None
+
+    def once() -> None:
+        trial.world.meanwhile = clients
+        nginx.deaf = True
+        trial.world.failing(trial.stack(environment={"N": "1"}))
+        nginx.deaf = False
+
+    trial.world.meanwhile = once
+    trial.follow(result)
+    assert result["probation"]["verdict"] == "kept"
+
+
+def test_a_verdict_that_another_release_was_quicker_than_is_not_told_as_carried_out(trial: Trial) -> None:
+    trial.begin()
+    failed = replace(note_of(trial), decision={"verdict": "failed", "said": ["too many errors"]})
+    write_note(trial.layout, failed)
+    trial.world.release({**trial.stack(environment={"N": "1"}), "release": {}})
+    write_note(trial.layout, failed)  # as if that run was killed just before it was to remove it
+    trial.watch()
+    assert read_note(trial.layout) is None
+    assert [line["outcome"] for line in trial.log_lines][-1] == "probation_ended"
+    assert trial.world.serving() == {"db": "db:1", "api": "api:1"}
 
 
 def test_a_run_that_changes_nothing_and_a_repair_leave_it_alone(trial: Trial) -> None:
@@ -334,3 +406,42 @@ def test_after_a_reboot_the_watcher_goes_on_with_the_time_that_is_left(trial: Tr
     trial.watch()
     assert trial.world.clock() - begun < 45
     assert trial.log_lines[-1]["outcome"] == "kept"
+
+
+@pytest.mark.parametrize("then", ["given up", "switched"])
+def test_a_verdict_waits_for_a_release_that_is_ready_until_that_is_given_up_or_switched(
+    trial: Trial, then: str
+) -> None:
+    trial.begin()
+    other = {**trial.stack(environment={"N": "1"}), "release": {}}
+    ready = trial.world.make_ready(other)
+    trial.answers["api:2"] = BAD
+    clients, passed = trial.world.meanwhile, list[None]()
+
+    def later() -> None:
+        clients()
+        passed.append(None)
+        if len(passed) == 20:
+            assert note_of(trial).decision is not None
+            assert trial.world.serving_now()["api"] == "api:2"
+            trial.world.give_up() if then == "given up" else trial.world.release(other, prepared=ready)
+
+    trial.world.meanwhile = later
+    trial.watch()
+    assert read_note(trial.layout) is None
+    assert trial.world.serving_now()["api"] == "api:1"
+    assert trial.log_lines[-1]["outcome"] == ("failed" if then == "given up" else "released")
+    assert [line["outcome"] for line in trial.log_lines].count("probation_ended") == (then == "switched")
+    consistent(trial.world)
+
+
+def test_a_run_does_not_wait_for_ever_for_a_verdict_that_somebody_who_hangs_holds_up(trial: Trial) -> None:
+    result = trial.begin()
+    begun = trial.world.clock()
+    with lease(trial.layout, OWNER), (trial.layout.state / "probation.lock").open("w") as watcher:
+        fcntl.flock(watcher, fcntl.LOCK_EX)
+        with pytest.raises(DrydockError, match="there is no verdict") as caught:
+            trial.follow(result)
+    assert caught.value.kind == "timed_out"
+    assert 3600 <= trial.world.clock() - begun < 3700
+    assert note_of(trial).release == "r002"

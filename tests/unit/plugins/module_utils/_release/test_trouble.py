@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,14 +19,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._atomic import write_atomic
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release import bundle, transaction
+from ansible_collections.drydock.serving.plugins.module_utils._release import bundle, edge, transaction, way_back
+from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Collector
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import Journal, all_records
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed, SubprocessRunner
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
 
 from tests.unit.plugins.module_utils._release.fake_docker import Container
-from tests.unit.plugins.module_utils._release.world import World
+from tests.unit.plugins.module_utils._release.test_kill import consistent, die_at_step
+from tests.unit.plugins.module_utils._release.world import USER, World
 
 
 def sick(world: World) -> None:
@@ -114,6 +122,80 @@ def test_a_lost_secret_that_a_database_knows_is_not_replaced_by_a_new_one(world:
     assert list(world.secrets.rglob("db_password")) == []
     world.given = {"db_password": "from a backup"}
     assert world.release()["changed"]
+
+
+def lose_data(world: World, how: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The disk with the data is not mounted: the directory is gone, or another one is seen in its place."""
+    data = world.root / "data" / "db"
+    data.rmdir()
+    if how == "a dangling link":
+        data.symlink_to("/nowhere")
+    if how == "another's empty directory":
+        data.mkdir()
+        stat = Path.stat
+
+        def others(path: Path, **how: bool) -> os.stat_result:
+            found = stat(path, **how)
+            return os.stat_result((*found[:4], 4711, 4711, *found[6:])) if path == data else found
+
+        monkeypatch.setattr(Path, "stat", others)
+    return data
+
+
+@pytest.mark.parametrize("how", ["gone", "a dangling link", "another's empty directory"])
+@pytest.mark.parametrize("check", [True, False])
+def test_a_release_does_not_put_an_empty_directory_in_the_place_of_data_that_are_not_there(
+    world: World, how: str, check: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.release()
+    data = lose_data(world, how, monkeypatch)
+    calls = len(world.docker.calls)
+    error = world.failing(world.with_api(image="api:2"), check=check)
+    assert error.kind == "data_missing"
+    assert [word for word in (str(data), "r001", "not mounted", "install -d -o") if word not in error.message] == []
+    assert not world.result["changed"]
+    assert data.is_dir() is (how == "another's empty directory")
+    assert not {"up", "run", "stop", "start"} & {word for call in world.docker.calls[calls:] for word in call}
+    assert world.serving() == {"db": "db:1", "api": "api:1"}
+
+
+def test_neither_a_repair_nor_going_back_makes_data_that_are_not_there(world: World) -> None:
+    world.release()
+    world.release(world.with_api(image="api:2"))
+    (world.root / "data" / "db").rmdir()
+    world.docker.containers[("demo-base", "db")].state = "exited"
+    assert world.failing(world.with_api(image="api:2")).kind == "data_missing"
+    assert world.not_back().kind == "data_missing"
+    assert not (world.root / "data" / "db").exists()
+
+
+def test_a_directory_for_data_that_was_made_as_told_is_taken_and_one_with_data_gets_its_owner(world: World) -> None:
+    world.release()
+    data = world.root / "data" / "db"
+    data.rmdir()
+    data.mkdir(0o755)
+    assert world.release()["actions"] == [f"data directory {data}: {USER} 0755 -> {USER} 0700"]
+    assert not world.release()["changed"]
+
+
+def test_a_component_that_has_got_data_in_this_release_gets_its_directory(world: World) -> None:
+    stack = copy.deepcopy(world.stack)
+    del stack["components"]["db"]["data"]
+    world.release(stack)
+    world.release()
+    assert (world.root / "data" / "db").is_dir()
+
+
+def test_when_the_whole_stack_is_on_a_disk_that_is_not_mounted_the_engine_knows_that_there_were_data(
+    world: World,
+) -> None:
+    world.release()
+    shutil.rmtree(world.root)
+    world.root.mkdir()
+    error = world.failing()
+    assert error.kind == "data_missing"
+    assert "demo-base-db-1 was made with it" in error.message
+    assert list(world.root.iterdir()) == []
 
 
 @pytest.mark.parametrize("damage", ["truncated", "gone"])
@@ -207,6 +289,155 @@ def test_a_switch_that_the_disk_refuses_is_finished_by_the_next_run(
     world.release(world.with_api(image="api:2"))
     assert world.current.identity == "r002"
     assert world.leftovers() == []
+
+
+@pytest.mark.parametrize("step", RELEASE_STEPS)
+def test_a_step_that_could_not_be_written_down_was_not_begun(
+    world: World, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    world.with_edge()
+    world.release()
+    write = Journal.write
+
+    def full(journal: Journal, layout: Layout) -> None:
+        if journal.step == step:
+            raise OSError(errno.ENOSPC, "No space left on device", str(layout.journal))
+        write(journal, layout)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "write", full)
+        error = world.failing(world.with_api(image="api:2"))
+    assert error.kind == "no_space"
+    proven = RELEASE_STEPS.index(step) > RELEASE_STEPS.index("commit")
+    assert world.current.identity == ("r002" if proven else "r001")
+    assert ("The release r002 serves" in error.message) == proven
+    assert world.serving_now()["api"] == ("api:2" if proven else "api:1")
+    assert (world.root / "state" / "journal.json").exists() == proven
+    world.release(world.with_api(image="api:2"))
+    consistent(world)
+
+
+@pytest.mark.parametrize("step", ["record", "switch", "confirm", "commit", "drain"])
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 1, "release": "r002", "step": "of another version"}'])
+def test_a_journal_that_cannot_be_read_lets_nobody_be_stopped_who_is_led_to(world: World, step: str, text: str) -> None:
+    nginx = world.with_edge()
+    world.release()
+    die_at_step(world, step, world.with_api(image="api:2"))
+    (world.root / "state" / "journal.json").write_text(text)
+    serving = world.current.identity
+    alive: list[bool] = []
+
+    def look(_step: str) -> None:
+        colour = {"18001": "blue", "18501": "green"}[nginx.ask("/")[1].partition(":")[2]]
+        container = world.docker.containers.get((f"demo-{colour}", "api"))
+        alive.append(container is not None and container.state == "running")
+
+    world.release(world.with_api(image="api:2"), on_step=look)
+    assert alive
+    assert all(alive)
+    consistent(world)
+    assert {record.identity for record in all_records(world.desired(world.stack).layout)} <= {"r001", serving, "r003"}
+
+
+def test_a_full_disk_keeps_nginx_from_being_led_back_and_that_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nginx = world.with_edge()
+    world.release()
+    with monkeypatch.context() as patch:
+        nginx.deaf = True
+
+        def full(path: Path, content: bytes, *, mode: int) -> None:
+            if b"127.0.0.1:18001" in content:
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+            write_atomic(path, content, mode=mode)
+
+        patch.setattr(edge, "write_atomic", full)
+        error = world.failing(world.with_api(image="api:2"))
+    assert error.kind == "edge_unconfirmed"
+    assert "could NOT be led back to the release r001: The host's disk became full" in error.message
+    assert world.result["changed"]
+    assert world.running() == {"demo-base-db-1", "demo-blue-api-1", "demo-green-api-1"}
+    nginx.deaf = False
+    world.release()
+    consistent(world)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "The host's disk became full"),
+        (DrydockError("timed_out", "The engine hangs."), "The engine hangs."),
+    ],
+)
+def test_what_cannot_be_put_back_hides_neither_the_failure_nor_its_evidence(
+    world: World, monkeypatch: pytest.MonkeyPatch, trouble: Exception, words: str
+) -> None:
+    sick(world)
+
+    def fails(_root: Path) -> int:
+        raise trouble
+
+    with monkeypatch.context() as patch:
+        patch.setattr(way_back, "restore_secrets", fails)
+        error = world.failing(world.with_api(image="api:2"))
+    assert (error.kind, error.details["step"]) == ("unhealthy", "healthy")
+    assert f"Not all could be put back: {words}" in error.message
+    assert "The release r001 serves. The next run undoes the rest." in error.message
+    assert Path(error.details["evidence"], "summary.txt").is_file()
+    world.docker.sick = set()
+    world.release()
+    assert world.serving()["api"] == "api:1"
+    assert world.leftovers() == []
+
+
+@pytest.mark.parametrize("step", RELEASE_STEPS)
+def test_an_engine_that_restarts_during_a_step_is_not_taken_for_one_without_containers(world: World, step: str) -> None:
+    world.with_edge()
+    world.release(world.with_worker())
+    new = world.with_worker(environment={"N": "1"})
+    new["services"]["api"]["environment"] = {"N": "1"}
+
+    def restarting(reached: str) -> None:
+        world.docker.answering = reached != step
+
+    with contextlib.suppress(DrydockError):
+        world.release(new, on_step=restarting)
+        consistent(world)  # where it did not need the engine just then
+    world.docker.answering = True
+    world.release(new)
+    consistent(world)
+    assert not world.release(new)["changed"]
+
+
+def test_a_failed_release_that_cannot_be_stopped_says_so(world: World) -> None:
+    world.release()
+
+    def gone(step: str) -> None:
+        world.docker.answering = step != "healthy"
+
+    error = world.failing(world.with_api(image="api:2"), on_step=gone)
+    assert "was not touched and serves" not in error.message
+    assert "could NOT be brought back: The Docker engine is unreachable" in error.message
+
+
+def test_clients_are_led_back_before_any_evidence_is_collected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    nginx = world.with_edge()
+    world.release()
+    before, seen = nginx.loaded, list[str]()
+    collect = Collector.collect
+
+    def looked(collector: Collector) -> None:
+        seen.append(nginx.loaded)
+        collect(collector)
+
+    def unconfirmed(*_arguments: object, **_more: object) -> None:
+        raise DrydockError("edge_unconfirmed", "503")
+
+    monkeypatch.setattr(Collector, "collect", looked)
+    monkeypatch.setattr(transaction, "confirm", unconfirmed)
+    world.failing(world.with_api(image="api:2"))
+    assert seen == [before]
 
 
 def test_a_host_without_any_room_gets_a_sentence_and_no_traceback(

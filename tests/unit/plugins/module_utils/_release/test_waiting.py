@@ -76,6 +76,14 @@ def test_a_container_that_ends_while_its_model_loads_is_not_waited_for(world: Wo
     assert world.clock() - before < 60
 
 
+def test_an_engine_that_restarts_is_told_as_that_and_not_as_a_container_that_is_gone(world: World) -> None:
+    world.release()
+    world.docker.answering = False
+    report = world.host().waiter.wait_recorded(world.current.containers, limit=3)
+    assert "The Docker engine is unreachable" in report.message()
+    assert "there is no container" not in report.message()
+
+
 def test_the_record_tells_when_each_target_was_healthy(world: World) -> None:
     world.release()
     targets = {item["target"] for item in world.current.rest["timeline"] if item["ok"]}

@@ -5,22 +5,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Drainer
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import newest
+from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Journal
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed
-from ansible_collections.drydock.serving.plugins.module_utils._stack_command.restarting import Host, Order, restart
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.restarting import Order, restart
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
 
+from tests.unit.plugins.module_utils._release.fake_docker import KilledError, Nginx
 from tests.unit.plugins.module_utils._release.world import World
 
 
@@ -35,22 +41,27 @@ class Site:
         self.doing: list[str] = []
         self.stops: type[BaseException] | None = None
         self.refuses = False
+        self.on_restart: Callable[[], None] = lambda: None
+        self.led: list[str] = []  # what nginx goes by at each restart
 
     def run(self, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
         if argv[:2] != ["docker", "restart"]:
             return self.world.docker.run(argv, timeout=timeout)
         self.restarted += argv[2:]
         self.doing.append((holder(self.layout) or {})["doing"])
+        self.led.append(self.world.docker.nginx.loaded if self.world.docker.nginx else "")
+        self.on_restart()
         if self.stops is not None:
             raise self.stops
         return Completed(tuple(argv), 1 if self.refuses else 0, err="the engine says no" if self.refuses else "")
 
     def restart(self, *services: str, reason: str = "") -> None:
-        host = self.world.host()
         restart(
             Stack("demo", self.layout, "1.0.0"),
             Order(services=services or None, actor="op@host", where="host", reason=reason, limit=5.0),
-            Host(self, host.engine, host.waiter, host.now, host.clock, self.said.append, self.said.append),
+            replace(self.world.host(), runner=self),
+            say=self.said.append,
+            warn=self.said.append,
         )
 
     def refused(self, *services: str) -> DrydockError:
@@ -86,6 +97,8 @@ def test_everything_restarts_one_after_another_components_first(site: Site) -> N
     assert site.said == [
         f"db: restarting {site.name('db')}",
         "db: healthy",
+        "api: no other container of api is well, so requests fail until this one is ready. With two replicas (`demo "
+        "scale api=2`) none would.",
         f"api: restarting {site.name('api')}",
         "api: healthy",
     ]
@@ -93,6 +106,18 @@ def test_everything_restarts_one_after_another_components_first(site: Site) -> N
     assert (entry["outcome"], entry["services"], entry["failure"]) == ("restarted", ["api", "db"], None)
     assert (entry["actor"], entry["reason"], entry["serving"]) == ("op@host", "it leaks", "r001")
     assert holder(site.layout) is None
+
+
+def test_whoever_waits_for_a_restart_can_follow_it(site: Site) -> None:
+    seen: list[str] = []
+    restart(
+        Stack("demo", site.layout, "1.0.0"),
+        Order(services=("api",), actor="op@host", where="host", reason="", limit=5.0),
+        replace(site.world.host(), runner=site, progress=Progress(listen=lambda now: seen.append(now["step"]))),
+        say=print,
+        warn=print,
+    )
+    assert seen[-1] == "restart api"
 
 
 def test_only_what_was_asked_for_restarts(site: Site) -> None:
@@ -108,6 +133,98 @@ def test_a_service_restarts_with_all_its_replicas(site: Site) -> None:
     site.restarted.clear()
     site.restart("api-2")
     assert site.restarted == ["demo-blue-api-2-1"]
+
+
+def ports(text: str) -> list[str]:
+    return re.findall(r"server 127\.0\.0\.1:(\d+)", text)
+
+
+def replicated(site: Site, count: int = 3) -> Nginx:
+    nginx = site.world.with_edge()
+    site.world.release(site.world.with_replicas(count))
+    return nginx
+
+
+def test_nginx_leads_past_each_replica_while_it_restarts_and_to_all_of_them_afterwards(site: Site) -> None:
+    nginx = replicated(site)
+    before = nginx.loaded
+    assert ports(before) == ["18001", "19002", "19003"]
+    site.restart("api")
+    assert site.restarted == ["demo-blue-api-1", "demo-blue-api-2-1", "demo-blue-api-3-1"]
+    assert [ports(text) for text in site.led] == [["19002", "19003"], ["18001", "19003"], ["18001", "19002"]]
+    assert ports(nginx.loaded) == ports(before)
+    assert site.layout.upstreams.read_text() == before
+    assert not site.world.release(site.world.with_replicas(3))["changed"]
+
+
+def test_a_replica_that_is_not_well_restarts_first_and_requests_are_not_led_to_it_alone(site: Site) -> None:
+    replicated(site, 2)
+    sick = site.world.docker.containers[("demo-blue", "api-2")]
+    sick.health = "unhealthy"
+
+    def restarted() -> None:
+        sick.health = "healthy"
+
+    site.on_restart = restarted
+    site.restart("api")
+    assert site.restarted == ["demo-blue-api-2-1", "demo-blue-api-1"]
+    assert [ports(text) for text in site.led] == [["18001"], ["19002"]]
+
+
+@pytest.mark.parametrize(("count", "name"), [(1, "api"), (2, "api-2")])
+def test_where_no_other_replica_is_well_it_is_told_that_requests_fail_meanwhile(
+    site: Site, count: int, name: str
+) -> None:
+    nginx = replicated(site, count)
+    before = nginx.loaded
+    if count > 1:
+        site.world.docker.containers[("demo-blue", "api")].health = "unhealthy"
+    site.restart(name)
+    assert site.said[0].startswith(f"{name}: no other container of api is well, so requests fail until this one is")
+    assert site.led == [before]
+
+
+def test_a_replica_that_does_not_come_back_is_not_led_to_until_a_run_brings_it_back(site: Site) -> None:
+    nginx = replicated(site, 2)
+    first = site.world.docker.containers[("demo-blue", "api")]
+
+    def dies() -> None:
+        first.health = "unhealthy"
+
+    site.on_restart = dies
+    with pytest.raises(DrydockError, match="nginx is not led to it, the others answer; the next run of the tag"):
+        site.restart("api")
+    assert ports(nginx.loaded) == ["19002"]
+    first.health = "healthy"
+    site.world.release(site.world.with_replicas(2))
+    assert ports(nginx.loaded) == ["18001", "19002"]
+
+
+@pytest.mark.parametrize("after", range(1, 12))
+def test_a_restart_that_is_killed_anywhere_is_mended_by_the_next_run(site: Site, after: int) -> None:
+    nginx = replicated(site, 2)
+    site.world.docker.die_at = len(site.world.docker.calls) + after
+    with contextlib.suppress(KilledError):
+        site.restart("api-2")
+    site.world.docker.die_at = None
+    site.world.release(site.world.with_replicas(2))
+    assert ports(nginx.loaded) == ["18001", "19002"]
+    assert site.layout.upstreams.read_text() == nginx.loaded
+
+
+def test_one_that_cannot_be_drained_is_not_touched_and_is_led_to_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nginx = replicated(site, 2)
+
+    def hangs(_drainer: Drainer, _containers: Any) -> list[str]:
+        raise DrydockError("timed_out", "the engine hangs")
+
+    monkeypatch.setattr(Drainer, "drain", hangs)
+    with pytest.raises(DrydockError, match="the engine hangs"):
+        site.restart("api")
+    assert site.restarted == []
+    assert ports(nginx.loaded) == ["18001", "19002"]
 
 
 def test_the_next_is_not_touched_when_one_does_not_become_healthy(site: Site) -> None:

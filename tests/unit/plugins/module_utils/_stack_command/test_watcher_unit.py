@@ -83,3 +83,4 @@ def test_the_watcher_comes_back_when_it_dies_and_only_where_there_is_something_t
     assert parser["Unit"]["ConditionPathExists"] == "/opt/100%%/state/probation.json"
     assert parser["Service"]["ExecStart"] == '"/usr/local/bin/ocr" probation'
     assert parser["Service"]["Restart"] == "on-failure"
+    assert parser["Unit"]["StartLimitIntervalSec"] == "0"  # an engine may be away for long
