@@ -129,7 +129,7 @@ def test_a_way_back_in_two_calls_that_dies_at_a_step_is_finished_or_undone(world
             raise KilledError
 
     with pytest.raises(KilledError):
-        world.back(on_step=kill, **({"until": "ready"} if first else {"prepared": made}))
+        world.back(on_step=kill, until="ready" if first else "switched", prepared=made)
     assert asked(world)[0] == 200
     world.back("r001")
     assert world.serving_now()["api"] == "api:1"
