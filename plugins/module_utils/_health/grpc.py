@@ -24,7 +24,7 @@ END_HEADERS, PADDED, PRIORITY = 0x4, 0x8, 0x20
 ENABLE_PUSH = 2
 STREAM = 1
 FRAME_LIMIT = 16384  # what a server may send unless it was told otherwise
-ANSWER_LIMIT = 256 * 1024
+ANSWER_LIMIT = 48 * 1024  # a health service says less than 1 KiB, and taking headers apart costs time
 FRAMES = 1000
 
 # https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
@@ -171,7 +171,7 @@ def judge(answer: Answer) -> Observation:
     if not code.isascii() or not code.isdigit():
         kind = excerpt(headers.get("content-type", "none"))
         return Observation(ok=False, summary=f"what answers is not gRPC: no grpc-status, content type {kind}")
-    status = STATUS[int(code)] if int(code[:4]) < len(STATUS) else code[:4]
+    status = STATUS[int(code)] if len(code) <= 2 and int(code) < len(STATUS) else code[:4]
     facts = {"grpc_status": status}
     if status != "OK":
         why = _MEANS.get(status) or excerpt(headers.get("grpc-message", ""))
@@ -202,6 +202,8 @@ def _serving(body: bytes) -> str:
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
+        if shift > 63:
+            raise IndexError  # no number of the protocol has more bits
         byte = data[at]
         value, shift, at = value | (byte & 127) << shift, shift + 7, at + 1
         if byte < 128:

@@ -12,6 +12,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 
+from ansible_collections.drydock.serving.plugins.module_utils._health.connecting import connected, encrypted
 from ansible_collections.drydock.serving.plugins.module_utils._health.predicates import excerpt
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import Observation, Tls
 from ansible_collections.drydock.serving.plugins.module_utils._health.tls import (
@@ -48,12 +49,14 @@ class Wire:
 
     def encrypt(self, tls: Tls, *protocols: str) -> None:
         """Go on in TLS. :raises WireError: the certificate or what was agreed on is not as wanted."""
+        if self._rest:  # nobody vouches for it, and later it would pass for what came encrypted
+            raise WireError("sends more before TLS begins than it may")
         context = context_for(tls.ca_path, *protocols)
         with self._limited():
-            encrypted = context.wrap_socket(self._socket, server_hostname=tls.name)
-        self._socket = encrypted
-        self.certificate_days = days_left(encrypted.getpeercert(), now=time.time())
-        if protocols and encrypted.selected_alpn_protocol() not in protocols:
+            wrapped = encrypted(self._socket, context, tls.name, self._deadline)
+        self._socket = wrapped
+        self.certificate_days = days_left(wrapped.getpeercert(), now=time.time())
+        if protocols and wrapped.selected_alpn_protocol() not in protocols:
             raise WireError(f"does not speak {' or '.join(protocols)} in TLS (ALPN)")
         for wrong in expiry_mismatch(self.certificate_days, tls.days):
             raise WireError(wrong)
@@ -102,7 +105,7 @@ def connect(host: str, port: int, *, timeout: float) -> Wire:
     """:raises WireError: nobody answers there."""
     deadline = time.monotonic() + timeout
     try:
-        connection = socket.create_connection((host, port), timeout=timeout)
+        connection = connected(host, port, deadline)
     except (OSError, UnicodeError) as error:
         raise WireError(reason(error, timeout)) from error
     return Wire(connection, deadline=deadline, within=timeout)

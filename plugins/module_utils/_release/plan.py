@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
@@ -203,6 +203,9 @@ def make_plan(
         *(_settings(desired) + _still_named(keeping) if kind == REPAIR else []),
     ]
     kind = kind if kind == RELEASE or changes else NONE
+    images = set(desired.images.values())
+    if back is not None:  # what runs goes on without its image, should somebody have removed that
+        images = {unit.image for unit in (*around.moved, *around.replaced, *mended) if unit not in warm}
     return Plan(
         kind=kind,
         desired=desired,
@@ -212,7 +215,7 @@ def make_plan(
         engine=status,
         current=current,
         journal=journal,
-        pulls=_pulls(desired, engine) if kind != NONE and status == engines.OK else (),
+        pulls=_pulls(images, engine) if kind != NONE and status == engines.OK else (),
         restarts=_restarts(desired, secrets, live) if kind == REPAIR else (),
         moved=around.moved,
         replaced=around.replaced,
@@ -593,10 +596,9 @@ def _still_named(kept: tuple[Retired, ...]) -> list[Change]:
     ]
 
 
-def _pulls(desired: Desired, engine: Engine) -> tuple[str, ...]:
-    wanted = sorted(set(desired.images.values()))
-    have = engine.images(wanted)
-    return tuple(reference for reference in wanted if reference not in have)
+def _pulls(images: Collection[str], engine: Engine) -> tuple[str, ...]:
+    have = engine.images(images)
+    return tuple(reference for reference in sorted(images) if reference not in have)
 
 
 def _restarts(desired: Desired, secrets: SecretsPlan, live: list[Live]) -> tuple[Unit, ...]:

@@ -10,6 +10,7 @@ import ssl
 import time
 
 import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._health.target import Tls
 from ansible_collections.drydock.serving.plugins.module_utils._health.tls import days_left, expiry_mismatch
 from ansible_collections.drydock.serving.plugins.module_utils._health.wire import (
     LINE_LIMIT,
@@ -45,6 +46,13 @@ def test_nothing_is_waited_for_after_the_deadline() -> None:
             wire.exactly(1)
         with pytest.raises(WireError, match="no answer within 3 s"):
             wire.send(b"x")
+
+
+def test_what_came_before_tls_began_does_not_pass_for_what_came_in_it() -> None:
+    with wire_that_says(b"S" + b"R\0\0\0\x08\0\0\0\0") as (wire, _sent):
+        assert wire.exactly(1) == b"S"
+        with pytest.raises(WireError, match="sends more before TLS begins"):
+            wire.encrypt(Tls(name="localhost"))
 
 
 @pytest.mark.parametrize(
