@@ -111,6 +111,13 @@ def sequence(record: Record) -> int:
     return found if isinstance(found, int) else 0
 
 
+def patience(record: Record | None, what: str) -> float:
+    """Seconds that the inventory allowed for this when the release was made; 0 where that is not told."""
+    told = record.rest.get("patience") if record is not None else None
+    found = told.get(what) if isinstance(told, Mapping) else None
+    return float(found) if isinstance(found, (int, float)) else 0.0
+
+
 def next_sequence(layout: Layout) -> int:
     """The number of the next release."""
     return max((sequence(record) for record in all_records(layout)), default=0) + 1

@@ -36,12 +36,14 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     Record,
     closed,
     current_record,
+    patience,
     read_journal,
     upstream_ports,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import services as services_of
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
 
+WAIT = 300.0
 STOP_EXTRA = 120.0  # seconds that the engine may take to stop a container, on top of the wait for its health
 Say = Callable[[str], None]
 
@@ -52,14 +54,14 @@ class Order:
 
     :param services: services and components by name; None for all.
     :param where: the host that the order comes from.
-    :param limit: seconds that each may take to become healthy.
+    :param limit: seconds that each may take to become healthy; None for what the release had, at least ``WAIT``.
     """
 
     services: tuple[str, ...] | None
     actor: str
     where: str
     reason: str
-    limit: float
+    limit: float | None
 
     @property
     def what(self) -> str:
@@ -87,7 +89,8 @@ def restart(stack: Stack, order: Order, host: Host, *, say: Say, warn: Say) -> N
         live = _look(stack, chosen, host)
         unwell = {item.name for item in live if not _well(item)}
         first = sorted(chosen, key=lambda name: (chosen[name]["part"] != BASE, chosen[name]["name"] not in unwell))
-        turn = _Turn(stack, order, host, record, held, say)
+        limit = order.limit or max(WAIT, patience(record, "wait_timeout"))
+        turn = _Turn(stack, order, host, record, held, say, limit)
         _logged(turn, {name: chosen[name] for name in first}, warn)
 
 
@@ -178,6 +181,7 @@ class _Turn:
     record: Record
     held: Lease
     say: Say
+    limit: float
 
 
 def _logged(turn: _Turn, chosen: Mapping[str, Mapping[str, Any]], warn: Say) -> None:
@@ -223,12 +227,11 @@ def _one(turn: _Turn, name: str, *, untouched: Sequence[str]) -> None:
                 "leads it there when it is well."
             )
         turn.say(f"{name}: restarting {item['name']}")
-        limit = turn.order.limit
-        ended = turn.host.runner.run(["docker", "restart", item["name"]], timeout=limit + STOP_EXTRA)
+        ended = turn.host.runner.run(["docker", "restart", item["name"]], timeout=turn.limit + STOP_EXTRA)
         if not ended.ok:
             said = f"{item['name']} could not be restarted: {ended.tail()}. {rest}"
             raise DrydockError("restart_failed", said, service=name)
-        report = turn.host.waiter.wait_recorded({name: item}, limit=limit)
+        report = turn.host.waiter.wait_recorded({name: item}, limit=turn.limit)
         if not report.ok:
             error = report.error()
             raise DrydockError(error.kind, f"{error.message}\n{rest}", service=name)
