@@ -425,6 +425,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._health.command import DockerCommands
 from ansible_collections.drydock.serving.plugins.module_utils._health.container import DockerInspector
 from ansible_collections.drydock.serving.plugins.module_utils._health.docker_client import DockerClient
+from ansible_collections.drydock.serving.plugins.module_utils._health.http import url_secrets
 from ansible_collections.drydock.serving.plugins.module_utils._health.parse import parse_targets
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import (
     ThreadPool,
@@ -547,8 +548,17 @@ def look(params: dict[str, Any]) -> Report:
     )
 
 
+class _Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types
+    """Knows what must not be printed before ansible-core writes the arguments into the host's log."""
+
+    def _log_invocation(self) -> None:
+        for target in self.params["targets"]:
+            self.no_log_values.update(url_secrets(target["url"] or ""))
+        super()._log_invocation()
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = _Module(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     result: dict[str, Any] = {
         "changed": False,
         "targets": [],

@@ -358,7 +358,8 @@ maintenance:
 failure:
   description:
     - Why it failed. RV(ignore:kind) is one of V(backup_failed), V(bug), V(compose_invalid), V(compose_missing),
-      V(controller_missing), V(controller_silent), V(edge_failed), V(edge_invalid), V(edge_unconfirmed),
+      V(controller_missing), V(controller_silent), V(data_missing), V(edge_failed), V(edge_invalid),
+      V(edge_unconfirmed),
       V(engine_missing), V(engine_unreachable), V(golden_wrong), V(hook_failed), V(host_failed),
       V(image_architecture), V(image_missing), V(interrupted), V(invalid_stack), V(irreversible), V(locked),
       V(migration_failed), V(missing_library), V(models_missing), V(network_foreign), V(no_space), V(no_way_back),

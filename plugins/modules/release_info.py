@@ -155,6 +155,7 @@ containers:
     - C(name), C(service), C(part) (V(base) or a colour), C(state), C(health), C(restarts), C(exit_code), C(oom_killed)
       and C(started) of each container.
     - The health is what Docker says, and V(unhealthy) also where the service's health path does not answer 200.
+    - C(error) is why the engine could not start it, as with data on a disk that is not mounted; else null.
     - C(recorded) says that the release is made of it. One that is missing has the state V(absent).
     - C(warm) says that it served before and is kept running.
   returned: always
@@ -236,13 +237,24 @@ attempts:
   returned: always
   type: list
   elements: dict
+backups:
+  description:
+    - The newest copy of the data of each component. C(component), C(made) (UTC), C(size) in bytes, C(path), and the
+      C(release) that served, C(actor) and C(reason).
+  returned: always
+  type: list
+  elements: dict
+backup_failure:
+  description: C(at), C(actor) and C(kind) of the last backup where that failed, by hand or in a release; else null.
+  returned: always
+  type: dict
 problems:
   description:
     - C(kind) and C(message) of everything that is wrong.
-    - The kind is one of V(attempt_failed), V(certificate_ends), V(certificate_expired), V(certificate_unreadable),
-      V(container), V(edge_unsettled), V(engine_missing), V(engine_unreachable), V(host_failed), V(no_space),
-      V(not_permitted), V(not_released), V(out_of_service), V(prepared), V(state_unreadable), V(stopped), V(stuck),
-      V(timed_out), V(unfinished).
+    - The kind is one of V(attempt_failed), V(backup_failed), V(certificate_ends), V(certificate_expired),
+      V(certificate_unreadable), V(container), V(edge_unsettled), V(engine_missing), V(engine_unreachable),
+      V(host_failed), V(no_space), V(not_permitted), V(not_released), V(out_of_service), V(prepared),
+      V(state_unreadable), V(stopped), V(stuck), V(timed_out), V(unfinished).
   returned: always
   type: list
   elements: dict

@@ -12,6 +12,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.verdict i
 
 SCHEMA = 1
 OK, PROBLEM, UNREACHABLE, UNKNOWN = "ok", "problem", "unreachable", "unknown"
+MIB = 1024**2
 GIB = 1024**3
 
 
@@ -70,6 +71,8 @@ _TOLD = (
     "certificate",
     "failures",
     "attempts",
+    "backups",
+    "backup_failure",
     "msg",
 )
 
@@ -149,6 +152,8 @@ def _details(host: Mapping[str, Any]) -> Iterable[str]:
         yield f"  container {item['name']}: {container_state(item)}{restarts}{kept}"
     for item in status["failures"][:1]:
         yield f"  last failure: {item['id']} {item['kind']} at the step {item['step']}: {item['message']}"
+    for item in status.get("backups") or ():
+        yield f"  backup of {item['component']}: {item['made']}, {item['size'] / MIB:.1f} MiB"
     if status["previous"]:
         yield f"  before: {status['previous']}"
 

@@ -233,7 +233,7 @@ def test_the_command_copies_redis_as_it_is_and_the_copy_brings_a_value_back(plac
 
     assert redis("SET", "page", "kept") == "OK"
     said = place.command("backup", "--reason", "by hand")
-    folder = Path(said.partition(":")[0])
+    folder = Path(said.splitlines()[-1].partition(":")[0])
     with tarfile.open(folder / "redis.tar") as archive:
         assert any(name.endswith(".manifest") for name in archive.getnames())
     assert place.docker("exec", container, "ls", "-A", "/data").stdout.split() == ["appendonlydir"]
@@ -295,6 +295,48 @@ def test_a_migration_whose_run_was_killed_is_stopped_by_the_next_run_which_says_
     assert place.names("label=drydock.job=migrate") == []
     assert place.record["id"] == served
     assert not list((place.root / "state").glob("journal.json"))
+
+
+def test_a_hook_whose_run_was_killed_is_ended_by_the_next_run_which_says_so(place: Place) -> None:
+    served, begun, left = place.record["id"], place.folder / "begun", place.folder / "left"
+    program = place.folder / "hangs"
+    program.write_text(f"#!/bin/sh\nsetsid sleep 600 &\necho $! > {left}\necho $$ > {begun}\nexec sleep 600\n")
+    program.chmod(0o755)
+    hook = {"name": "hangs", "when": "before", "phase": "images", "command": [str(program)], "timeout": 600}
+    process = place.start(place.stack(api={"environment": {"N": "killed"}}, release={"hooks": [hook]}))
+    try:
+        wait_for(lambda: begun.read_text().strip())
+        os.kill(json.loads((place.root / "state" / "lease.json").read_text())["pid"], signal.SIGKILL)
+        process.communicate(timeout=120)
+    finally:
+        process.kill()
+    numbers = [path.read_text().strip() for path in (begun, left)]
+    assert [number for number in numbers if not read(Path("/proc", number, "environ"))] == []
+    stack = place.stack(**migration("DROP TABLE IF EXISTS pages", irreversible="drops the pages"))
+    result = place.play(stack)
+    assert not result.get("failed"), result["msg"]
+    assert any("ended the hook hangs" in action for action in result["actions"]), result["actions"]
+    wait_for(lambda: not any(read(Path("/proc", number, "environ")) for number in numbers))
+    assert place.record["id"] == served
+    assert not place.play(stack)["changed"]
+
+
+def test_data_on_a_disk_that_is_not_mounted_are_not_replaced_by_an_empty_directory(place: Place) -> None:
+    data = place.root / "data" / "redis"
+    aside = data.rename(data.with_name("aside"))
+    stack = place.stack(api={"environment": {"N": "unmounted"}})
+    try:
+        for empty in (False, True):
+            if empty:
+                data.mkdir()  # as the place that a disk is mounted on
+            result = place.play(stack)
+            assert result["failure"]["kind"] == "data_missing", result["msg"]
+            assert not result["changed"]
+    finally:
+        if data.is_dir():
+            data.rmdir()
+        aside.rename(data)
+    assert place.sql("SELECT 1") == "1"
 
 
 def test_hooks_get_the_record_and_leave_nothing_running(place: Place) -> None:

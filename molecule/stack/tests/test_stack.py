@@ -383,15 +383,16 @@ def upstream(host: Host, service: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("put_right")
-def test_no_request_fails_while_a_service_gets_another_replica_and_loses_it_again(host: Host) -> None:
+def test_no_request_fails_while_a_service_gets_another_replica_restarts_and_loses_it_again(host: Host) -> None:
     first = container(host, "api")
     before = identities(host)[first]
     with load(host, "scale") as told:
         code, changed, output = converge(change=api(replicas=2))
         assert (code, changed) == (0, 1), output[-3000:]
         several = upstream(host, "api")
-        done = host.run("ocr scale api=1 --reason 'a test'")
-        assert (done.rc, done.stderr) == (0, "")
+        for order in ("restart api", "scale api=1"):
+            done = host.run(f"ocr {order} --reason 'a test'")
+            assert (done.rc, done.stderr) == (0, "")
     assert told["bad"] == []
     assert len(several) == 2
     assert told["seen"] == sorted(several)

@@ -29,10 +29,12 @@ class DockerClient:
         :raises DrydockError: ``missing_library``.
         """
         docker = load_docker()
-        with self._lock:
-            if self._api is None:
-                self._api = docker.from_env(timeout=PATIENCE).api
-            return self._api
+        if self._api is None:
+            # it asks the engine for its version: were it made under the lock, all would wait for it in turn
+            made = docker.from_env(timeout=PATIENCE).api
+            with self._lock:
+                self._api = self._api or made
+        return self._api
 
 
 def load_docker() -> Any:

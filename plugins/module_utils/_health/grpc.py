@@ -15,7 +15,12 @@ from dataclasses import dataclass, field
 from ansible_collections.drydock.serving.plugins.module_utils._health.hpack import Decoder, HpackError, encode
 from ansible_collections.drydock.serving.plugins.module_utils._health.predicates import excerpt
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import GrpcSpec, Observation
-from ansible_collections.drydock.serving.plugins.module_utils._health.wire import Wire, WireError, observe
+from ansible_collections.drydock.serving.plugins.module_utils._health.wire import (
+    Wire,
+    WireAttempt,
+    WireError,
+    observe,
+)
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 9
@@ -24,7 +29,7 @@ END_HEADERS, PADDED, PRIORITY = 0x4, 0x8, 0x20
 ENABLE_PUSH = 2
 STREAM = 1
 FRAME_LIMIT = 16384  # what a server may send unless it was told otherwise
-ANSWER_LIMIT = 256 * 1024
+ANSWER_LIMIT = 48 * 1024  # a health service says less than 1 KiB, and taking headers apart costs time
 FRAMES = 1000
 
 # https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
@@ -45,16 +50,15 @@ class Answer:
     body: bytes = b""
 
 
-def probe_grpc(spec: GrpcSpec, timeout: float) -> Observation:
+def probe_grpc(spec: GrpcSpec, timeout: float) -> Observation | WireAttempt:
     """Ask once."""
 
-    def exchange(wire: Wire) -> Observation:
+    def ask(wire: Wire) -> None:
         if spec.tls is not None:
             wire.encrypt(spec.tls, "h2")
         wire.send(request(spec))
-        return judge(read_answer(wire))
 
-    return observe(spec.host, spec.port, exchange, timeout=timeout)
+    return observe(spec.host, spec.port, ask, lambda wire: judge(read_answer(wire)), timeout=timeout)
 
 
 def request(spec: GrpcSpec) -> bytes:
@@ -171,7 +175,7 @@ def judge(answer: Answer) -> Observation:
     if not code.isascii() or not code.isdigit():
         kind = excerpt(headers.get("content-type", "none"))
         return Observation(ok=False, summary=f"what answers is not gRPC: no grpc-status, content type {kind}")
-    status = STATUS[int(code)] if int(code[:4]) < len(STATUS) else code[:4]
+    status = STATUS[int(code)] if len(code) <= 2 and int(code) < len(STATUS) else code[:4]
     facts = {"grpc_status": status}
     if status != "OK":
         why = _MEANS.get(status) or excerpt(headers.get("grpc-message", ""))
@@ -202,6 +206,8 @@ def _serving(body: bytes) -> str:
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
+        if shift > 63:
+            raise IndexError  # no number of the protocol has more bits
         byte = data[at]
         value, shift, at = value | (byte & 127) << shift, shift + 7, at + 1
         if byte < 128:

@@ -5,29 +5,38 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import http.client
+import json
 import ssl
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, Callable
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, Callable, TypeVar
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit, urlunsplit
 
+from ansible_collections.drydock.serving.plugins.module_utils._health.connecting import UnresolvedError
 from ansible_collections.drydock.serving.plugins.module_utils._health.http_request import (
-    Attempt,
+    CHUNK,
+    Exchange,
+    UnsendableError,
+    failures,
     load_requests,
-    sent,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._health.predicates import excerpt, mismatches
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec, Observation
 from ansible_collections.drydock.serving.plugins.module_utils._health.tls import days_left, expiry_mismatch
 
 BODY_LIMIT = 1024 * 1024
-CHUNK = 16384
+GLANCE = 65536  # bytes of a body that is only shown
 # Headers whose values anybody may see; those of all others are kept out of what is told.
 _PUBLIC = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "host", "user-agent"})
 _SECRET_CHARS = 4  # a shorter value is no secret, and would be found in every other word
+_TELLING_CHARS = 8  # the same for what is mostly a name or a switch: users, parameters
 
-__all__ = ["BODY_LIMIT", "load_requests", "probe_http", "without_credentials"]
+Seen = TypeVar("Seen")
+
+__all__ = ["BODY_LIMIT", "load_requests", "probe_http", "url_secrets", "without_credentials"]
 
 
 def without_credentials(url: str) -> str:
@@ -42,32 +51,90 @@ def probe_http(spec: HttpSpec, timeout: float, keep: Callable[[bytes], None] | N
 
     :param keep: told the body, up to ``BODY_LIMIT``, where one came whole.
     """
-    requests = load_requests()
-    started = time.monotonic()
-    attempt = Attempt(deadline=started + timeout)
-    url, headers = _destination(spec)
-    try:
-        with sent(
+    begun = HttpAttempt(spec, timeout, keep).begin()
+    return begun if isinstance(begun, Observation) else begun.finish()
+
+
+class HttpAttempt:
+    """One attempt, which may be parked until the answer comes."""
+
+    def __init__(self, spec: HttpSpec, timeout: float, keep: Callable[[bytes], None] | None = None) -> None:
+        self._spec, self._timeout, self._keep = spec, timeout, keep
+        self._started = time.monotonic()
+        self.deadline = self._started + timeout
+        self._heard: float | None = None
+        self.exchange: Exchange | None = None
+
+    def begin(self) -> Observation | HttpAttempt:
+        """Ask. What was seen, or itself where the answer is still to come."""
+        return self._guarded(self._ask)
+
+    def finish(self) -> Observation:
+        """Wait for the answer, and judge it."""
+        seen = self._guarded(self._hear)
+        self.close()
+        return seen
+
+    def fileno(self) -> int:
+        return self._under_way.fileno()
+
+    def heard(self) -> bool:
+        if not self._under_way.heard():
+            return False
+        self._heard = time.monotonic()
+        return True
+
+    def close(self) -> None:
+        if self.exchange is not None:
+            self.exchange.close()
+
+    @property
+    def _under_way(self) -> Exchange:
+        if self.exchange is None:
+            raise RuntimeError("it was not begun")
+        return self.exchange
+
+    def _ask(self) -> Observation | HttpAttempt:
+        spec = self._spec
+        url, headers = _destination(spec)
+        self.exchange = Exchange(
             spec.method,
             url,
             headers={"Accept-Encoding": "identity", "User-Agent": "drydock.serving", **headers},
             body=spec.body,
-            attempt=attempt,
-            timeout=timeout,
+            deadline=self.deadline,
             ca_path=spec.ca_path,
             server_name=urlsplit(spec.url).hostname if spec.address else None,
-        ) as response:
-            status = response.status_code
-            body = _read(response, requests)
-    except (requests.exceptions.RequestException, OSError) as error:
-        told = concealed(_reason(error, timeout), _secrets(spec))
-        return Observation(ok=False, summary=f"{without_credentials(spec.url)}: {told}")
-    except ValueError as error:  # of urllib3 and http.client; their texts may hold what was to be sent
-        return Observation(ok=False, summary=f"the request cannot be sent ({type(error).__name__})", final=True)
-    if keep is not None and body is not None:
-        keep(body[:BODY_LIMIT])
-    left = days_left(attempt.certificate, now=time.time())
-    return judge(spec, status=status, body=body, elapsed=time.monotonic() - started, certificate_days=left)
+        )
+        self.exchange.send()
+        return self.finish() if self.heard() else self
+
+    def _hear(self) -> Observation:
+        spec, exchange = self._spec, self._under_way
+        if self._heard is not None:
+            self._started += time.monotonic() - self._heard  # how long it waited for a thread is not the server's fault
+        with contextlib.closing(exchange.answer()) as answer:
+            body = read(answer, BODY_LIMIT if self._keep is not None or _judges_body(spec) else GLANCE)
+        if self._keep is not None and body is not None:
+            self._keep(body[:BODY_LIMIT])
+        left = days_left(exchange.certificate, now=time.time())
+        elapsed = time.monotonic() - self._started
+        return judge(spec, status=answer.status, body=body, elapsed=elapsed, certificate_days=left)
+
+    def _guarded(self, step: Callable[[], Seen]) -> Seen | Observation:
+        """What a step gives, or what went wrong in it."""
+        spec = self._spec
+        load_requests()
+        try:
+            return step()
+        except failures() as error:
+            told = concealed(_reason(error, self._timeout), secrets_of(spec))
+            seen = Observation(ok=False, summary=f"{without_credentials(spec.url)}: {told}")
+        except ValueError as error:  # of all libraries below; their texts may hold what was to be sent
+            why = str(error) if isinstance(error, UnsendableError) else type(error).__name__
+            seen = Observation(ok=False, summary=f"the request cannot be sent: {why}", final=True)
+        self.close()
+        return seen
 
 
 def judge(
@@ -88,17 +155,42 @@ def judge(
     wrong += expiry_mismatch(certificate_days, spec.certificate_days)
     if not wrong:
         return Observation(ok=True, summary=f"HTTP {status}", facts=facts)
-    secrets = _secrets(spec)
-    seen = excerpt(concealed(body.decode("utf-8", "replace"), secrets)) or "(empty)"
+    secrets = secrets_of(spec)
+    seen = excerpt(concealed(body[:GLANCE].decode("utf-8", "replace"), secrets)) or "(empty)"
     told = f"{concealed('; '.join(wrong), secrets)}; body: {seen}"
     return Observation(ok=False, summary=told, facts={**facts, "body": seen})
 
 
-def _secrets(spec: HttpSpec) -> set[str]:
-    """The values of headers, and of those with several words (``Bearer …``) each."""
+def secrets_of(spec: HttpSpec) -> set[str]:
+    """What must not be told of a request, also in the forms in which an answer may repeat it."""
     found = {value for name, value in spec.headers.items() if name.lower() not in _PUBLIC}
-    found |= {word for value in found for word in value.split()}
+    found |= {word for value in found for word in value.split()}  # ``Bearer …``
+    found |= url_secrets(spec.url)
+    found |= {value for _name, value in parse_qsl(urlsplit(spec.url).query) if len(value) >= _TELLING_CHARS}
+    found |= {form for value in found for form in _forms(value)}
     return {value for value in found if len(value) >= _SECRET_CHARS}
+
+
+def url_secrets(url: str) -> set[str]:
+    """What stands in a URL before ``@`` and after ``?``."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return {url}
+    credentials = parts.netloc.rpartition("@")[0]
+    user, _colon, password = credentials.partition(":")
+    found = {parts.query, unquote(parts.query), credentials, unquote(credentials), password, unquote(password)}
+    if not password or len(user) >= _TELLING_CHARS:
+        found |= {user, unquote(user)}  # tokens stand there, too
+    if credentials:
+        found.add(base64.b64encode(unquote(credentials).encode()).decode())  # as it is sent
+    return {value for value in found if len(value) >= _SECRET_CHARS}
+
+
+def _forms(value: str) -> set[str]:
+    """As a JSON text or a URL repeats it."""
+    text = json.dumps(value)[1:-1]
+    return {text, text.replace("/", "\\/"), quote(value, safe=""), quote_plus(value)}
 
 
 def concealed(text: str, secrets: Iterable[str]) -> str:
@@ -120,15 +212,24 @@ def _destination(spec: HttpSpec) -> tuple[str, dict[str, str]]:
     return urlunsplit((parts.scheme, netloc, parts.path, parts.query, "")), headers
 
 
-def _read(response: Any, requests: Any) -> bytes | None:
-    """The body up to a little over a limit; None when it does not end in time."""
-    body = bytearray()
+def _judges_body(spec: HttpSpec) -> bool:
+    return bool(spec.json or spec.json_tests or spec.contains or spec.matches)
+
+
+def read(answer: Any, kept: int) -> bytes | None:
+    """The first ``kept`` bytes of the body, or a little more; None when it does not end in time.
+
+    It is read to ``BODY_LIMIT``, as it has to end in time and whole, also where nobody looks at it.
+    """
+    body, size = bytearray(), 0
     try:
-        for chunk in response.iter_content(CHUNK):
-            body += chunk
-            if len(body) > BODY_LIMIT:
+        for chunk in answer.stream(CHUNK, decode_content=True):
+            size += len(chunk)
+            if len(body) <= kept:
+                body += chunk
+            if size > BODY_LIMIT:
                 break
-    except requests.exceptions.ConnectionError as error:
+    except failures() as error:
         if any(isinstance(item, TimeoutError) or type(item).__name__ in _TIMEOUTS for item in _chain(error)):
             return None
         raise
@@ -153,8 +254,6 @@ _TIMEOUTS = frozenset({"ConnectTimeoutError", "ReadTimeoutError", "ReadTimeout",
 
 def _reason(error: BaseException, timeout: float) -> str:
     """The plain cause inside the wrappers that requests and urllib3 put around it."""
-    if type(error).__name__ == "InvalidHeader":  # its text holds the value, which may be a token
-        return "a header cannot be sent: its value begins with a space or holds a line break"
     for told in (_of_tls, _of_time, _of_system, _of_protocol):
         found = next((words for item in _chain(error) if (words := told(item, timeout))), None)
         if found:
@@ -175,10 +274,14 @@ def _of_time(error: BaseException, timeout: float) -> str | None:
 def _of_system(error: BaseException, _timeout: float) -> str | None:
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {getattr(error, 'reason', None) or error}"
+    if isinstance(error, UnresolvedError):
+        return str(error)
     return error.strerror.lower() if isinstance(error, OSError) and error.strerror else None
 
 
 def _of_protocol(error: BaseException, _timeout: float) -> str | None:
+    if type(error).__name__ == "InvalidHeader":
+        return "the answer is not HTTP: it has several lengths"
     if not isinstance(error, http.client.HTTPException):
         return None
     return f"the answer is not HTTP, or broke off ({type(error).__name__}: {excerpt(str(error), limit=80)})"

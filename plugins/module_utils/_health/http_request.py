@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes ``requests`` keep to a deadline, share its TLS contexts, and tell the certificate it was shown.
+"""One request and its answer, within one deadline: prepared by ``requests``, read by the library under it.
 
-Its own time limits are for each read: a server that sends a byte now and then holds it for ever.
+Their own way of sending has a limit for each read, so that a server that sends a byte now and then holds it for ever;
+and it needs a thread until the answer comes.
 """
 
 from __future__ import annotations
@@ -14,16 +15,23 @@ import http.client
 import importlib
 import io
 import socket
-import ssl
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._health.connecting import (
+    NOT_YET,
+    connected,
+    encrypted,
+    time_left,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._health.tls import context_for
 
+CHUNK = 16384  # bytes of a body that are read at once
+PIECE = 16384  # bytes sent at once: one record of TLS, so that each is held to the deadline
+HEAD_LIMIT = 256 * 1024  # bytes before the body
+BUFFER = 2048  # bytes; the head of an answer, mostly
 _PLAIN_HTTP = "http/1.1"  # the name that ALPN has for it
 
 
@@ -43,126 +51,183 @@ def load_requests() -> Any:
         ) from error
 
 
-@dataclass
-class Attempt:
-    """One request. ``deadline`` is on the monotonic clock; ``certificate`` is what the server showed, once verified."""
-
-    deadline: float
-    certificate: Any = None
-
-    def response(self, connection: Any, *arguments: Any, **options: Any) -> http.client.HTTPResponse:
-        """Stands for the class of responses: reads from the connection until the deadline and no longer."""
-        readable: Any = _Readable(connection, self.deadline)  # all that it takes from a socket is a file
-        return http.client.HTTPResponse(readable, *arguments, **options)
+class UnsendableError(ValueError):
+    """A request that no server would get. Its text does not hold what was to be sent."""
 
 
-@contextlib.contextmanager
-def sent(
-    method: str,
-    url: str,
-    *,
-    headers: Mapping[str, str],
-    body: bytes | None,
-    attempt: Attempt,
-    timeout: float,
-    ca_path: str | None,
-    server_name: str | None,
-) -> Iterator[Any]:
-    """Ask, and give the library's response, whose body is still to be read. Nothing of the environment counts.
+@functools.lru_cache(maxsize=1)
+def failures() -> tuple[type[Exception], ...]:
+    """What goes wrong with a connection and on it, of whatever library."""
+    return (OSError, importlib.import_module("urllib3").exceptions.HTTPError, http.client.HTTPException)
 
-    There is no session: it would take a third of an attempt's time and much of its memory for cookies and redirects,
-    which are not followed.
 
+class Exchange:
+    """One request.
+
+    Nothing of the environment counts, nothing is followed and no connection is kept: whether one is taken is part of
+    the question.
+
+    :param deadline: on the monotonic clock, for all of it.
     :param server_name: whose certificate is asked for, where that is not the URL's host.
+    :raises UnsendableError: it cannot be prepared.
     """
-    requests = load_requests()
-    prepared = requests.Request(method, url, headers=headers, data=body).prepare()
-    encrypted = urlsplit(url).scheme == "https"
-    context = context_for(ca_path or requests.certs.where(), _PLAIN_HTTP) if encrypted else None
-    adapter = _adapter_class()(attempt, context, server_name)
-    with contextlib.closing(adapter), adapter.send(prepared, stream=True, timeout=timeout) as response:
-        yield response
+
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline: float,
+        ca_path: str | None = None,
+        server_name: str | None = None,
+    ) -> None:
+        requests = load_requests()
+        try:
+            self._request = requests.Request(method, url, headers=headers, data=body).prepare()
+        except requests.exceptions.RequestException as error:
+            odd = isinstance(error, requests.exceptions.InvalidHeader)
+            why = "the value of a header begins with a space or holds a line break" if odd else type(error).__name__
+            raise UnsendableError(why) from None
+        parts = urlsplit(self._request.url)
+        tls = parts.scheme == "https"
+        self._context = context_for(ca_path or requests.certs.where(), _PLAIN_HTTP) if tls else None
+        self._server_name = server_name or str(parts.hostname)
+        self._connection = Connection(str(parts.hostname), parts.port or (443 if tls else 80), deadline)
+        self._connection.default_port = 443 if tls else 80  # which a request need not name
+        self.deadline = deadline
+        self.certificate: Any = None  # what the server showed, once verified
+
+    def send(self) -> None:
+        """Connect, and send all of it."""
+        self._connection.connect()
+        if self._context is not None:
+            name = self._server_name.rstrip(".")
+            wrapped = encrypted(self._connection.sock, self._context, name, self.deadline)
+            self._connection.sock, self.certificate = wrapped, wrapped.getpeercert()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it had all
+            self._connection.request(
+                self._request.method, self._request.path_url, self._request.body, dict(self._request.headers)
+            )
+
+    def fileno(self) -> int:
+        """What can be waited for, once it is sent."""
+        return int(self._connection.sock.fileno())
+
+    def heard(self) -> bool:
+        """Whether the answer begins, or none will come any more. Waits for nothing."""
+        return self._connection.heard()
+
+    def answer(self) -> Any:
+        """The library's response, whose body is still to be read."""
+        found = self._connection.getresponse()
+        library = importlib.import_module("urllib3.response")
+        return library.HTTPResponse(
+            body=found,
+            headers=found.headers.items(),
+            status=found.status,
+            version=found.version,
+            reason=found.reason,
+            preload_content=False,
+            original_response=found,
+            enforce_content_length=True,
+            request_method=self._request.method,
+        )
+
+    def close(self) -> None:
+        """Whatever has become of it."""
+        self._connection.close()
+
+
+class Connection(http.client.HTTPConnection):
+    """Sends and reads until the deadline and no longer."""
+
+    def __init__(self, host: str, port: int, deadline: float) -> None:
+        super().__init__(host, port)
+        self.sock: Any = None
+        self._deadline = deadline
+        self._first: bytes | None = None
+        self._failure: OSError | None = None
+        self.response_class: Any = self._response
+
+    def connect(self) -> None:
+        self.sock = connected(self.host, self.port, self._deadline)
+
+    def send(self, data: Any) -> None:
+        for at in range(0, len(data), PIECE):
+            self.sock.settimeout(time_left(self._deadline))
+            super().send(data[at : at + PIECE])
+
+    def heard(self) -> bool:
+        try:
+            self.sock.settimeout(0)
+            self._first = self.sock.recv(BUFFER)
+        except NOT_YET:
+            return False
+        except OSError as error:
+            self._failure = error  # for whoever reads
+        return True
+
+    def _response(self, connection: Any, *arguments: Any, **options: Any) -> http.client.HTTPResponse:
+        """Stands for the class of responses."""
+        return _Response(_Readable(connection, self._deadline, self._told()), *arguments, **options)
+
+    def _told(self) -> Iterator[bytes]:
+        """What was heard already."""
+        if self._failure is not None:
+            raise self._failure
+        if self._first is not None:
+            yield self._first
+
+
+class _Response(http.client.HTTPResponse):
+    """One whose head ends: the library takes a hundred headers of 64 KiB, and ``100 Continue`` for ever."""
+
+    def __init__(self, readable: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(readable, *arguments, **options)
+        self._answer: _Answer = readable.answer
+
+    def begin(self) -> None:
+        super().begin()
+        self._answer.room = None
 
 
 class _Readable:
     """What http.client needs of a socket to read an answer."""
 
-    def __init__(self, connection: socket.socket, deadline: float) -> None:
-        self._connection, self._deadline = connection, deadline
+    def __init__(self, connection: socket.socket, deadline: float, told: Iterator[bytes]) -> None:
+        self.answer = _Answer(connection, deadline, told)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Answer(self._connection, self._deadline))
+        return io.BufferedReader(self.answer, BUFFER)
 
 
 class _Answer(io.RawIOBase):
-    def __init__(self, connection: socket.socket, deadline: float) -> None:
+    def __init__(self, connection: socket.socket, deadline: float, told: Iterator[bytes]) -> None:
         super().__init__()
-        self._file = connection.makefile("rb", buffering=0)
-        self._connection, self._deadline = connection, deadline
+        self._connection, self._deadline, self._told = connection, deadline, told
+        self._file = connection.makefile("rb", buffering=0)  # holds the connection when the library has let it go
+        self.room: int | None = HEAD_LIMIT
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise socket.timeout("timed out")
-        self._connection.settimeout(left)
-        return self._file.readinto(buffer)
+    def readinto(self, buffer: Any) -> int:
+        self._connection.settimeout(time_left(self._deadline))
+        told = next(self._told, None)
+        if told is None:
+            size = self._file.readinto(buffer) or 0
+        else:
+            size = len(told)
+            buffer[:size] = told
+        if self.room is not None:
+            self.room -= size
+            if self.room < 0:
+                raise http.client.HTTPException(f"more than {HEAD_LIMIT} bytes of headers")
+        return size
 
     def close(self) -> None:
         if not self.closed:
             self._file.close()
         super().close()
-
-
-@functools.lru_cache(maxsize=1)
-def _adapter_class() -> Any:
-    """The classes that stand on the libraries', which are loaded at run time."""
-    requests = load_requests()
-    connections, pools = (
-        importlib.import_module("urllib3.connection"),
-        importlib.import_module("urllib3.connectionpool"),
-    )
-
-    class Plain(connections.HTTPConnection):  # type: ignore[misc,name-defined]  # known at run time only
-        def __init__(self, *arguments: Any, attempt: Attempt, **options: Any) -> None:
-            super().__init__(*arguments, **options)
-            self.response_class = attempt.response
-
-    class Encrypted(connections.HTTPSConnection):  # type: ignore[misc,name-defined]  # as above
-        def __init__(self, *arguments: Any, attempt: Attempt, **options: Any) -> None:
-            super().__init__(*arguments, **options)
-            self.response_class = attempt.response
-            self._attempt = attempt
-
-        def connect(self) -> None:
-            super().connect()
-            if isinstance(self.sock, ssl.SSLSocket):
-                self._attempt.certificate = self.sock.getpeercert()
-
-    class PlainPool(pools.HTTPConnectionPool):  # type: ignore[misc,name-defined]  # as above
-        ConnectionCls = Plain
-
-    class EncryptedPool(pools.HTTPSConnectionPool):  # type: ignore[misc,name-defined]  # as above
-        ConnectionCls = Encrypted
-
-    class Adapter(requests.adapters.HTTPAdapter):  # type: ignore[misc,name-defined]  # as above
-        def __init__(self, attempt: Attempt, context: ssl.SSLContext | None, hostname: str | None) -> None:
-            self._attempt = attempt
-            self._tls: dict[str, Any] = {} if context is None else {"ssl_context": context}
-            if context is not None and hostname:
-                self._tls["server_hostname"] = hostname
-            super().__init__(pool_connections=1, pool_maxsize=1)
-
-        def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-            super().init_poolmanager(*arguments, **options, **self._tls)
-            self.poolmanager.pool_classes_by_scheme = {
-                "http": functools.partial(PlainPool, attempt=self._attempt),
-                "https": functools.partial(EncryptedPool, attempt=self._attempt),
-            }
-
-        def cert_verify(self, conn: Any, _url: str, _verify: Any, _cert: Any) -> None:
-            conn.cert_reqs = "CERT_REQUIRED"  # by the context, which has read its authorities once for all attempts
-
-    return Adapter

@@ -9,11 +9,13 @@ Time, threads and chance come in from outside: the logic runs under a fake clock
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Callable
+from typing import Callable, Union
 
+from ansible_collections.drydock.serving.plugins.module_utils._health.parking import Parked
 from ansible_collections.drydock.serving.plugins.module_utils._health.pool import (
     MAX_WORKERS,
     Pool,
+    Step,
     ThreadPool,
     workers_for,
 )
@@ -35,11 +37,9 @@ __all__ = [
 ]
 
 Clock = Callable[[], float]
-Probe = Callable[[Target, float], Observation]
+Probe = Callable[[Target, float], Union[Observation, Parked]]
 SHORTEST = 0.1  # seconds an attempt gets even at the very end
-# So many attempts begin at once, and the next after so many seconds: hundreds that all shake hands at the same moment
-# hold more memory and are no sooner done.
-BURST, BREATH = 20, 0.02
+TOLD = 1.0  # seconds after which whoever looks on is told again, also where all attempts take their time
 
 
 def _even() -> float:
@@ -70,7 +70,7 @@ def poll(
     :param budgets: seconds that a phase may last from the moment when the earlier ones were passed.
     :param jitter: every pause is longer or shorter by up to this part of it.
     :param chance: a number from 0 to 1, another one each time.
-    :param on_look: told after every round how far the targets are, and after how many seconds.
+    :param on_look: told how far the targets are, and after how many seconds; once a second at least.
     """
     started = clock()
     deadline = started + timeout
@@ -84,12 +84,15 @@ def poll(
         if now >= deadline or all(state.healthy for state in states) or _hopeless(states):
             break
         due = [index for index, state in enumerate(states) if state.idle and state.due <= now]
-        for index in due[:BURST]:
+        for index in due:
             states[index].running = True
             pool.submit(index, _attempt(states[index], probe, deadline=deadline, clock=clock))
-        for index, observation in pool.wait(BREATH if len(due) > BURST else _next(states, deadline) - now):
-            spread = jitter * (2 * chance() - 1)
-            states[index].take(observation, now=clock(), started=started, spread=spread)
+        for index, observation in pool.wait(min(TOLD, _next(states, deadline) - now)):
+            state, spread = states[index], jitter * (2 * chance() - 1)
+            if _cut_short(state, observation, now=clock(), deadline=deadline):
+                state.drop()
+            else:
+                state.take(observation, now=clock(), started=started, spread=spread)
         on_look(states, clock() - started)
     pool.close()
     return Report(states=states, elapsed=clock() - started, timeout=timeout, budgets=budgets)
@@ -99,13 +102,16 @@ def _open_phases(
     states: Sequence[TargetState], budgets: Mapping[str, float], *, now: float, started: float, delay: float
 ) -> None:
     """Let each group's targets of the next phase be looked at, where all of its earlier phases are passed."""
+    closed = [state for state in states if state.opened is None]
+    if not closed:
+        return  # most of the time, and there may be hundreds
     reached: dict[str, int] = {}
     for state in states:
         if not state.healthy:
             rank = PHASES.index(state.target.phase)
             reached[state.target.group] = min(rank, reached.get(state.target.group, rank))
-    for state in states:
-        if state.opened is None and PHASES.index(state.target.phase) <= reached.get(state.target.group, -1):
+    for state in closed:
+        if PHASES.index(state.target.phase) <= reached.get(state.target.group, -1):
             begins = max(now, started + delay)
             state.open(begins, started=started, budget=budgets.get(state.target.phase))
 
@@ -117,17 +123,24 @@ def _next(states: Sequence[TargetState], deadline: float) -> float:
     return min([deadline, *due, *ends])
 
 
+def _cut_short(state: TargetState, seen: Observation, *, now: float, deadline: float) -> bool:
+    """Whether it failed as there was no more time for it. What was seen before says more about the target."""
+    ends = deadline if state.expires is None else min(deadline, state.expires)
+    failed = not (seen.ok or seen.final or state.healthy)
+    return failed and state.last is not None and now >= ends - SHORTEST
+
+
 def _hopeless(states: Sequence[TargetState]) -> bool:
     lost = any(state.lost for state in states)
     return lost and all(state.attempts or state.opened is None or state.late for state in states)
 
 
-def _attempt(state: TargetState, probe: Probe, *, deadline: float, clock: Clock) -> Callable[[], Observation]:
+def _attempt(state: TargetState, probe: Probe, *, deadline: float, clock: Clock) -> Step:
     target = state.target
     # a container that is only watched any more has all the time that is left
     ends = deadline if state.healthy or state.expires is None else min(deadline, state.expires)
 
-    def attempt() -> Observation:
+    def attempt() -> Observation | Parked:
         return probe(target, max(SHORTEST, min(target.timeout, ends - clock())))
 
     return attempt

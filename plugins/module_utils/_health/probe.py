@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._health.grpc import probe_grpc
-from ansible_collections.drydock.serving.plugins.module_utils._health.http import probe_http
+from ansible_collections.drydock.serving.plugins.module_utils._health.http import HttpAttempt
+from ansible_collections.drydock.serving.plugins.module_utils._health.parking import Parked
 from ansible_collections.drydock.serving.plugins.module_utils._health.postgres import probe_postgres
 from ansible_collections.drydock.serving.plugins.module_utils._health.redis import probe_redis
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import (
@@ -36,8 +37,8 @@ class Prober:
     """Looks once at a target of any kind. What needs an engine is given."""
 
     def __init__(self, container: ContainerProbe, command: CommandProbe = _no_commands) -> None:
-        self._probes: dict[type, Callable[[Any, float], Observation]] = {
-            HttpSpec: probe_http,
+        self._probes: dict[type, Callable[[Any, float], Observation | Parked]] = {
+            HttpSpec: lambda spec, timeout: HttpAttempt(spec, timeout).begin(),
             TcpSpec: probe_tcp,
             GrpcSpec: probe_grpc,
             PostgresSpec: probe_postgres,
@@ -46,5 +47,5 @@ class Prober:
             CommandSpec: command,
         }
 
-    def __call__(self, target: Target, timeout: float) -> Observation:
+    def __call__(self, target: Target, timeout: float) -> Observation | Parked:
         return self._probes[type(target.spec)](target.spec, timeout)

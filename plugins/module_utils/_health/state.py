@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 from dataclasses import dataclass, field
@@ -101,6 +102,11 @@ class TargetState:
             self.healthy_after = None  # a container that crashes while others are waited for
         if self.streak >= self.target.successes and not self.late:
             self.healthy_after = now - started if self.healthy_after is None else self.healthy_after
+
+    def drop(self) -> None:
+        """Leave the last attempt out, and make no other: its time is over."""
+        self.running = False
+        self.due = math.inf
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in a module's result and in a release record."""

@@ -28,6 +28,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
 from ansible_collections.drydock.serving.plugins.module_utils._release.restore import (
     given_from,
     model_of,
+    on_the_host,
     record_of,
     restored,
 )
@@ -67,6 +68,7 @@ def go_back(
     """
     if not layout.state.is_dir():
         raise _not_released(layout)
+    options = on_the_host(layout, options)
     run_wish(lambda: wanted_back(layout, way), options, host, check_mode=check_mode, result=result, look_first=False)
 
 

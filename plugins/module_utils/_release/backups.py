@@ -44,7 +44,6 @@ TIMED_OUT = 124  # what `timeout` ends with
 KILLED = 137
 KILL_AFTER = 10  # seconds between asking the program in the container to end and ending it
 GROWTH = 1.5  # how much larger than the last one a backup may become before it is begun
-VERIFY = 1800.0  # seconds that reading a copy back may take
 MIB = 1024 * 1024
 
 
@@ -101,6 +100,7 @@ class Backups:
     """The backups of one stack.
 
     :param reserve: bytes that stay free on the disk; a backup that would need them is given up.
+    :param tell: told what is begun.
     """
 
     def __init__(
@@ -111,12 +111,14 @@ class Backups:
         now: Callable[[], str],
         clock: Callable[[], float],
         reserve: int,
+        tell: Callable[[str], None],
     ) -> None:
         self._layout = layout
         self._programs = programs
         self._now = now
         self._clock = clock
         self._reserve = reserve
+        self._tell = tell
 
     def make(self, chosen: Sequence[Source], about: About, policy: BackupPolicy) -> Path:
         """Copy all of them, then forget the oldest ones. Call it while holding the lease.
@@ -134,7 +136,7 @@ class Backups:
         staging.mkdir(mode=FOLDER_MODE)
         try:
             told = {source.name: self._copy(source, staging, policy.timeout) for source in chosen}
-            number = max((int(item.get("sequence") or 0) for item in earlier), default=0) + 1
+            number = max((int(item["sequence"]) for item in earlier), default=0) + 1
             self._describe(staging, folder / name, number, told, about)
             staging.rename(folder / name)
         except (DrydockError, OSError):
@@ -166,6 +168,7 @@ class Backups:
     def _copy(self, source: Source, staging: Path, limit: float) -> dict[str, Any]:
         begun = self._clock()
         path = staging / source.file
+        self._tell(f"copying the data of {source.name}")
         with open(path, "xb", opener=_private) as handle:
             ended = self._programs.save(
                 self._within(source, source.wish.command, limit), handle, timeout=limit + EXTRA, watch=self._watch
@@ -175,7 +178,7 @@ class Backups:
             raise self._failed(source, "could not be made", ended, limit)
         if not path.stat().st_size:
             raise self._failed(source, "is empty", ended, limit)
-        self._verify(source, path)
+        self._verify(source, path, limit)
         data = {} if source.data is None else {"data": str(source.data)}
         return {
             "file": source.file,
@@ -188,15 +191,16 @@ class Backups:
             **data,
         }
 
-    def _verify(self, source: Source, path: Path) -> None:
+    def _verify(self, source: Source, path: Path, limit: float) -> None:
         """Have the program that would read the copy back read it."""
         if source.wish.verify:
+            self._tell(f"reading the copy of {source.name} back, {path.stat().st_size / MIB:.1f} MiB")
             with path.open("rb") as handle:
                 ended = self._programs.feed(
-                    self._within(source, source.wish.verify, VERIFY), handle, timeout=VERIFY + EXTRA
+                    self._within(source, source.wish.verify, limit), handle, timeout=limit + EXTRA
                 )
             if not ended.ok:
-                raise self._failed(source, "cannot be read back", ended, VERIFY)
+                raise self._failed(source, "cannot be read back", ended, limit)
 
     @staticmethod
     def _within(source: Source, command: Iterable[str], limit: float) -> list[str]:
@@ -245,7 +249,22 @@ class Backups:
 def read_all(layout: Layout) -> list[dict[str, Any]]:
     """The manifests of all backups, newest first."""
     found = [_manifest(folder) for folder in layout.backups.iterdir()] if layout.backups.is_dir() else []
-    return sorted((item for item in found if item), key=lambda item: int(item.get("sequence") or 0), reverse=True)
+    return sorted((item for item in found if item), key=lambda item: int(item["sequence"]), reverse=True)
+
+
+def newest(layout: Layout) -> list[dict[str, Any]]:
+    """The newest copy of each component: what it is of, where it is, when it was made, and how large it is."""
+    found = {
+        name: {
+            "component": name,
+            "path": str(layout.backups / str(item["id"]) / str(part.get("file"))),
+            "size": part["size"],
+            **{key: item.get(key) for key in ("made", "release", "actor", "reason")},
+        }
+        for item in reversed(read_all(layout))
+        for name, part in item["components"].items()
+    }
+    return [found[name] for name in sorted(found)]
 
 
 def forget_unfinished(layout: Layout) -> None:
@@ -255,12 +274,13 @@ def forget_unfinished(layout: Layout) -> None:
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    """Empty where there is none: something else, or one that is being made."""
+    """Empty where there is none: something else, one that is being made, or a damaged one."""
     try:
         raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        sizes = [item["size"] for item in raw["components"].values()]
+        ours = raw["id"] == folder.name and all(isinstance(number, int) for number in (raw["sequence"], *sizes))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
-    ours = isinstance(raw, dict) and raw.get("id") == folder.name and isinstance(raw.get("components"), dict)
     return dict(raw) if ours else {}
 
 

@@ -25,7 +25,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.progress 
 
 INTERVAL = 0.3  # seconds between two looks for an answer
 ON_THE_WAY = 60.0  # seconds that question and answer may take besides the hook itself, a new connection included
-LONGEST_ANSWER = 256 * 1024  # bytes
+LONGEST_ANSWER = 1024 * 1024  # bytes; 64 KiB of output that is no text are six times as long in JSON
 NAMED = ("name", "when", "phase")  # what a question tells of a hook
 
 

@@ -57,7 +57,8 @@ PULL_FAILURES: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "registry_denied",
         ("unauthorized", "denied", "authentication required", "no basic auth"),
         "The registry {registry} does not give out the image {image} {login}. Check the repository's name, and give "
-        "the name and password of an account that may read it in stack_registries, then run again.",
+        "the name and password of an account that may read it in stack_registries, or pull it on the host by hand; "
+        "then run again.",
     ),
     (
         "image_missing",

@@ -1,19 +1,26 @@
 # Copyright: (c) 2026, drydock.serving contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the operator's hooks around the steps of a release, and says how each ended."""
+"""Runs the operator's hooks around the steps of a release, and says how each ended.
+
+A note in the stack's state says which one runs on the host. When the run is killed the hook goes on to the end of its
+time at most; the next run ends it and only then goes on: there are never two at once.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
+from ansible_collections.drydock.serving.plugins.module_utils._atomic import write_json
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.controller import Controller, NoController
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor
-from ansible_collections.drydock.serving.plugins.module_utils._release.programs import Programs
+from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.programs import Ended, Programs, new_mark
 from ansible_collections.drydock.serving.plugins.module_utils._release.wishes import (
     AFTER,
     BEFORE,
@@ -23,6 +30,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.wishes im
     Hook,
 )
 
+SCHEMA = 1
 WORDS = 6  # lines of its output in a message
 # nothing of what the module was started with: a task's environment may hold what is no business of a hook
 ENVIRONMENT = {
@@ -41,6 +49,7 @@ class Surroundings:
     :param variables: for its environment besides, each with ``DRYDOCK_`` before its name.
     """
 
+    layout: Layout
     programs: Programs
     controller: Controller
     redactor: Callable[[], Redactor]
@@ -122,6 +131,8 @@ class Hooks:
             code, output = self._ask(hook, record)
         except DrydockError as error:
             code, output, trouble = None, "", error.message
+        except OSError as error:
+            code, output, trouble = None, "", f"It could not be run: {error}."
         else:
             trouble = _trouble(hook, code)
         output = self._around.redactor().text(output)
@@ -139,7 +150,7 @@ class Hooks:
         self.papers[f"hook-{len(self.ran):02}-{hook.name}.log"] = output
         if not trouble:
             return
-        words = _words(hook, trouble, output)
+        words = self._around.redactor().text(_words(hook, trouble, output))  # a command may have one of its own
         optional = self._around.going_back and hook.where == ON_CONTROLLER
         if binding and hook.required and not optional:
             raise DrydockError("hook_failed", words, hook=hook.name, exit_code=code)
@@ -157,13 +168,38 @@ class Hooks:
             "WHEN": hook.when,
             "PHASE": hook.phase,
         }
-        ended = self._around.programs.run(
-            hook.command,
-            given=given,
-            environment={**ENVIRONMENT, **{f"DRYDOCK_{key}": value for key, value in variables.items()}},
-            timeout=hook.timeout,
+        ended = self._noted(
+            hook, given, {**ENVIRONMENT, **{f"DRYDOCK_{key}": value for key, value in variables.items()}}
         )
         return ended.code, ended.output
+
+    def _noted(self, hook: Hook, given: bytes, environment: Mapping[str, str]) -> Ended:
+        """Run it, and leave a note of it for as long: a run that is killed cannot end it."""
+        mark, note = new_mark(), self._around.layout.hook
+        with contextlib.suppress(OSError):  # a full disk must not keep a hook from telling somebody
+            write_json(note, {"schema": SCHEMA, "mark": mark, "said": hook.said})
+        ended = self._around.programs.run(
+            hook.command, mark=mark, given=given, environment=environment, timeout=hook.timeout
+        )
+        note.unlink(missing_ok=True)
+        return ended
+
+
+def settle(layout: Layout, programs: Programs) -> list[str]:
+    """End the hook of a run that died; what was done, in words. Call it while holding the lease.
+
+    :raises DrydockError: ``timed_out``: one that cannot be ended must not get a second one beside it.
+    """
+    try:
+        raw = json.loads(layout.hook.read_text(encoding="utf-8"))
+        mark, said = str(raw["mark"]), str(raw["said"])
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError):  # it is written whole before the hook begins
+        mark, said = "", ""
+    left = bool(mark) and programs.end(mark)
+    layout.hook.unlink(missing_ok=True)
+    return [f"ended the hook {said}, which a run that died had left running: how far it came is not known"] * left
 
 
 def _trouble(hook: Hook, code: int | None) -> str:

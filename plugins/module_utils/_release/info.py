@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release import backups, log
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
-from ansible_collections.drydock.serving.plugins.module_utils._release import log
 from ansible_collections.drydock.serving.plugins.module_utils._release.certificate import (
     NGINX,
     configured,
@@ -53,6 +53,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.verdict i
 from ansible_collections.drydock.serving.plugins.module_utils._release.warm import read_warm
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+LOOKED_AT = 500  # lines of the log of deployments
 LONGEST = 500  # characters of a message that was kept with a failure
 
 
@@ -133,6 +134,8 @@ def empty_result() -> dict[str, Any]:
         "certificate": None,
         "failures": [],
         "attempts": [],
+        "backups": [],
+        "backup_failure": None,
         "problems": [],
     }
 
@@ -224,7 +227,10 @@ def _files(look: Look, result: dict[str, Any], problems: Problems) -> Record | N
     with problems.told():
         result["failures"] = _failures(layout, look.failures)
     with problems.told():
-        result["attempts"] = log.newest(log.log_path(layout), look.attempts)
+        lines = log.newest(log.log_path(layout), max(look.attempts, LOOKED_AT))
+        result.update(attempts=lines[: max(0, look.attempts)], backup_failure=log.failed_backup(lines))
+    with problems.told():
+        result["backups"] = backups.newest(layout)
     return record
 
 
@@ -232,14 +238,10 @@ def _current(record: Record) -> dict[str, Any]:
     containers = _mapping(record.containers)
     parts = {str(_mapping(item).get("part")) for item in containers.values()}
     return {
-        "release": str(record.identity),
+        "release": record.identity,
         "colours": sorted(parts - {BASE}),
-        "since": record.rest.get("finished") or record.created,
-        "actor": record.rest.get("actor"),
-        "reason": record.rest.get("reason"),
-        "revision": record.rest.get("revision"),
-        "previous": record.rest.get("previous"),
-        "rolled_back_to": record.rest.get("rolled_back_to"),
+        "since": _text(record.rest.get("finished")) or record.created,
+        **{key: _text(record.rest.get(key)) for key in ("actor", "reason", "revision", "previous", "rolled_back_to")},
         "images": [_image(name, _mapping(item)) for name, item in sorted(_mapping(record.images).items())],
         "models": [
             {"name": name, "version": _mapping(item).get("version"), "digest": _mapping(item).get("digest")}
@@ -262,6 +264,11 @@ def _image(name: str, image: Mapping[str, Any]) -> dict[str, Any]:
     known = [reference, *(str(item) for item in image.get("digests") or [])]
     digest = next((item.partition("@")[2] for item in known if "@" in item), None)
     return {"name": name, "reference": reference, "digest": digest, "id": image.get("id")}
+
+
+def _text(value: Any) -> str | None:
+    """As above."""
+    return None if value is None else str(value)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -422,6 +429,7 @@ def _container(
         "restarts": inspection.get("RestartCount"),
         "exit_code": state.get("ExitCode") if live.state in {"exited", "dead"} else None,
         "oom_killed": bool(state.get("OOMKilled")),
+        "error": str(state.get("Error") or "")[:LONGEST] or None,
         "started": state.get("StartedAt"),
         "recorded": item is not None,
     }
@@ -437,6 +445,7 @@ def _absent(part: str, service: str, item: Mapping[str, Any]) -> dict[str, Any]:
         "restarts": None,
         "exit_code": None,
         "oom_killed": False,
+        "error": None,
         "started": None,
         "recorded": True,
     }

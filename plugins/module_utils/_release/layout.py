@@ -100,6 +100,11 @@ class Layout:
         return self.state / "job"
 
     @property
+    def hook(self) -> Path:
+        """Which hook runs on the host, while one does."""
+        return self.state / "hook.json"
+
+    @property
     def pulled(self) -> Path:
         """Which images this stack's releases brought to the host."""
         return self.state / "images.json"

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One run on a stack at a time.
 
-What decides is a lock that the kernel frees when the run and the programs that it started have ended. Beside it lies a
-note for people: who holds it, from where, why, doing what, and when it was last seen alive. The note's age is measured
-by a clock that nobody can set; the times of day in it are only told.
+What decides is a lock that the kernel frees when the run and the programs that it orders the engine by have ended.
+Hooks, migrations and copies do not hold it. Beside it lies a note for people: who holds it, from where, why, doing
+what, and when it was last seen alive. The note's age is measured by a clock that nobody can set; the times of day in
+it are only told.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.transacti
 NAME = "deployments.jsonl"
 MODE = 0o640
 LIMIT = 10 * 1024 * 1024  # bytes; then the file becomes the old one, which is replaced
+BACKUP_STEP = "backup"
 TAIL = 1024 * 1024  # bytes that are read for the newest attempts
 
 RELEASED = "released"
@@ -141,6 +142,22 @@ def newest(path: Path, count: int) -> list[dict[str, Any]]:
         if len(found) < count:
             found += reversed(_lines(file))
     return found[: max(0, count)]
+
+
+def failed_backup(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The last backup, made by hand or by a release, when it failed: ``at``, ``actor`` and ``kind``.
+
+    :param entries: as of ``newest``.
+    """
+    for entry in entries:
+        failure = entry.get("failure")
+        kind = failure.get("kind") if isinstance(failure, Mapping) else None
+        by_release = isinstance(failure, Mapping) and failure.get("step") == BACKUP_STEP
+        if entry.get("outcome") == BACKUP_FAILED or by_release:
+            return {"at": entry.get("at"), "actor": entry.get("actor"), "kind": kind}
+        if entry.get("outcome") == BACKED_UP or entry.get("backup"):
+            return None
+    return None
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -108,7 +108,8 @@ class Migrator:
     def run(self, unit: Unit, migration: Migration, compose: Compose) -> Done:
         """One migration to its end, or to the end of its time. Its container is removed.
 
-        :raises DrydockError: ``up_failed``, ``timed_out``: it could not be started or stopped.
+        :raises DrydockError: ``up_failed``, ``timed_out``: it could not be started or removed; ``migration_failed``: it
+            could not be stopped.
         """
         name = job_name(unit)
         self._engine.remove([name])
@@ -127,10 +128,24 @@ class Migrator:
             raise
         code, why = self._wait(name, migration.timeout)
         if code is None:
-            self._engine.stop([name], timeout=unit.grace + STOP_EXTRA)
+            self._stop(unit, name, why)
         log = self._engine.logs(name, lines=LOG_LINES)
         self._engine.remove([name])
         return Done(code=code, why=why, log=log)
+
+    def _stop(self, unit: Unit, name: str, why: str) -> None:
+        try:
+            self._engine.stop([name], timeout=unit.grace + STOP_EXTRA)
+        except DrydockError as error:
+            raise DrydockError(
+                "migration_failed",
+                f"The migration of the service {unit.name} failed: {why}. It could not be stopped and may still change "
+                f"the data (container {name}): {error.message} The next run stops it before anything else; by hand: "
+                f"`docker stop {name}`.",
+                service=unit.name,
+                exit_code=None,
+                running=name,
+            ) from error
 
     def _wait(self, name: str, limit: float) -> tuple[int | None, str]:
         begun = self._clock()
@@ -142,16 +157,14 @@ class Migrator:
             if state.get("Status") in ("exited", "dead"):
                 return _ended(state)
             if self._clock() - begun >= limit:
-                return None, f"it did not end within {limit:g} s and was stopped"
+                return None, f"it did not end within {limit:g} s"
             self._sleep(INTERVAL)
 
     def _look(self, name: str) -> Mapping[str, Any] | None:
-        """An engine that restarts lets its containers run on, so the job may well come to its end."""
+        """An engine that restarts, or hangs, lets its containers run on, so the job may well come to its end."""
         try:
             return self._engine.inspect(name)
-        except DrydockError as error:
-            if error.kind != "engine_unreachable":
-                raise
+        except DrydockError:
             return {}
 
 

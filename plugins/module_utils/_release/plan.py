@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
@@ -136,7 +136,7 @@ def make_plan(
     :param back: not None: this goes back to an earlier release.
     :param prepared: the release that was made ready for this wish; its services have their colours.
     :param ready: whether the path at this address says that a service is ready.
-    :raises DrydockError: ``secret_lost``, ``secret_invalid``, ``state_unreadable`` and ``timed_out``.
+    :raises DrydockError: ``secret_lost``, ``secret_invalid``, ``data_missing``, ``state_unreadable`` and ``timed_out``.
     """
     layout = desired.layout
     current = current_record(layout)
@@ -153,6 +153,7 @@ def make_plan(
     )
     _refuse_lost(secrets, current)
     status, live = engine.containers(desired.name)
+    _refuse_missing_data(desired, current, live)
     wanted_hash = desired.hash(secrets.fingerprints)
 
     content = [
@@ -202,6 +203,9 @@ def make_plan(
         *(_settings(desired) + _still_named(keeping) if kind == REPAIR else []),
     ]
     kind = kind if kind == RELEASE or changes else NONE
+    images = set(desired.images.values())
+    if back is not None:  # what runs goes on without its image, should somebody have removed that
+        images = {unit.image for unit in (*around.moved, *around.replaced, *mended) if unit not in warm}
     return Plan(
         kind=kind,
         desired=desired,
@@ -211,7 +215,7 @@ def make_plan(
         engine=status,
         current=current,
         journal=journal,
-        pulls=_pulls(desired, engine) if kind != NONE and status == engines.OK else (),
+        pulls=_pulls(images, engine) if kind != NONE and status == engines.OK else (),
         restarts=_restarts(desired, secrets, live) if kind == REPAIR else (),
         moved=around.moved,
         replaced=around.replaced,
@@ -281,6 +285,52 @@ def _refuse_lost(secrets: SecretsPlan, current: Record | None) -> None:
             "container that still runs has them in /run/secrets), or give the values in stack_secrets, then run again.",
             secrets=lost,
         )
+
+
+def _refuse_missing_data(desired: Desired, current: Record | None, live: list[Live]) -> None:
+    """An empty directory in place of one with data would have an empty database serve."""
+    lost = [(unit, why) for unit in desired.units if unit.data is not None and (why := _data_missing(unit.data, unit))]
+    had = _had_data(desired.layout, current, live) if lost else frozenset()
+    for unit, why in lost:
+        if unit.container in had:
+            by = f"the release {current.identity} serves with it" if current else f"{unit.container} was made with it"
+            raise DrydockError(
+                "data_missing",
+                f"{unit.data}, the data of {unit.service}, {why}, though {by}. Most likely a disk is not mounted; an "
+                f"empty database would serve instead. Nothing was touched. Look at `findmnt --target {unit.data}` and "
+                "/etc/fstab, mount the disk or bring the data back from a backup, then run again. To begin with empty "
+                f"data on purpose: `install -d -o {unit.uid} -g {unit.gid} -m 0700 {unit.data}`.",
+                path=str(unit.data),
+                service=unit.service,
+            )
+
+
+def _data_missing(folder: Path, unit: Unit) -> str:
+    """In words; empty when it is there. One that is empty and its container's own was made on purpose."""
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return "is not there"
+    if (status.st_uid, status.st_gid) == (unit.uid, unit.gid) or any(folder.iterdir()):
+        return ""
+    return f"is an empty directory of {status.st_uid}:{status.st_gid}, not of {unit.uid}:{unit.gid}"
+
+
+def _had_data(layout: Layout, current: Record | None, live: list[Live]) -> frozenset[str]:
+    """Containers that were made with data, as far as is known. With the whole stack on a disk that is not mounted, only
+    the engine knows.
+    """
+    if current is None:
+        return frozenset(item.name for item in live)
+    try:
+        components = (read_model(layout.current) or {}).get("components") or {}
+    except DrydockError:  # edited by hand
+        return frozenset(str(item["name"]) for item in current.containers.values())
+    return frozenset(
+        str(item["name"])
+        for name, item in current.containers.items()
+        if item["part"] == BASE and (components.get(name) or {}).get("data")
+    )
 
 
 def _text(content: bytes | None) -> str:
@@ -546,10 +596,9 @@ def _still_named(kept: tuple[Retired, ...]) -> list[Change]:
     ]
 
 
-def _pulls(desired: Desired, engine: Engine) -> tuple[str, ...]:
-    wanted = sorted(set(desired.images.values()))
-    have = engine.images(wanted)
-    return tuple(reference for reference in wanted if reference not in have)
+def _pulls(images: Collection[str], engine: Engine) -> tuple[str, ...]:
+    have = engine.images(images)
+    return tuple(reference for reference in sorted(images) if reference not in have)
 
 
 def _restarts(desired: Desired, secrets: SecretsPlan, live: list[Live]) -> tuple[Unit, ...]:

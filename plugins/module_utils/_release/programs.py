@@ -5,6 +5,9 @@
 
 Each runs in a process group of its own, which ends with it. One that is given an environment is also found by it, so
 that a child which has left the group ends, too.
+
+A run that is killed cannot end them. Then `timeout` does, a moment after the run would have; and a copy breaks off with
+the pipe that it goes through, before it fills the disk. They do not hold the lease: the next run ends what it finds.
 """
 
 from __future__ import annotations
@@ -15,21 +18,25 @@ import secrets
 import select
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Callable, Protocol
 
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+
 OUTPUT = 64 * 1024  # bytes of its words that are kept: the last ones
 TICK = 0.2  # seconds between two looks whether it has ended
 SOON = 0.02  # the same for one that has closed its output: it is about to end
 PATIENCE = 3.0  # seconds between asking it to end and ending it
+LATER = 5.0  # seconds after its time at which `timeout` ends it; more than that takes
 REST = 1024 * 1024  # bytes that are read of what a program had written when it ended
 MARK = "DRYDOCK_RUN"
 PROC = Path("/proc")
 NOT_FOUND = 127
+LOOKS = 100  # for what has left the group and does not end at once
+PAUSE = 0.02  # seconds between two of them
 
 
 @dataclass(frozen=True)
@@ -52,9 +59,9 @@ class Programs(Protocol):
     """Runs programs; see ``HostPrograms``."""
 
     def run(
-        self, argv: Sequence[str], *, given: bytes = b"", environment: Mapping[str, str] | None = None, timeout: float
+        self, argv: Sequence[str], *, mark: str, environment: Mapping[str, str], timeout: float, given: bytes = b""
     ) -> Ended:
-        """Run to the end, with ``given`` on standard input."""
+        """Run to the end, with ``given`` on standard input. ``end`` finds it by the mark in its environment."""
 
     def save(self, argv: Sequence[str], to: IO[bytes], *, timeout: float, watch: Callable[[], None]) -> Ended:
         """Have standard output written to a file. ``watch`` is called now and then; what it raises ends the program."""
@@ -62,17 +69,24 @@ class Programs(Protocol):
     def feed(self, argv: Sequence[str], given: IO[bytes], *, timeout: float) -> Ended:
         """Run to the end, with a file on standard input."""
 
+    def end(self, mark: str) -> bool:
+        """End what an earlier run has left of a program with this mark; whether there was anything.
+
+        :raises DrydockError: ``timed_out`` when it does not end.
+        """
+
 
 class HostPrograms:
-    """Runs them for real. As with ``SubprocessRunner`` they inherit the lease: a stack stays taken while they work."""
+    """Runs them for real."""
 
     def run(
-        self, argv: Sequence[str], *, given: bytes = b"", environment: Mapping[str, str] | None = None, timeout: float
+        self, argv: Sequence[str], *, mark: str, environment: Mapping[str, str], timeout: float, given: bytes = b""
     ) -> Ended:
-        with tempfile.TemporaryFile() as source:  # a file: one that does not read it holds nobody up
+        # a file, so that one that does not read it holds nobody up; in memory, so that a full disk does not, either
+        with os.fdopen(os.memfd_create("given"), "w+b") as source:
             source.write(given)
             source.seek(0)
-            return _run(argv, stdin=source, environment=environment, timeout=timeout)
+            return _run(argv, stdin=source, mark=mark, environment=environment, timeout=timeout)
 
     def save(self, argv: Sequence[str], to: IO[bytes], *, timeout: float, watch: Callable[[], None]) -> Ended:
         return _run(argv, stdin=subprocess.DEVNULL, to=to, timeout=timeout, watch=watch)
@@ -80,90 +94,130 @@ class HostPrograms:
     def feed(self, argv: Sequence[str], given: IO[bytes], *, timeout: float) -> Ended:
         return _run(argv, stdin=given, timeout=timeout)
 
+    def end(self, mark: str) -> bool:
+        found = _left(mark)
+        if found and not _end_left(mark):
+            numbers = ", ".join(map(str, _left(mark)))
+            raise DrydockError(
+                "timed_out",
+                f"A program that an earlier run has left running does not end, not even killed: process {numbers}. It "
+                "hangs in the kernel, most likely on a disk or a network file system: look at `ps -o pid,stat,wchan:30,"
+                f"args --pid {numbers.replace(' ', '')}` and at `journalctl -k`. Nothing was begun beside it.",
+                processes=_left(mark),
+            )
+        return bool(found)
+
+
+def new_mark() -> str:
+    """One that no other program has."""
+    return secrets.token_hex(16)
+
 
 def _run(
     argv: Sequence[str],
     *,
     stdin: Any,
-    to: IO[bytes] | None = None,
-    environment: Mapping[str, str] | None = None,
     timeout: float,
+    to: IO[bytes] | None = None,
+    mark: str = "",
+    environment: Mapping[str, str] | None = None,
     watch: Callable[[], None] = lambda: None,
 ) -> Ended:
-    mark = secrets.token_hex(16)
-    reader, writer = os.pipe()
+    mark = mark or new_mark()
+    said = _Tail()
+    pipes = [_Pipe(said.add), *([] if to is None else [_Pipe(to.write)])]
     try:
         process = subprocess.Popen(
-            list(argv),
+            ["timeout", "-k", f"{PATIENCE:g}", f"{timeout + LATER:g}", *argv],
             stdin=stdin,
-            stdout=writer if to is None else to,
-            stderr=writer,
-            env=None if environment is None else {**environment, MARK: mark},
+            stdout=pipes[-1].writer,
+            stderr=pipes[0].writer,
+            env={**(os.environ if environment is None else environment), MARK: mark},
             start_new_session=True,
-            close_fds=False,  # Python's own descriptors are not inheritable; the lease's is, on purpose
         )
     except OSError as error:
-        os.close(reader)
-        return Ended(code=NOT_FOUND, output=f"{argv[0]}: {error.strerror}")
+        for pipe in pipes:
+            os.close(pipe.reader)
+        return Ended(code=NOT_FOUND, output=f"timeout: {error.strerror}")
     finally:
-        os.close(writer)
-    said = _Tail(reader)
+        for pipe in pipes:
+            os.close(pipe.writer)
     try:
-        late = _follow(process, said, timeout, watch)
+        late = _follow(process, pipes, timeout, watch)
         if late:
-            _ask_to_end(process, said)
+            _ask_to_end(process, pipes)
+        _drain(pipes)
     finally:  # also when ``watch`` has had enough
-        _end(process)
-        if environment is not None:
-            _end_marked(f"{MARK}={mark}".encode())
-        said.close()
+        _end(process, mark)
+        for pipe in pipes:
+            os.close(pipe.reader)
     return Ended(code=None if late else process.returncode, output=said.text)
 
 
 class _Tail:
-    """Reads a pipe and keeps the end."""
+    """Keeps the end of what is said."""
 
-    def __init__(self, reader: int) -> None:
-        self._reader = reader
+    def __init__(self) -> None:
         self._kept = bytearray()
-        self._open = True
-        os.set_blocking(reader, False)
 
-    def read(self, wait: float) -> bool:
-        """Read once what is there, waiting for it at most so many seconds; true when something was."""
-        if not self._open:
-            time.sleep(min(wait, SOON))
-            return False
-        if not select.select([self._reader], [], [], wait)[0]:
-            return False
-        chunk = b""
-        with contextlib.suppress(BlockingIOError):
-            chunk = os.read(self._reader, OUTPUT)
-            self._open = bool(chunk)
+    def add(self, chunk: bytes) -> None:
         self._kept += chunk
         del self._kept[:-OUTPUT]
-        return bool(chunk)
-
-    def close(self) -> None:
-        """Read what is still in the pipe. Whoever holds its other end is not waited for, nor read for ever."""
-        for _chunk in range(REST // OUTPUT):
-            if not self.read(0):
-                break
-        os.close(self._reader)
 
     @property
     def text(self) -> str:
         return self._kept.decode("utf-8", "replace")
 
 
-def _follow(process: subprocess.Popen[bytes], said: _Tail, timeout: float, watch: Callable[[], None]) -> bool:
+class _Pipe:
+    """Hands on what comes through it."""
+
+    def __init__(self, take: Callable[[bytes], Any]) -> None:
+        self.reader, self.writer = os.pipe()
+        self.open = True
+        self._take = take
+        os.set_blocking(self.reader, False)
+
+    def read(self) -> bool:
+        """What is there now; true when something was."""
+        chunk = b""
+        with contextlib.suppress(BlockingIOError):
+            chunk = os.read(self.reader, OUTPUT)
+            self.open = bool(chunk)
+        self._take(chunk)
+        return bool(chunk)
+
+
+def _read(pipes: Sequence[_Pipe], wait: float) -> bool:
+    """What is there, waiting for it at most so many seconds; true when something was."""
+    there = [pipe for pipe in pipes if pipe.open]
+    if not there:
+        time.sleep(min(wait, SOON))
+        return False
+    ready = select.select([pipe.reader for pipe in there], [], [], wait)[0]
+    found = [pipe.read() for pipe in there if pipe.reader in ready]
+    return any(found)
+
+
+def _drain(pipes: Sequence[_Pipe]) -> None:
+    """What a program that has ended has left in its pipes, all of it. Who still holds their other end is not waited
+    for, nor read for ever.
+    """
+    for _chunk in range(REST // OUTPUT):
+        if not _read(pipes, 0):
+            break
+
+
+def _follow(
+    process: subprocess.Popen[bytes], pipes: Sequence[_Pipe], timeout: float, watch: Callable[[], None]
+) -> bool:
     """Until it has ended; true when its time was over before."""
     ends = time.monotonic() + timeout
     while not _has_ended(process):
         left = ends - time.monotonic()
         if left <= 0:
             return True
-        said.read(min(TICK, left))
+        _read(pipes, min(TICK, left))
         watch()
     return False
 
@@ -173,36 +227,58 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _ask_to_end(process: subprocess.Popen[bytes], said: _Tail) -> None:
-    _signal(process.pid, signal.SIGTERM)
-    _follow(process, said, PATIENCE, lambda: None)
+def _ask_to_end(process: subprocess.Popen[bytes], pipes: Sequence[_Pipe]) -> None:
+    """`timeout` hands it on to the whole group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGTERM)
+    _follow(process, pipes, PATIENCE, lambda: None)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """With everything of its group, also when it has ended and left something running."""
-    _signal(process.pid, signal.SIGKILL)
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """With everything that it started, also when it has ended and left something running."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    _end_left(mark, process.pid)
     process.wait()
 
 
-def _signal(group: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, number)
-
-
-def _end_marked(mark: bytes) -> None:
-    """End what has left the group. Each look may find children that were begun after the one before."""
-    for _look in range(20):
-        found = [number for number in _processes() if mark in _environment(number)]
+def _end_left(mark: str, session: int = 0) -> bool:
+    """End what has left the group; false when something does not end. Each look may find children that were begun
+    after the one before.
+    """
+    for _look in range(LOOKS):
+        found = _left(mark, session)
         if not found:
-            return
+            return True
         for number in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
-        time.sleep(0.01)
+        time.sleep(PAUSE)
+    return False
+
+
+def _left(mark: str, session: int = 0) -> list[int]:
+    """Processes with this mark in their environment, and those of their sessions: `sudo` takes the mark away.
+
+    :param session: another one besides, that the caller has begun.
+    """
+    wanted = f"{MARK}={mark}".encode()
+    sessions = {number: found for number in _processes() if (found := _session(number))}
+    ours = {found for number, found in sessions.items() if wanted in _environment(number)} | {session} - {0}
+    return [number for number, found in sessions.items() if found in ours]
 
 
 def _processes() -> list[int]:
     return [int(item.name) for item in PROC.iterdir() if item.name.isdigit()]
+
+
+def _session(process: int) -> int:
+    """The session of a process that lives; 0 where it has ended, or is the kernel's."""
+    try:
+        told = (PROC / str(process) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(told[3]) if told[0] not in "ZX" else 0
 
 
 def _environment(process: int) -> bytes:

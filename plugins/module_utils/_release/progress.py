@@ -31,10 +31,17 @@ class Progress:
 
     :param clock: seconds that never jump.
     :param wall: seconds since the epoch.
+    :param listen: told with each sign of life what the file tells; also where there is none.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
-        self._clock, self._wall = clock, wall
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        listen: Callable[[Mapping[str, Any]], None] = lambda _now: None,
+    ) -> None:
+        self._clock, self._wall, self._listen = clock, wall, listen
         self._turn = threading.Lock()
         self._since = clock()
         self._now: dict[str, Any] = {"step": "", "number": 0, "total": 0, "waiting_for": "", "question": None}
@@ -98,6 +105,7 @@ class Progress:
 
     def _write(self) -> None:
         with self._turn:
+            self._listen(self._now)
             if self._file is not None and (self._holding or not self._file.is_anothers(self._wall())):
                 elapsed = round(self._clock() - self._since, 1)
                 self._file.write({**self._now, "elapsed": elapsed, "updated": self._wall()})

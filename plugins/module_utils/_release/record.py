@@ -60,6 +60,8 @@ def read_record(folder: Path) -> Record | None:
                 f"{folder / RECORD} was written by a newer version of this collection (schema {raw['schema']}, this "
                 f"one knows {SCHEMA}). Run with that version; nothing was touched.",
             )
+        if not all(isinstance(raw[key], str) for key in ("id", "hash", "created")):
+            return None
         return Record(
             identity=raw["id"],
             hash=raw["hash"],
@@ -107,6 +109,13 @@ def sequence(record: Record) -> int:
     """The number of a release in the host's history, from 1, whatever the clock said; 0 where it was not counted."""
     found = record.rest.get("sequence")
     return found if isinstance(found, int) else 0
+
+
+def patience(record: Record | None, what: str) -> float:
+    """Seconds that the inventory allowed for this when the release was made; 0 where that is not told."""
+    told = record.rest.get("patience") if record is not None else None
+    found = told.get(what) if isinstance(told, Mapping) else None
+    return float(found) if isinstance(found, (int, float)) else 0.0
 
 
 def next_sequence(layout: Layout) -> int:
@@ -180,25 +189,25 @@ def read_journal(layout: Layout) -> Journal | None:
     """
     try:
         raw = json.loads(layout.journal.read_text(encoding="utf-8"))
-        schema = raw["schema"]
-        journal = Journal(
-            release=raw["release"],
-            step=raw["step"],
-            previous=raw["previous"],
-            hash=raw["hash"],
-            order=str(raw.get("order") or ""),
-        )
+        if raw["schema"] > SCHEMA:
+            raise DrydockError(
+                "state_unreadable",
+                f"{layout.journal} tells of an unfinished release by a newer version of this collection (schema "
+                f"{raw['schema']}, this one knows {SCHEMA}). Run with that version; nothing was touched.",
+            )
+        if all(isinstance(raw[key], str) for key in ("release", "step", "hash")):
+            return Journal(
+                release=raw["release"],
+                step=raw["step"],
+                previous=raw["previous"],
+                hash=raw["hash"],
+                order=str(raw.get("order") or ""),
+            )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
-        return Journal(release="", step="", previous=None, hash="")
-    if schema > SCHEMA:
-        raise DrydockError(
-            "state_unreadable",
-            f"{layout.journal} tells of an unfinished release by a newer version of this collection (schema {schema}, "
-            f"this one knows {SCHEMA}). Run with that version; nothing was touched.",
-        )
-    return journal
+        pass
+    return Journal(release="", step="", previous=None, hash="")
 
 
 def clear_journal(layout: Layout) -> None:

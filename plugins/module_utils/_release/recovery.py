@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 
-from ansible_collections.drydock.serving.plugins.module_utils._atomic import replace_symlink
+from ansible_collections.drydock.serving.plugins.module_utils._atomic import STAGING_PREFIX, replace_symlink
 from ansible_collections.drydock.serving.plugins.module_utils._release import registry_auth
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import Edge, led_to
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
@@ -27,7 +27,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     read_journal,
     read_record,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.steps import READY, order_named
+from ansible_collections.drydock.serving.plugins.module_utils._release.steps import order_named
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import forget_undo, restore_secrets
 
 
@@ -39,6 +39,7 @@ def recover(layout: Layout, edge: Edge, owner: Owner | None = None) -> list[str]
         ``edge_failed``: the journal stays, and all containers run on.
     """
     registry_auth.forget(layout.registry_auth)
+    _sweep(layout)
     journal = read_journal(layout)
     if journal is None:
         return []
@@ -51,8 +52,7 @@ def recover(layout: Layout, edge: Edge, owner: Owner | None = None) -> list[str]
         clear_journal(layout)
         return [f"finished the release {journal.release}, interrupted at {journal.step}"]
     current = current_record(layout)
-    unknown = journal.step not in (*order.steps, READY)  # a journal that cannot be read: nginx may be led anywhere
-    if current is not None and (unknown or order.switching(journal.step)):
+    if current is not None and (order.switching(journal.step) or not order.knows(journal.step)):
         edge.lead(led_to(current))
     restored = restore_secrets(layout.secrets)
     if journal.release and (current is None or current.identity != journal.release):
@@ -64,3 +64,14 @@ def recover(layout: Layout, edge: Edge, owner: Owner | None = None) -> list[str]
     if waiting is not None:
         said = f"undid the release {waiting.release}, ready since {waiting.since} and not switched by {waiting.actor}"
     return [f"{said}, and put back {restored} secret files" if restored else said]
+
+
+def _sweep(layout: Layout) -> None:
+    """What a kill in the middle of a write has left beside the file, secrets too. Data of components are not ours."""
+    flat = (layout.root, layout.state, layout.upstreams.parent)
+    deep = (layout.releases, layout.config, layout.failures, layout.secrets)
+    left = [path for folder in flat for path in folder.glob(f"{STAGING_PREFIX}*")]
+    left += [path for folder in deep for path in folder.rglob(f"{STAGING_PREFIX}*")]
+    for path in left:
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)

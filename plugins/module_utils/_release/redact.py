@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 REDACTED = "[redacted]"
 SHORTEST = 4
@@ -21,11 +23,26 @@ _PATTERNS = (
 )
 
 
+def _forms(value: str) -> Iterator[str]:
+    """How a value may stand in a text: as it is, each of its lines, in JSON, in a URL, in base64."""
+    yield value
+    yield from value.splitlines()
+    yield json.dumps(value)[1:-1]
+    for quoted in (quote(value), quote(value, safe=""), quote_plus(value)):
+        yield quoted
+        yield re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
+    for before in range(3):  # bytes of something else in the first group of three, as the name before a password
+        raw = b"\0" * before + value.encode("utf-8", "replace")
+        own = slice((before * 8 + 5) // 6, len(raw) * 8 // 6)  # letters that are made of nothing but the value
+        yield base64.b64encode(raw).decode("ascii")[own]
+        yield base64.urlsafe_b64encode(raw).decode("ascii")[own]
+
+
 class Redactor:
     """Takes known secret values, and what looks like a secret, out of texts."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        pieces = {piece for value in values for piece in (value, *value.splitlines(), json.dumps(value)[1:-1])}
+        pieces = {piece for value in values if len(value) >= SHORTEST for piece in _forms(value)}
         self._values = sorted((piece for piece in pieces if len(piece) >= SHORTEST), key=len, reverse=True)
 
     def known(self, text: str) -> str:

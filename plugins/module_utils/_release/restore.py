@@ -10,6 +10,7 @@ more, or not as it was, is refused before anything is touched.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,15 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, desired_of, sha256
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.model import MODEL, read_model
-from ansible_collections.drydock.serving.plugins.module_utils._release.record import RECORD, Record, read_record
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import (
+    RECORD,
+    Record,
+    all_records,
+    current_record,
+    patience,
+    read_record,
+)
+from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import PATIENCE, Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.wish import Wanted
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import fingerprint, read_or_make_key
 
@@ -95,6 +104,17 @@ def restored(layout: Layout, record: Record, model: Mapping[str, Any]) -> Desire
             files=altered,
         )
     return desired_of(model, {dest: text for dest, text in files.items() if text is not None})
+
+
+def on_the_host(layout: Layout, options: Options) -> Options:
+    """With at least the patience that the inventory had with what serves, as where a model takes long to load. And no
+    release is removed: how many are kept is the inventory's to say.
+
+    :raises DrydockError: ``state_unreadable``.
+    """
+    current = current_record(layout)
+    longer = {key: max(patience(current, key), getattr(options, key)) for key in PATIENCE}
+    return replace(options, keep=max(options.keep, len(all_records(layout)) + 1), **longer)
 
 
 def _read(path: Path) -> bytes | None:

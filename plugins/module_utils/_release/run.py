@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release import backups, migrating
+from ansible_collections.drydock.serving.plugins.module_utils._release import backups, hooks, migrating
 from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
@@ -148,7 +148,8 @@ def _run(
             _go_on(wanted, options, host, held=held, log=log, result=result, begun=begun)
             return
         gate = host.gate(desired.layout)
-        done = migrating.settle(host.engine, desired.name)
+        done = hooks.settle(desired.layout, host.programs)
+        done += migrating.settle(host.engine, desired.name)
         done += recover(desired.layout, host.edge(desired.layout), Owner(options.actor, options.controller))
         done += gate.settle()
         backups.forget_unfinished(desired.layout)

@@ -6,16 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
-from ansible_collections.drydock.serving.plugins.module_utils._release.record import all_records, current_record
+from ansible_collections.drydock.serving.plugins.module_utils._release.record import current_record
 from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import scaled
-from ansible_collections.drydock.serving.plugins.module_utils._release.restore import given_from, model_of, restored
+from ansible_collections.drydock.serving.plugins.module_utils._release.restore import (
+    given_from,
+    model_of,
+    on_the_host,
+    restored,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import run_wish
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.wish import Wanted
@@ -56,12 +61,10 @@ def scale(
 ) -> None:
     """Bring the services to these numbers, and fill ``result`` as ``run`` does.
 
-    How many releases the host keeps is the inventory's to say: this run removes none that are there.
-
     :raises DrydockError: with the kinds of ``run`` and of ``restore``, ``not_released``, ``unknown_service``,
         ``invalid_input``, ``no_memory``.
     """
-    options = replace(options, keep=max(options.keep, len(all_records(layout)) + 1))
+    options = on_the_host(layout, options)
     run_wish(lambda: _wanted(layout, wish, total), options, host, check_mode=check_mode, result=result)
 
 

@@ -55,6 +55,8 @@ REPAIR_STEPS = (
 )
 TURN = "switch"  # before it nothing is led to the new release
 READY = "ready"  # what the journal says while a release waits to be switched
+STILL = "still"  # and when it is looked at once more before that
+READYING = (READY, STILL)
 FIRST = ("room", "stage", "place", "secrets", "rejoin", "switch", "confirm")  # where the edge is led first
 
 
@@ -70,7 +72,7 @@ def until_ready(steps: Sequence[str]) -> tuple[str, ...]:
 
 def from_ready(steps: Sequence[str]) -> tuple[str, ...]:
     """What is done of it after that: before the switch it is seen to be healthy still."""
-    return ("still", *steps[steps.index(TURN) :])
+    return (STILL, *steps[steps.index(TURN) :])
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,10 @@ class Order:
     def harmless(self, step: str) -> bool:
         """Nothing that serves, and nothing that it could be started again from, was touched."""
         return step in self.steps and self._place(step) < self._place("secrets")
+
+    def knows(self, step: str) -> bool:
+        """Not a step of another version, nor that of a journal that cannot be read: nginx may be led anywhere then."""
+        return step in (*self.steps, *READYING)
 
     def switching(self, step: str) -> bool:
         """nginx may be led to what is not proven yet."""

@@ -98,6 +98,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
 )
 
 SWITCHED = "switched"
+PATIENCE = ("wait_timeout", "pull_timeout")
 ROOM_BACK = 16 * 1024 * 1024  # bytes: what a release is left for may be that it fills the disk
 
 
@@ -577,6 +578,7 @@ class Transaction:
                 "health": self.outcome.health,
                 "timeline": self._report.timeline()[0] if self._report else [],
                 "durations": dict(self.outcome.durations),
+                "patience": {key: getattr(self._options, key) for key in PATIENCE},
             },
         )
 

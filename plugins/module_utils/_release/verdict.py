@@ -25,6 +25,7 @@ def judge(told: Mapping[str, Any], *, reserve: int, certificate_days: int) -> It
     yield from _release(told)
     yield from _stopped(told)
     yield from _containers(told)
+    yield from _backups(told)
     yield from _disks(told, reserve)
     yield from _certificate(told, certificate_days)
 
@@ -125,9 +126,15 @@ def _containers(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if item["recorded"] and state not in {"running", "running, healthy", "running, starting"}:
             yield (
                 "container",
-                f"The container {item['name']} is {state}. Look at `docker logs {item['name']}`; the next run of the "
-                "tag `stack` brings it back.",
+                f"The container {item['name']} is {state}. {_said(item)}Look at `docker logs {item['name']}`; the next "
+                "run of the tag `stack` brings it back.",
             )
+
+
+def _said(item: Mapping[str, Any]) -> str:
+    """Why the engine could not start it; its own log knows nothing of that."""
+    error = item.get("error")
+    return f"The engine says: {str(error).rstrip('.')}. " if error else ""
 
 
 def container_state(item: Mapping[str, Any]) -> str:
@@ -140,6 +147,18 @@ def container_state(item: Mapping[str, Any]) -> str:
     if item["oom_killed"]:
         words.append("out of memory")
     return ", ".join(words)
+
+
+def _backups(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    failure = told.get("backup_failure")
+    if failure:
+        copies = [f"{item['component']} of {item['made']}" for item in told["backups"]]
+        yield (
+            "backup_failed",
+            f"The last backup, at {failure['at']} by {failure['actor']}, failed: {failure['kind']}. The newest copies: "
+            f"{', '.join(copies) or 'there are none'}. `sudo {told['stack']} backup` tries again, and says why when it "
+            "fails.",
+        )
 
 
 def _disks(told: Mapping[str, Any], reserve: int) -> Iterator[tuple[str, str]]:

@@ -65,7 +65,10 @@ class Backup:
 
 @dataclass(frozen=True)
 class BackupPolicy:
-    """When a release makes a backup, how many are kept, and how many seconds a component's may take."""
+    """When a release makes a backup, and how many are kept.
+
+    :param timeout: seconds that copying a component may take, and as many for reading the copy back.
+    """
 
     before: str = WHEN_MIGRATING
     keep: int = 3

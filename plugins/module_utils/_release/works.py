@@ -50,6 +50,7 @@ class Works:
             wanted,
             steps,
             Surroundings(
+                layout=plan.desired.layout,
                 programs=host.programs,
                 controller=host.controller,
                 redactor=redactor,
@@ -98,6 +99,7 @@ class Works:
             now=self._host.now,
             clock=self._host.clock,
             reserve=self._options.reserve,
+            tell=self._host.progress.tell,
         ).make(chosen, about, self._desired.policy.backup)
         self.backup = str(made)
 

@@ -18,6 +18,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.host impo
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import current_record
 from ansible_collections.drydock.serving.plugins.module_utils._release.restore import desired_from
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.lines import working
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
 
 RESERVE = 512 * 1024 * 1024  # bytes, as a release leaves them free
@@ -33,7 +34,7 @@ class Order:
     reason: str = ""
 
 
-def back_up(stack: Stack, order: Order, host: Host, *, warn: Callable[[str], None]) -> Path:
+def back_up(stack: Stack, order: Order, host: Host, *, say: Callable[[str], None], warn: Callable[[str], None]) -> Path:
     """Make a backup; where it is.
 
     :raises DrydockError: ``not_permitted``, ``not_released``, ``locked``, ``no_backup``, ``backup_failed``,
@@ -47,7 +48,7 @@ def back_up(stack: Stack, order: Order, host: Host, *, warn: Callable[[str], Non
         "reason": order.reason,
         "doing": "back up",
     }
-    with lease(stack.layout, owner) as held:
+    with lease(stack.layout, owner) as held, host.progress.shown(stack.layout.job, {}):
         record = current_record(stack.layout)
         if record is None:
             raise _not_released(stack)
@@ -55,12 +56,18 @@ def back_up(stack: Stack, order: Order, host: Host, *, warn: Callable[[str], Non
         chosen = backups.sources(desired, record)
         if not chosen:
             raise DrydockError("no_backup", f"The release {record.identity} has no component with data to copy.")
-        held.doing(f"back up {', '.join(source.name for source in chosen)}")
         about = backups.About(
             stack=stack.name, serving=record.identity, coming=None, actor=order.actor, reason=order.reason
         )
         with _logged(stack, order, host, warn):
-            store = backups.Backups(stack.layout, host.programs, now=host.now, clock=host.clock, reserve=RESERVE)
+            store = backups.Backups(
+                stack.layout,
+                host.programs,
+                now=host.now,
+                clock=host.clock,
+                reserve=RESERVE,
+                tell=working(say, held, host.progress),
+            )
             return store.make(chosen, about, desired.policy.backup)
 
 

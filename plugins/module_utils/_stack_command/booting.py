@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release import log, migrating
+from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
+from ansible_collections.drydock.serving.plugins.module_utils._release import hooks, log, migrating
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import RELOAD_DIRECTLY
 from ansible_collections.drydock.serving.plugins.module_utils._release.gate import STOPPED, Closed
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
@@ -19,9 +20,11 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.lease imp
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import current_record
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
 from ansible_collections.drydock.serving.plugins.module_utils._release.starting import Recorded, Starter, stop
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.lines import working
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
 
 ACTOR = "systemd"
+ENGINE = 300.0  # seconds that the engine may take to answer after a boot
 PATIENCE = 120.0  # seconds that another run may still take; it is about to end, or to be ended by the shutdown
 LOOK = 1.0
 LIMIT = 600.0  # seconds that each wave of containers may take to become healthy
@@ -36,18 +39,22 @@ def boot(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
     if not stack.layout.current.is_symlink() and not stack.layout.journal.exists():
         say("Nothing is released here yet: nothing to start.")
         return
+    _await_engine(stack, host, say)
     with patient(stack, host, "start the stack") as held:
-        for line in _settled(stack, host):
+        said, trouble = _settled(stack, host)
+        for line in said:
             say(line)
         record = current_record(stack.layout)
         if record is None:
             say("Nothing is released here yet: nothing to start.")
             return
         recorded = Recorded(stack.name, stack.layout, record)
-        starter = Starter(recorded, host, limit=LIMIT, tell=_telling(say, held))
+        starter = Starter(recorded, host, limit=LIMIT, tell=working(say, held, host.progress))
         begun, failure = host.clock(), _bug()
         try:
             starter.start()
+            if trouble is not None:
+                raise trouble
             failure = None
         except DrydockError as error:
             failure = {"kind": error.kind, "step": None, "evidence": None}
@@ -59,16 +66,45 @@ def boot(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
         say(f"The release {record.identity} serves.")
 
 
-def _settled(stack: Stack, host: Host) -> list[str]:
-    """What a run that died left. A release that waits to be switched is for those who made it; it serves nobody yet."""
-    said = migrating.settle(host.engine, stack.name)
+def _await_engine(stack: Stack, host: Host, say: Callable[[str], None]) -> None:
+    """systemd starts the unit also when the engine's first try has failed, and starts it only once."""
+    deadline, told = host.clock() + ENGINE, False
+    while not _answers(stack, host) and host.clock() < deadline:
+        if not told:
+            say(f"The Docker engine does not answer yet: waiting for it, up to {ENGINE:g} s.")
+        told = True
+        host.sleep(LOOK)
+
+
+def _answers(stack: Stack, host: Host) -> bool:
     try:
-        said += recover(stack.layout, host.edge(stack.layout))
+        return host.engine.containers(stack.name)[0] != engines.UNREACHABLE
+    except DrydockError:  # it takes the question and does not answer
+        return False
+
+
+def _settled(stack: Stack, host: Host) -> tuple[list[str], DrydockError | None]:
+    """What was done about what a run that died left; and why nginx does not let it be done, which is raised in the end
+    and keeps nothing from its start.
+    """
+    said = hooks.settle(stack.layout, host.programs) + migrating.settle(host.engine, stack.name)
+    try:
+        said += _recovered(stack, host) + host.gate(stack.layout).settle()
+    except DrydockError as error:
+        if error.kind not in ("edge_invalid", "edge_failed"):
+            raise
+        return [*said, error.message], error
+    return said, None
+
+
+def _recovered(stack: Stack, host: Host) -> list[str]:
+    """A release that waits to be switched is for those who made it; it serves nobody yet."""
+    try:
+        return recover(stack.layout, host.edge(stack.layout))
     except DrydockError as error:
         if error.kind != "prepared":
             raise
-        said.append(error.message)
-    return said + host.gate(stack.layout).settle()
+        return [error.message]
 
 
 def shut_down(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
@@ -90,7 +126,7 @@ def shut_down(stack: Stack, host: Host, *, say: Callable[[str], None]) -> None:
             host.gate(stack.layout, reloading=RELOAD_DIRECTLY).close(closed)
         except DrydockError as error:  # whatever nginx does, the stack ends as it was told to
             say(error.message)
-        services = stop(Recorded(stack.name, stack.layout, record), host, tell=_telling(say, held))
+        services = stop(Recorded(stack.name, stack.layout, record), host, tell=working(say, held, host.progress))
         _log(stack, host, say, log.STOPPED, begun, services=services)
 
 
@@ -106,20 +142,13 @@ def patient(stack: Stack, host: Host, what: str, *, patience: float = PATIENCE) 
         while True:
             try:
                 held = opened.enter_context(lease(stack.layout, owner))
+                opened.enter_context(host.progress.shown(stack.layout.job, {}))
                 break
             except DrydockError as error:
                 if error.kind != "locked" or host.clock() >= deadline:
                     raise
             host.sleep(LOOK)
         yield held
-
-
-def _telling(say: Callable[[str], None], held: Lease) -> Callable[[str], None]:
-    def tell(text: str) -> None:
-        held.doing(text)
-        say(text)
-
-    return tell
 
 
 def _bug() -> dict[str, Any] | None:

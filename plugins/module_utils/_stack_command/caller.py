@@ -11,11 +11,15 @@ import socket
 import sys
 import time
 from datetime import datetime, timezone
+from typing import Callable, TextIO
 
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
+from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
+from ansible_collections.drydock.serving.plugins.module_utils._release.pulling import telling
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.lines import Lines
 
 
 def actor() -> str:
@@ -30,25 +34,45 @@ def now() -> str:
 
 def say(text: str) -> None:
     """One line, at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    write(sys.stdout, f"{text}\n")
 
 
 def warn(stack: str, text: str) -> None:
     """One line that is no result."""
-    sys.stderr.write(f"{stack}: {text}\n")
+    write(sys.stderr, f"{stack}: {text}\n")
 
 
-def this_host() -> Host:
-    """Real programs and real time."""
+def write(stream: TextIO, text: str) -> None:
+    """What is done goes on when nobody reads it any more: a rollback must not end with a terminal."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        silence(stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Whatever is written to it from now on goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def this_host(tell: Callable[[str], None] = lambda _text: None) -> Host:
+    """Real programs and real time.
+
+    :param tell: told how far a verb is, now and then.
+    """
     runner = SubprocessRunner()
-    engine = Engine(runner)
+    progress = Progress(listen=Lines(tell, clock=time.monotonic))
+    engine = Engine(runner, puller=telling(progress.tell))
     return Host(
         runner=runner,
         engine=engine,
-        waiter=Waiter(engine, clock=time.monotonic),
+        waiter=Waiter(engine, clock=time.monotonic, tell=progress.tell),
         now=now,
         clock=time.monotonic,
+        progress=progress,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import json
 import os
 import pkgutil
 import signal
@@ -20,6 +21,7 @@ from typing import NoReturn
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command import verbs
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.caller import say, silence, warn, write
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack, Verb
 
 FAILED = 1
@@ -31,8 +33,7 @@ def main(name: str, *, root: str, secrets: str, version: str, argv: Sequence[str
 
     :return: the exit status: the verb's; 1 when it could not be done, 130 when it was interrupted.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a log line may hold what this terminal cannot show
+    _standard_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` wants it
             signal.signal(number, _interrupt)
@@ -43,16 +44,32 @@ def main(name: str, *, root: str, secrets: str, version: str, argv: Sequence[str
         status = found[arguments.verb].run(arguments, stack)
         sys.stdout.flush()
     except DrydockError as error:
+        if getattr(arguments, "json", False):
+            say(json.dumps(error.as_result(), indent=2, default=str))
         return _failed(stack, error.message)
     except BrokenPipeError:  # whoever read has enough, as `head` has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         return 0
     except OSError as error:
-        return _failed(stack, f"{error.filename or 'The host'}: {error.strerror or error}.")
+        message = f"{error.filename or 'The host'}: {error.strerror or error}."
+        if isinstance(error, PermissionError) and os.geteuid() != 0:
+            message += f" Run it as root: `sudo {name} {arguments.verb} …`."
+        if getattr(arguments, "json", False):
+            say(json.dumps(DrydockError("host_failed", message).as_result(), indent=2))
+        return _failed(stack, message)
     except KeyboardInterrupt:
-        sys.stderr.write(f"\n{name}: interrupted.\n")
+        write(sys.stderr, f"\n{name}: interrupted.{_half_done(stack)}\n")  # a terminal shows ^C before it
         return INTERRUPTED
     return status
+
+
+def _standard_streams() -> None:
+    """There, whoever calls. What is opened next must not take the place of one that was closed."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r+", encoding="utf-8"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a log line may hold what this terminal cannot show
 
 
 def all_verbs() -> Mapping[str, Verb]:
@@ -90,5 +107,15 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _failed(stack: Stack, message: str) -> int:
-    sys.stderr.write(f"{stack.name}: {message}\n")
+    warn(stack.name, message)
     return FAILED
+
+
+def _half_done(stack: Stack) -> str:
+    """Where a release or a rollback was, the person has to know that it is."""
+    try:
+        begun = stack.layout.journal.exists()
+    except OSError:  # only root sees it
+        return ""
+    told = " A release is half done. What serves goes on serving; the next run, of the tag `stack` or of `rollback`, "
+    return f"{told}finishes or undoes it. `{stack.name} status` tells what serves." if begun else ""

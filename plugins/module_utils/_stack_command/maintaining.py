@@ -21,6 +21,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.gate impo
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.lines import working
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
 
 
@@ -55,12 +56,18 @@ def maintain(
         "reason": order.reason,
         "doing": order.what,
     }
-    with lease(stack.layout, owner):
+    with lease(stack.layout, owner) as held, host.progress.shown(stack.layout.job, {}):
         before = read_note(stack.layout).causes.get(MAINTENANCE)
         wanted = _wanted(order, before, host.now()) if order.on else None
         if wanted == before and not unsettled(stack.layout):
             say(f"Nothing to do: {_state(before)}.")
             return
+        tell = working(say, held, host.progress)
+        tell(
+            "closing the edge: nginx reads its files anew"
+            if order.on
+            else "opening the edge: nginx reads its files anew"
+        )
         _become(stack, before, wanted, host)
         _log(stack, order, host, warn)
         say(f"Done: {_state(wanted)}.")

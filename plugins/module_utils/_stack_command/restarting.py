@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
@@ -36,12 +36,14 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     Record,
     closed,
     current_record,
+    patience,
     read_journal,
     upstream_ports,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import services as services_of
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
 
+WAIT = 300.0
 STOP_EXTRA = 120.0  # seconds that the engine may take to stop a container, on top of the wait for its health
 Say = Callable[[str], None]
 
@@ -52,14 +54,14 @@ class Order:
 
     :param services: services and components by name; None for all.
     :param where: the host that the order comes from.
-    :param limit: seconds that each may take to become healthy.
+    :param limit: seconds that each may take to become healthy; None for what the release had, at least ``WAIT``.
     """
 
     services: tuple[str, ...] | None
     actor: str
     where: str
     reason: str
-    limit: float
+    limit: float | None
 
     @property
     def what(self) -> str:
@@ -81,13 +83,14 @@ def restart(stack: Stack, order: Order, host: Host, *, say: Say, warn: Say) -> N
         "reason": order.reason,
         "doing": f"restart {order.what}",
     }
-    with lease(stack.layout, owner) as held:
+    with lease(stack.layout, owner) as held, host.progress.shown(stack.layout.job, {}):
         record = _settled(stack)
         chosen = choose(record, order.services)
         live = _look(stack, chosen, host)
         unwell = {item.name for item in live if not _well(item)}
         first = sorted(chosen, key=lambda name: (chosen[name]["part"] != BASE, chosen[name]["name"] not in unwell))
-        turn = _Turn(stack, order, host, record, held, say)
+        limit = order.limit or max(WAIT, patience(record, "wait_timeout"))
+        turn = _Turn(stack, order, host, record, held, say, limit)
         _logged(turn, {name: chosen[name] for name in first}, warn)
 
 
@@ -178,6 +181,7 @@ class _Turn:
     record: Record
     held: Lease
     say: Say
+    limit: float
 
 
 def _logged(turn: _Turn, chosen: Mapping[str, Mapping[str, Any]], warn: Say) -> None:
@@ -214,6 +218,7 @@ def _logged(turn: _Turn, chosen: Mapping[str, Mapping[str, Any]], warn: Say) -> 
 def _one(turn: _Turn, name: str, *, untouched: Sequence[str]) -> None:
     item = turn.record.containers[name]
     turn.held.doing(f"restart {name}")
+    turn.host.progress.step(f"restart {name}", 0, 0)
     rest = f"Look at `{turn.stack.name} logs {name}`." + (f" Not touched: {', '.join(untouched)}." if untouched else "")
     with _led_past(turn, name) as past:
         if past:
@@ -222,12 +227,11 @@ def _one(turn: _Turn, name: str, *, untouched: Sequence[str]) -> None:
                 "leads it there when it is well."
             )
         turn.say(f"{name}: restarting {item['name']}")
-        limit = turn.order.limit
-        ended = turn.host.runner.run(["docker", "restart", item["name"]], timeout=limit + STOP_EXTRA)
+        ended = turn.host.runner.run(["docker", "restart", item["name"]], timeout=turn.limit + STOP_EXTRA)
         if not ended.ok:
             said = f"{item['name']} could not be restarted: {ended.tail()}. {rest}"
             raise DrydockError("restart_failed", said, service=name)
-        report = turn.host.waiter.wait_recorded({name: item}, limit=limit)
+        report = turn.host.waiter.wait_recorded({name: item}, limit=turn.limit)
         if not report.ok:
             error = report.error()
             raise DrydockError(error.kind, f"{error.message}\n{rest}", service=name)
@@ -241,32 +245,42 @@ def _led_past(turn: _Turn, name: str) -> Iterator[bool]:
     if not (item.get("routes") and item.get("host_port")):
         yield False
         return
-    names = services_of(record)
+    names, edge = services_of(record), turn.host.edge(turn.stack.layout)
+    written = (edge.read() or led_to(record)).decode("utf-8", "replace")
     well = {found.name for found in turn.host.engine.present(turn.stack.name) if _well(found)}
-    others = {other: each for other, each in record.containers.items() if names[other] == names[name] and other != name}
-    if not any(each["name"] in well for each in others.values()):
+    others = {  # but for those that nginx is led past already
+        int(each["host_port"]): each["name"] in well
+        for other, each in record.containers.items()
+        if names[other] == names[name] and other != name and f"127.0.0.1:{each.get('host_port')} " in written
+    }
+    if not any(others.values()):
         turn.say(
             f"{name}: no other container of {names[name]} is well, so requests fail until this one is ready. With two "
             f"replicas (`{turn.stack.name} scale {names[name]}=2`) none would."
         )
         yield False
         return
-    edge = turn.host.edge(turn.stack.layout)
-    ports = {**upstream_ports(record), names[name]: [int(each["host_port"]) for each in others.values()]}
+    without = _leading(record, names[name], others)
+    again = _leading(record, names[name], {*others, int(item["host_port"])})
     workers = edge.workers()
-    if edge.lead(upstreams_text(ports) + closed_text(closed(record))):
+    if edge.lead(without):
         try:
             edge.wait_left(workers, clock=turn.host.clock, sleep=turn.host.sleep)
             turn.say(f"{name}: nginx leads past it; requests under way are waited for")
             if turn.host.drainer(edge).drain([replace(retired_from(item), command=())]):
                 turn.say(f"{name}: still has requests when its time to drain is over")
         except BaseException:  # it was not touched
-            _lead_to_all(edge, record)
+            _lead(edge, again)
             raise
     yield True
-    _lead_to_all(edge, record)
+    _lead(edge, again)
 
 
-def _lead_to_all(edge: Edge, record: Record) -> None:
-    edge.lead(led_to(record) + b"# nginx is about to read this.\n")
-    edge.write(led_to(record))
+def _leading(record: Record, service: str, ports: Collection[int]) -> bytes:
+    """What leads nginx to these replicas of a service, and to all else as ever."""
+    return upstreams_text({**upstream_ports(record), service: sorted(ports)}) + closed_text(closed(record))
+
+
+def _lead(edge: Edge, content: bytes) -> None:
+    edge.lead(content + b"# nginx is about to read this.\n")
+    edge.write(content)

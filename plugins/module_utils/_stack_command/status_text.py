@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._release.verdict import container_state
 
+MIB = 1024**2
 GIB = 1024**3
 ATTEMPTS = ("at", "outcome", "release", "actor", "reason")
 
@@ -61,6 +62,8 @@ def _facts(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "probation", f"until {probation['until']}; past its thresholds back to {probation['previous']}"
     for model in told["models"]:
         yield "model", f"{model['name']} {model['version']}"
+    for copy in told["backups"]:
+        yield f"backup of {copy['component']}", f"{copy['made']}, {copy['size'] / MIB:.1f} MiB, {copy['path']}"
     for disk in told["disks"]:
         yield f"disk, {disk['what']}", f"{disk['free'] / GIB:.1f} of {disk['total'] / GIB:.1f} GiB free, {disk['path']}"
     certificate = told["certificate"]

@@ -25,7 +25,7 @@ TEXT = """\
 Description=The stack {name}, each container when what it needs is healthy, as the release that serves is recorded
 Wants=docker.service network-online.target
 After=docker.service network-online.target nginx.service
-RequiresMountsFor={root} {secrets}
+RequiresMountsFor={data} {secrets}
 
 [Service]
 Type=oneshot
@@ -38,13 +38,14 @@ TimeoutStopSec=15min
 [Install]
 WantedBy=multi-user.target
 """
+# The directory that data lie below may be a disk of its own.
 # Wants, not Requires, of the engine: containers survive its restart (live-restore), so the stack is not stopped for it.
 # After nginx: at a shutdown the edge still answers while the stack ends.
 
 
 def unit_text(name: str, *, root: Path, secrets: Path, command: Path) -> bytes:
     """The unit's file."""
-    places = {key: _quoted(path) for key, path in (("root", root), ("secrets", secrets), ("command", command))}
+    places = {key: _quoted(path) for key, path in (("data", root / "data"), ("secrets", secrets), ("command", command))}
     return TEXT.format(mark=MARK, name=name, **places).encode()
 
 

@@ -15,11 +15,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
+from ansible_collections.drydock.serving.plugins.module_utils._release.programs import MARK, HostPrograms, new_mark
 from ansible_collections.drydock.serving.plugins.plugin_utils._job.stage import Question
 
 LONGEST_OUTPUT = 64 * 1024  # bytes that are kept, the last ones
@@ -61,7 +62,7 @@ def run(
     :param folder: where it runs.
     :param gone: says that nobody wants the answer any more.
     """
-    command = [str(word) for word in hook.get("command") or ()]
+    command, mark = [str(word) for word in hook.get("command") or ()], new_mark()
     try:
         process = subprocess.Popen(
             command,
@@ -69,13 +70,13 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, MARK: mark},
             start_new_session=True,
         )
     except (OSError, ValueError, IndexError) as error:
         status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUN
         return Done(status, f"{command[0] if command else 'the hook'} could not be run: {error}")
-    kept: deque[bytes] = deque(maxlen=LONGEST_OUTPUT // BLOCK)
+    kept = bytearray()
     text = json.dumps(record, sort_keys=True).encode("utf-8")
     threads = [
         threading.Thread(target=_feed, args=(process.stdin, text), name="hook-input", daemon=True),
@@ -88,10 +89,10 @@ def run(
         code = _wait(process, float(hook.get("timeout") or TIMEOUT), gone)
         threads[1].join(LINGER)
     finally:
-        _end(process)
+        _end(process, mark)
         for thread in threads:
             thread.join(LINGER)
-    return Done(code, b"".join(kept).decode("utf-8", "replace"))
+    return Done(code, bytes(kept).decode("utf-8", "replace"))
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float, gone: Callable[[], bool]) -> int | None:
@@ -102,10 +103,13 @@ def _wait(process: subprocess.Popen[bytes], timeout: float, gone: Callable[[], b
     return None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """With everything that it started; what has left its group is found where the kernel tells of processes."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    with contextlib.suppress(OSError, DrydockError):
+        HostPrograms().end(mark)
 
 
 def _feed(stream: IO[bytes] | None, text: bytes) -> None:
@@ -114,8 +118,9 @@ def _feed(stream: IO[bytes] | None, text: bytes) -> None:
             stream.write(text)
 
 
-def _keep(stream: IO[bytes] | None, kept: deque[bytes]) -> None:
+def _keep(stream: IO[bytes] | None, kept: bytearray) -> None:
     if stream is not None:
         with contextlib.suppress(OSError, ValueError), stream:
             while block := os.read(stream.fileno(), BLOCK):
-                kept.append(block)
+                kept += block
+                del kept[:-LONGEST_OUTPUT]

@@ -21,7 +21,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._stack_command.ver
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="only tell which there are, newest first")
-    parser.add_argument("--json", action="store_true", help="with --list: their manifests, as JSON")
+    parser.add_argument("--json", action="store_true", help="the manifest, with --list all of them, as JSON")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, for its manifest and the log of deployments")
 
 
@@ -32,8 +32,16 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
             caller.say(line)
         return 0
     order = Order(actor=caller.actor(), where=socket.gethostname(), reason=arguments.reason)
-    made = back_up(stack, order, caller.this_host(), warn=lambda text: caller.warn(stack.name, text))
-    caller.say(f"{made}: how to bring the data back is told in RESTORE.txt there.")
+
+    def warn(text: str) -> None:
+        caller.warn(stack.name, text)
+
+    say = warn if arguments.json else caller.say
+    made = back_up(stack, order, caller.this_host(say), say=say, warn=warn)
+    if arguments.json:
+        caller.say(json.dumps(next(item for item in all_backups(stack) if item["id"] == made.name), indent=2))
+    else:
+        caller.say(f"{made}: how to bring the data back is told in RESTORE.txt there.")
     return 0
 
 

@@ -48,7 +48,8 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         reason=arguments.reason,
         retry_after=arguments.retry_after,
     )
-    maintain(stack, order, caller.this_host(), say=caller.say, warn=lambda text: caller.warn(stack.name, text))
+    host = caller.this_host(caller.say)
+    maintain(stack, order, host, say=caller.say, warn=lambda text: caller.warn(stack.name, text))
     return 0
 
 

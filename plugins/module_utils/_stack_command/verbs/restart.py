@@ -12,8 +12,6 @@ from ansible_collections.drydock.serving.plugins.module_utils._stack_command imp
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.restarting import Order, restart
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack, Verb
 
-WAIT = 300.0
-
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
@@ -23,9 +21,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
         type=_seconds,
-        default=WAIT,
         metavar="SECONDS",
-        help="that each may take to become healthy; default: 300",
+        help="that each may take to become healthy; default: what the release had, at least 300",
     )
 
 
@@ -47,7 +44,8 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         reason=arguments.reason,
         limit=arguments.timeout,
     )
-    restart(stack, order, caller.this_host(), say=caller.say, warn=lambda text: caller.warn(stack.name, text))
+    host = caller.this_host(caller.say)
+    restart(stack, order, host, say=caller.say, warn=lambda text: caller.warn(stack.name, text))
     return 0
 
 

@@ -44,7 +44,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     if os.geteuid() != 0:
         raise DrydockError("not_permitted", f"Only root can do this. Run `sudo {stack.name} rollback …`.")
-    host = this_host()
+    host = this_host(say)
     begun, told = host.clock(), {"switching": False}
 
     def on_step(step: str) -> None:

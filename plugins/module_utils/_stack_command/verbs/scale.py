@@ -61,7 +61,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
                 controller=socket.gethostname(),
                 reason=arguments.reason,
             ),
-            replace(this_host(), on_step=lambda step: say(f"{step} …")),
+            replace(this_host(say), on_step=lambda step: say(f"{step} …")),
             check_mode=arguments.check,
             result=result,
         )

@@ -13,7 +13,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._stack_command.ver
 
 
 def _run(_arguments: argparse.Namespace, stack: Stack) -> int:
-    boot(stack, caller.this_host(), say=caller.say)
+    boot(stack, caller.this_host(caller.say), say=caller.say)
     return 0
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from datetime import datetime, timezone
 
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 from ansible_collections.drydock.serving.plugins.module_utils._release.info import Look, empty_result, tell
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.caller import say
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.status_text import status_text
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack, Verb
 
@@ -32,7 +32,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     look = Look(stack=stack.name, layout=stack.layout, runner=runner, engine=Engine(runner), now=now)
     tell(look, result, reserve=RESERVE, certificate_days=CERTIFICATE_DAYS)
     del result["changed"]  # says nothing here
-    sys.stdout.write(json.dumps(result, indent=2) + "\n" if arguments.json else status_text(result))
+    say(json.dumps(result, indent=2) if arguments.json else status_text(result).rstrip("\n"))
     return 0 if result["ok"] else PROBLEM
 
 

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
-
+from ansible_collections.drydock.serving.plugins.module_utils._health.pool import Step
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import Observation
 
 
@@ -25,8 +24,9 @@ class InlinePool:
         self._clock = clock
         self._ended: list[tuple[int, Observation]] = []
 
-    def submit(self, index: int, attempt: Callable[[], Observation]) -> None:
-        self._ended.append((index, attempt()))
+    def submit(self, index: int, attempt: Step) -> None:
+        seen = attempt()
+        self._ended.append((index, seen if isinstance(seen, Observation) else seen.finish()))
 
     def wait(self, seconds: float) -> list[tuple[int, Observation]]:
         ended, self._ended = self._ended, []

@@ -94,6 +94,7 @@ def test_in_tls_the_request_names_what_the_certificate_is_for() -> None:
         (b"\x01" + SERVING[1:], False, "answers with a message that cannot be read"),
         (SERVING[:-1], False, "answers with a message that cannot be read"),
         (b"", False, "answers with a message that cannot be read"),
+        (message(b"\x08" + b"\xff" * 3000 + b"\x01"), False, "answers with a message that cannot be read"),
     ],
 )
 def test_a_message_is_judged(body: bytes, ok: bool, words: str) -> None:
@@ -109,6 +110,8 @@ def test_a_message_is_judged(body: bytes, ok: bool, words: str) -> None:
         ([*START, ("grpc-status", "14"), ("grpc-message", "warming\nup")], "UNAVAILABLE: warming up"),
         ([*START, ("grpc-status", "16")], "UNAUTHENTICATED"),
         ([*START, ("grpc-status", "9999999")], "9999"),
+        ([*START, ("grpc-status", "00009999")], "0000"),
+        ([*START, ("grpc-status", "0" * 5000)], "0000"),
         ([*START, ("grpc-status", "x")], "what answers is not gRPC: no grpc-status, content type application/grpc"),
         ([(":status", "200"), ("content-type", "text/html")], "what answers is not gRPC: no grpc-status, content typ"),
         ([(":status", "404")], "answers HTTP 404, not gRPC"),

@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import (
-    BURST,
     Report,
-    ThreadPool,
     poll,
-    workers_for,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._health.pool import Step
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import (
     ContainerSpec,
     Observation,
@@ -210,29 +208,50 @@ def test_an_attempt_gets_no_more_time_than_its_phase_has_left() -> None:
     assert given == [5.0, 4.0, 1.0]
 
 
-class CountingPool(InlinePool):
-    """Remembers how many attempts were submitted before each wait."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        super().__init__(clock)
-        self.bursts = [0]
-
-    def submit(self, index: int, attempt: Callable[[], Observation]) -> None:
-        self.bursts[-1] += 1
-        super().submit(index, attempt)
-
-    def wait(self, seconds: float) -> list[tuple[int, Observation]]:
-        self.bursts.append(0)
-        return super().wait(seconds)
-
-
-def test_very_many_targets_begin_a_few_at_a_time() -> None:
+@pytest.mark.parametrize(
+    ("budget", "seen", "words"),
+    [
+        (None, BAD, "a: HTTP 302 instead of 200"),
+        (3.0, BAD, "a: HTTP 302 instead of 200"),
+        (None, DEAD, "a: exited (exit code 1)"),
+    ],
+)
+def test_an_attempt_that_the_end_cuts_short_does_not_hide_what_was_seen(
+    budget: float | None, seen: Observation, words: str
+) -> None:
     clock = FakeClock()
-    pool = CountingPool(clock)
-    many = [target(f"t{number}") for number in range(BURST * 2 + 5)]
-    report = poll(many, lambda _one, _timeout: GOOD, timeout=60.0, clock=clock, pool=pool)
-    assert report.ok
-    assert pool.bursts[:3] == [BURST, BURST, 5]
+    first = iter([Observation(ok=False, summary="HTTP 302 instead of 200")])
+
+    def probe(_one: Target, timeout: float) -> Observation:
+        found = next(first, None)
+        if found is None:
+            clock.now += timeout
+        return found or seen
+
+    slow = target("a", interval=2.0, timeout=5.0, budget=budget)
+    report = poll([slow], probe, timeout=60.0 if budget else 3.0, clock=clock, pool=InlinePool(clock))
+    assert report.elapsed == 3.0
+    assert words in report.message()
+
+
+class SlowPool(InlinePool):
+    """No attempt ends."""
+
+    def submit(self, index: int, attempt: Step) -> None:
+        """It is begun."""
+
+
+def test_whoever_looks_on_is_told_while_all_attempts_take_their_time() -> None:
+    clock, told = FakeClock(), list[float]()
+    poll(
+        [target("a", timeout=60.0)],
+        lambda _one, _timeout: GOOD,
+        timeout=30.0,
+        clock=clock,
+        pool=SlowPool(clock),
+        on_look=lambda _states, seconds: told.append(seconds),
+    )
+    assert told == [float(second) for second in range(1, 31)]
 
 
 def test_the_timeline_holds_changes_only_and_not_all_of_a_target_that_changes_without_end() -> None:
@@ -262,30 +281,6 @@ def test_the_failure_carries_the_targets_for_machines() -> None:
     assert isinstance(error, DrydockError)
     assert error.kind == "unhealthy"
     assert error.details["targets"][0]["last"]["summary"] == "connection refused"
-
-
-def test_a_bug_in_a_probe_is_not_swallowed_by_its_thread() -> None:
-    pool = ThreadPool(1)
-
-    def broken() -> Observation:
-        raise ZeroDivisionError
-
-    pool.submit(0, broken)
-    with pytest.raises(ZeroDivisionError):
-        pool.wait(5.0)
-    pool.close()
-
-
-def test_threads_hand_back_what_they_saw_under_the_target_s_number() -> None:
-    pool = ThreadPool(2)
-    pool.submit(7, lambda: GOOD)
-    assert pool.wait(5.0) == [(7, GOOD)]
-    pool.close()
-
-
-@pytest.mark.parametrize(("targets", "workers"), [(0, 1), (1, 1), (10, 10), (500, 500), (5000, 512)])
-def test_the_number_of_threads_is_bounded(targets: int, workers: int) -> None:
-    assert workers_for(targets) == workers
 
 
 def test_a_target_has_its_own_time_from_the_moment_when_its_phase_begins() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Callable
 
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.programs import Ended
 
 from tests.unit.plugins.module_utils._release.fake_docker import FakeDocker, KilledError
@@ -39,11 +40,17 @@ class FakePrograms:
         self.ends: dict[str, Ended] = {}
         self.copy = b"a copy of the data"
         self.on_call: Callable[[Call], None] | None = None
+        self.left: set[str] = set()  # marks of those that run; after a kill they still do
+        self.unkillable = False
 
     def run(
-        self, argv: Sequence[str], *, given: bytes = b"", environment: Mapping[str, str] | None = None, timeout: float
+        self, argv: Sequence[str], *, mark: str, environment: Mapping[str, str], timeout: float, given: bytes = b""
     ) -> Ended:
-        return self._end(Call(tuple(argv), given, dict(environment or {}), timeout))
+        assert not self.left, "beside one that runs"
+        self.left.add(mark)
+        ended = self._end(Call(tuple(argv), given, dict(environment), timeout))
+        self.left.remove(mark)
+        return ended
 
     def save(self, argv: Sequence[str], to: IO[bytes], *, timeout: float, watch: Callable[[], None]) -> Ended:
         ended = self._end(Call(tuple(argv), b"", {}, timeout))
@@ -54,6 +61,13 @@ class FakePrograms:
 
     def feed(self, argv: Sequence[str], given: IO[bytes], *, timeout: float) -> Ended:
         return self._end(Call(tuple(argv), given.read(), {}, timeout))
+
+    def end(self, mark: str) -> bool:
+        if self.unkillable:
+            raise DrydockError("timed_out", "It does not end.")
+        found = mark in self.left
+        self.left.discard(mark)
+        return found
 
     def _end(self, call: Call) -> Ended:
         self.calls.append(call)

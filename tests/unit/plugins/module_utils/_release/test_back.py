@@ -257,6 +257,28 @@ def test_routes_that_changed_without_a_release_are_recorded_and_restart_nothing(
     assert not world.release(moved)["changed"]
 
 
+def test_it_removes_no_release_however_many_the_inventory_keeps(world: World) -> None:
+    for number in range(8):
+        world.release(world.with_api(environment={"N": str(number)}), keep=10)
+    assert world.back()["pruned"] == []
+    assert len(list((world.root / "releases").iterdir())) == 9
+
+
+def test_it_has_the_patience_that_the_inventory_had(world: World) -> None:
+    world.stack["services"]["api"]["health"].update(start_period=2000)
+    for image in ("api:1", "api:2"):
+        world.release(world.with_api(image=image), wait_timeout=1800.0)
+
+    def loads_its_model(step: str) -> None:
+        container = world.docker.containers.get(("demo-blue", "api"))
+        if step == "healthy" and container is not None:
+            container.warming, container.health = 1000, "starting"
+
+    world.back(on_step=loads_its_model)
+    assert world.serving()["api"] == "api:1"
+    assert world.current.rest["patience"]["wait_timeout"] == 1800.0
+
+
 @pytest.mark.parametrize(("free", "enough"), [(17, True), (15, False)])
 def test_a_release_that_fills_the_disk_can_be_left(
     world: World, monkeypatch: pytest.MonkeyPatch, free: int, enough: bool

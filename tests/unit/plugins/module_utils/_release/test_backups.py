@@ -68,6 +68,7 @@ def test_the_copy_is_made_and_read_back_in_the_container_which_bounds_its_time(w
     assert dump.timeout > 90
     (check,) = world.programs.said("check")
     assert check.given == world.programs.copy
+    assert (check.argv[-3:], check.timeout) == (("10", "90", "check"), dump.timeout)  # a large copy takes as long
     restore = (made(world)[0] / "RESTORE.txt").read_text()
     assert f"  bring demo-base-db-1 {made(world)[0]}/db.dump {world.root}/data/db" in restore
 

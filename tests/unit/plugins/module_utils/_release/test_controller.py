@@ -22,6 +22,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.controlle
     claim_file,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.progress import STATUS, Progress
+from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.hooks import LONGEST_OUTPUT
 
 HOOK = {"name": "smoke", "when": "before", "phase": "switch", "timeout": 20, "command": ["rm", "-rf"], "where": "c"}
 RECORD = {"id": "r001"}
@@ -83,6 +84,13 @@ def test_the_question_names_the_hook_and_never_its_command(scene: Scene) -> None
 def test_a_hook_that_was_ended_has_no_exit_status(scene: Scene) -> None:
     scene.meanwhile = lambda question: scene.put(question, code=None, output="half")
     assert scene.ask() == Answer(None, "half")
+
+
+@pytest.mark.parametrize("letter", ["\0", "\ufffd", "é"])
+def test_an_answer_with_the_longest_output_that_a_hook_may_have_is_taken(scene: Scene, letter: str) -> None:
+    output = letter * LONGEST_OUTPUT
+    scene.meanwhile = lambda question: scene.put(question, code=0, output=output)
+    assert scene.ask() == Answer(0, output)
 
 
 def test_without_an_answer_it_gives_up_after_the_hooks_time_and_that_of_the_way(scene: Scene) -> None:

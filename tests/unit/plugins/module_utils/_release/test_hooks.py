@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +20,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.log impor
 from ansible_collections.drydock.serving.plugins.module_utils._release.programs import Ended
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
 
+from tests.unit.plugins.module_utils._release.fake_docker import KilledError
 from tests.unit.plugins.module_utils._release.fake_programs import Call
 from tests.unit.plugins.module_utils._release.test_kill import consistent, die_at_step
 from tests.unit.plugins.module_utils._release.world import World
@@ -30,6 +33,16 @@ def hook(when: str, phase: str, **settings: Any) -> dict[str, Any]:
 
 def with_hooks(world: World, *hooks: dict[str, Any], image: str = "api:2") -> dict[str, Any]:
     return {**world.with_api(image=image), "release": {"hooks": list(hooks)}}
+
+
+class Kill:
+    """Kills the run while its hook runs, until that is over."""
+
+    over = False
+
+    def __call__(self, _call: Call) -> None:
+        if not self.over:
+            raise KilledError
 
 
 def journal_step(world: World) -> str:
@@ -167,6 +180,19 @@ def test_what_a_hook_wrote_is_kept_with_the_evidence_without_secrets(world: Worl
     assert text.endswith("the end\n")
     assert "canary-value" not in text + error.message
     assert "hunter2" not in text + error.message
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_secret_in_the_command_of_a_hook_is_not_told_when_it_fails(world: World, required: bool) -> None:
+    world.given = {"db_password": "canary-value"}
+    world.release()
+    words = ["/hooks/notify", "-H", "Authorization: Bearer hunter2", "canary-value"]
+    world.programs.ends = {"/hooks/notify": Ended(1)}
+    stack = with_hooks(world, hook("after", "healthy", command=words, required=required))
+    told = world.failing(stack).message if required else str(world.release(stack)["warnings"])
+    assert "/hooks/notify" in told
+    assert "hunter2" not in told
+    assert "canary-value" not in told
 
 
 def test_hooks_of_a_failure_run_after_the_way_back_and_are_told_of_it(world: World) -> None:
@@ -320,3 +346,80 @@ def test_a_run_with_hooks_that_is_killed_at_a_step_is_finished_or_undone_by_the_
     world.release(stack)
     assert world.serving()["api"] == "api:2"
     consistent(world)
+
+
+def test_a_hook_that_a_killed_run_has_left_is_ended_before_it_is_begun_again(world: World) -> None:
+    world.release()
+    stack = with_hooks(world, hook("after", "images"))
+    kill = world.programs.on_call = Kill()
+    with pytest.raises(KilledError):
+        world.release(stack)
+    assert len(world.programs.left) == 1
+    kill.over = True
+    result = world.release(stack)  # where the fake refuses a second one beside the first
+    (said,) = [action for action in result["actions"] if "ended the hook" in action]
+    assert "after-images (after images, on the host)" in said
+    assert "had left running" in said
+    assert world.serving()["api"] == "api:2"
+    assert world.programs.left == set()
+    consistent(world)
+
+
+def test_a_hook_that_ended_after_its_run_was_killed_is_nothing_to_tell(world: World) -> None:
+    world.release()
+    stack = with_hooks(world, hook("after", "images"))
+    kill = world.programs.on_call = Kill()
+    with pytest.raises(KilledError):
+        world.release(stack)
+    kill.over = True
+    world.programs.left.clear()
+    assert not any("ended the hook" in action for action in world.release(stack)["actions"])
+    consistent(world)
+
+
+@pytest.mark.parametrize("note", ["", "{}", "[1]", '{"mark": "a", "sa'])
+def test_a_damaged_note_of_a_hook_holds_nobody_up(world: World, note: str) -> None:
+    world.release()
+    (world.root / "state" / "hook.json").write_text(note)
+    world.release(world.with_api(image="api:2"))
+    consistent(world)
+
+
+def test_nothing_is_begun_while_the_hook_of_a_killed_run_cannot_be_ended(world: World) -> None:
+    world.release()
+    stack = with_hooks(world, hook("after", "images"))
+    kill = world.programs.on_call = Kill()
+    with pytest.raises(KilledError):
+        world.release(stack)
+    kill.over = True
+    world.programs.unkillable = True
+    calls = len(world.programs.calls)
+    assert world.failing(stack).kind == "timed_out"
+    assert len(world.programs.calls) == calls
+    world.programs.unkillable = False
+    world.release(stack)
+    consistent(world)
+
+
+def test_a_host_that_cannot_run_a_hook_of_a_failure_tells_the_failure_all_the_same(world: World) -> None:
+    def refuse(_call: Call) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    world.release()
+    world.docker.sick = {"api:2"}
+    world.programs.on_call = refuse
+    error = world.failing(with_hooks(world, hook("after", "failure")))
+    assert error.kind == "unhealthy"
+    assert "Cannot allocate memory" in world.result["warnings"][0]
+
+
+def test_a_hook_that_the_host_cannot_run_fails_the_release(world: World) -> None:
+    def refuse(_call: Call) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    world.release()
+    world.programs.on_call = refuse
+    error = world.failing(with_hooks(world, hook("after", "images")))
+    assert error.kind == "hook_failed"
+    assert "Cannot allocate memory" in error.message
+    assert world.serving()["api"] == "api:1"

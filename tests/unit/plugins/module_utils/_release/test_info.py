@@ -22,8 +22,15 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.info impo
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import append, log_path
+from ansible_collections.drydock.serving.plugins.module_utils._release.programs import Ended
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Journal
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command import backing_up
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.backing_up import Order
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.backing_up import back_up as command_backup
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.status_text import status_text
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
+from ansible_collections.drydock.serving.plugins.plugin_utils._status import status_report, table
 
 from tests.unit.plugins.module_utils._release.fake_docker import FakeDocker
 from tests.unit.plugins.module_utils._release.world import World
@@ -40,6 +47,7 @@ class Docker:
         self.docker = docker
         self.restarts: dict[str, int] = {}
         self.oom: set[str] = set()
+        self.errors: dict[str, str] = {}
         self.garbled = False
 
     def run(self, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
@@ -56,6 +64,7 @@ class Docker:
                 "State": {
                     "ExitCode": 137 if item.state == "exited" else 0,
                     "OOMKilled": name in self.oom,
+                    "Error": self.errors.get(name, ""),
                     "StartedAt": "2026-11-21T04:15:01Z",
                     "Health": {"Status": item.health},
                 },
@@ -153,6 +162,7 @@ def test_containers_are_told_with_their_health_and_restarts(world: World, docker
         "restarts": 3,
         "exit_code": None,
         "oom_killed": False,
+        "error": None,
         "started": "2026-11-21T04:15:01Z",
         "recorded": True,
         "warm": False,
@@ -358,6 +368,31 @@ def test_a_record_from_a_newer_version_is_told_and_the_other_releases_too(world:
     result = told(world, docker)
     assert [item["id"] for item in result["releases"]] == ["r002"]
     assert "newer version" in result["problems"][0]["message"]
+
+
+@pytest.mark.parametrize("key", ["schema", "id", "hash", "created"])
+@pytest.mark.parametrize("value", [None, [None], {}])
+def test_a_record_that_was_edited_is_a_damaged_one(world: World, docker: Docker, key: str, value: Any) -> None:
+    for number in range(2):
+        world.release(world.with_api(environment={"N": str(number)}))
+    path = world.root / "releases" / "r001" / "release.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    result = told(world, docker)
+    assert [item["id"] for item in result["releases"]] == ["r002"]
+    assert kinds(result) == ["state_unreadable"]
+
+
+@pytest.mark.parametrize("value", [None, 5, [], {}])
+def test_whatever_was_written_into_the_record_of_what_serves_is_told_as_text(
+    world: World, docker: Docker, value: Any
+) -> None:
+    world.release()
+    path = world.root / "current" / "release.json"
+    told_of = ("finished", "actor", "reason", "revision", "previous", "rolled_back_to")
+    path.write_text(json.dumps({**json.loads(path.read_text()), **dict.fromkeys(told_of, value)}))
+    result = told(world, docker)
+    assert status_text(result)
+    assert table(status_report(["web1"], [result], at="now"))
 
 
 def test_releases_are_told_in_the_order_they_were_made_in(world: World, docker: Docker) -> None:
@@ -572,3 +607,87 @@ def test_a_stack_lives_by_its_name_unless_told_otherwise() -> None:
     assert layout_of("ocr", "/srv/x").root == Path("/srv/x")
     with pytest.raises(DrydockError, match="root: 'x'"):
         layout_of("ocr", "x")
+
+
+def test_why_the_engine_could_not_start_a_container_is_told(world: World, docker: Docker) -> None:
+    world.release()
+    world.docker.containers[("demo-base", "db")].state = "exited"
+    docker.errors = {"demo-base-db-1": "bind source path does not exist: /opt/demo/data/db"}
+    (problem,) = told(world, docker)["problems"]
+    assert "The engine says: bind source path does not exist: /opt/demo/data/db. Look at" in problem["message"]
+
+
+def back_up(world: World) -> Path:
+    """By hand, with the command on the host."""
+    stack = Stack(name="demo", layout=layout(world), version="1.0.0")
+    return command_backup(stack, Order(actor="ann@web1", where="web1"), world.host(), say=print, warn=print)
+
+
+def test_the_newest_copy_of_each_component_is_told_with_its_size_and_time(
+    world: World, docker: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backing_up, "RESERVE", 1)
+    world.release(world.with_backup())
+    assert told(world, docker)["backups"] == []
+    back_up(world)
+    world.time = "2026-11-21T04:20:00Z"
+    world.programs.copy = b"a larger copy of the data"
+    newest = back_up(world)
+    result = told(world, docker)
+    assert result["backups"] == [
+        {
+            "component": "db",
+            "path": str(newest / "db.dump"),
+            "size": 25,
+            "made": "2026-11-21T04:20:00Z",
+            "release": "r001",
+            "actor": "ann@web1",
+            "reason": "",
+        }
+    ]
+    assert (result["backup_failure"], result["ok"]) == (None, True)
+
+
+@pytest.mark.parametrize("how", ["by hand", "in a release"])
+def test_a_backup_that_failed_is_a_problem_until_one_succeeds(
+    world: World, docker: Docker, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(backing_up, "RESERVE", 1)
+    world.release(world.with_backup())
+    back_up(world)
+    world.programs.ends = {"dump": Ended(1, "no connection")}
+    if how == "by hand":
+        with pytest.raises(DrydockError):
+            back_up(world)
+    else:
+        stack = world.with_backup()
+        stack["services"]["api"].update(image="api:2", migrate={"command": ["upgrade"]})
+        world.failing(stack)
+        world.programs.ends = {}
+        stack["services"]["api"].pop("migrate")
+        world.release(stack)  # one that succeeds and copies nothing
+        world.programs.ends = {"dump": Ended(1, "no connection")}
+    for _line in range(10):  # more than are told
+        append(log_path(layout(world)), {"outcome": "restarted"})
+    result = told(world, docker)
+    assert result["backup_failure"]["kind"] == "backup_failed"
+    (problem,) = result["problems"]
+    assert problem["kind"] == "backup_failed"
+    assert "db of 2026-11-21T04:15:00Z" in problem["message"]
+    assert "sudo demo backup" in problem["message"]
+    world.programs.ends = {}
+    back_up(world)
+    assert told(world, docker)["ok"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"sequence": "first"}, {"components": {"db": {}}}, {"components": {"db": 1}}, {"components": None}]
+)
+def test_a_damaged_manifest_of_a_backup_is_no_backup(
+    world: World, docker: Docker, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(backing_up, "RESERVE", 1)
+    world.release(world.with_backup())
+    path = back_up(world) / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert told(world, docker)["backups"] == []

@@ -162,9 +162,39 @@ def test_a_run_killed_while_it_goes_back_is_brought_back_by_the_next_one(
     assert killed > 10
 
 
-def test_a_journal_that_cannot_be_read_is_cleaned_up_and_the_release_goes_on(world: World) -> None:
+def test_what_a_kill_in_the_middle_of_a_write_leaves_is_removed_and_data_are_not_touched(world: World) -> None:
     world.release()
-    (world.root / "state" / "journal.json").write_text('{"release": "r0')
+    beside = [
+        world.root / "x",
+        *(path for path in (*world.root.rglob("*"), *world.secrets.rglob("*")) if path.is_file()),
+    ]
+    left = [path.with_name(f".drydock-{path.name}.abc") for path in beside]
+    theirs = world.root / "data" / "db" / ".drydock-theirs"
+    for path in (*left, theirs):
+        path.write_text("half of it")
+    (world.root / ".drydock-current.77").symlink_to("releases/gone")
+    world.release(world.with_api(image="api:2"))
+    assert theirs.exists()
+    theirs.unlink()
+    assert world.leftovers() == []
+    assert list(world.secrets.rglob(".drydock-*")) == []
+
+
+def test_a_journal_of_a_newer_version_is_left_alone_whatever_else_is_in_it(world: World) -> None:
+    world.release()
+    journal = world.root / "state" / "journal.json"
+    journal.write_text('{"schema": 99, "releases": ["r002"]}')
+    assert world.failing(world.with_api(image="api:2")).kind == "state_unreadable"
+    assert "99" in journal.read_text()
+
+
+DAMAGED = ('{"release": "r0', "[]", "{}", '{"schema": 1, "release": 5, "step": "up", "previous": null, "hash": "x"}')
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_journal_that_cannot_be_read_is_cleaned_up_and_the_release_goes_on(world: World, text: str) -> None:
+    world.release()
+    (world.root / "state" / "journal.json").write_text(text)
     (world.root / "releases" / "r000.staging").mkdir()
     result = world.release()
     assert result["changed"]

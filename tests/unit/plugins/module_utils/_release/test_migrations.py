@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import irreversible
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
 
 from tests.unit.plugins.module_utils._release.fake_docker import KilledError
@@ -157,6 +159,34 @@ def test_a_migration_that_hangs_is_stopped_when_its_time_is_over(world: World) -
     assert world.docker.said("stop", "demo-green-api-migrate")
     assert world.docker.jobs.there == {}
     assert world.serving()["api"] == "api:1"
+
+
+@pytest.mark.parametrize("how", ["it hangs", "nobody can look at it"])
+def test_a_migration_that_cannot_be_stopped_is_said_to_run_on_and_the_next_run_stops_it_first(
+    world: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    world.release()
+    world.docker.jobs.hanging = {"api"}
+    job, run = "demo-green-api-migrate", world.docker.run
+
+    def refusing(argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
+        if job in argv and "stop" in argv:
+            return Completed(tuple(argv), 1, err="Cannot connect to the Docker daemon")
+        if job in argv and "inspect" in argv and how != "it hangs":
+            raise DrydockError("timed_out", "docker inspect did not end within 60 s.")
+        return run(argv, timeout=timeout)
+
+    monkeypatch.setattr(world.docker, "run", refusing)
+    error = world.failing(migrating(world, timeout=90))
+    assert (error.kind, error.details["running"]) == ("migration_failed", job)
+    assert f"could not be stopped and may still change the data (container {job})" in error.message
+    assert "Cannot connect to the Docker daemon" in error.message
+    assert world.serving()["api"] == "api:1"
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+    world.docker.jobs.hanging = set()
+    assert "stopped the migration of api" in " ".join(world.release(migrating(world))["actions"])
+    assert world.docker.jobs.most == 1
 
 
 def test_a_migration_goes_on_while_the_engine_restarts(world: World) -> None:

@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import subprocess
+import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,13 +20,15 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.programs 
     OUTPUT,
     Ended,
     HostPrograms,
+    new_mark,
 )
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "DRYDOCK_STACK": "demo"}
 
 
 def run(script: str, *, given: bytes = b"", timeout: float = 30.0) -> Ended:
-    return HostPrograms().run(["sh", "-c", script], given=given, environment=ENVIRONMENT, timeout=timeout)
+    programs = HostPrograms()
+    return programs.run(["sh", "-c", script], mark=new_mark(), given=given, environment=ENVIRONMENT, timeout=timeout)
 
 
 def ended(process: int) -> bool:
@@ -95,10 +101,96 @@ def test_a_child_that_has_left_the_group_is_found_and_ended(tmp_path: Path) -> N
 def test_a_program_that_is_not_there_or_cannot_be_run_is_told_and_not_raised(tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.write_text("no program")
-    for command, words in (("/nowhere/hook", "No such file"), (str(text), "Permission denied")):
-        done = HostPrograms().run([command], environment=ENVIRONMENT, timeout=5)
-        assert done.code == NOT_FOUND
+    for command, code, words in (("/nowhere/hook", 127, "No such file"), (str(text), 126, "Permission denied")):
+        done = HostPrograms().run([command], mark=new_mark(), environment=ENVIRONMENT, timeout=5)
+        assert done.code == code
         assert words in done.output
+
+
+def test_a_host_without_the_program_that_limits_the_time_of_others_is_told_and_not_raised() -> None:
+    done = HostPrograms().run(["true"], mark=new_mark(), environment={"PATH": "/nowhere"}, timeout=5)
+    assert (done.code, done.output) == (NOT_FOUND, "timeout: No such file or directory")
+
+
+def test_a_child_that_has_left_the_group_and_its_environment_is_ended_all_the_same(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    leave = "import os; os.setpgid(0, 0); os.execve('/bin/sh', ['sh', '-c', 'echo $$ > {0}; exec sleep 300'], {{}})"
+    script = f'{sys.executable} -c "{leave.format(told)}" & while ! [ -s {told} ]; do :; done'
+    assert run(script, timeout=200).code == 0
+    assert ended(int(told.read_text()))
+
+
+HOOK = "HostPrograms().run(argv, mark='the mark', environment=dict(os.environ), timeout=0.1)"
+COPY = "HostPrograms().save(argv, open(os.environ['COPY'], 'wb'), timeout=200, watch=lambda: None)"
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A program whose run is killed as soon as the program has begun; ``later`` as ``LATER``."""
+
+    place: Path
+
+    def begin(self, how: str, script: str, *, later: float = 300.0) -> int:
+        """The program's process."""
+        begun = self.place / "begun"
+        os.mkfifo(begun)
+        code = (
+            "import os, sys\n"
+            "from ansible_collections.drydock.serving.plugins.module_utils._release import programs\n"
+            f"from {HostPrograms.__module__} import HostPrograms\n"
+            f"programs.LATER, argv = {later}, ['sh', '-c', sys.argv[1]]\n{how}\n"
+        )
+        argv = [sys.executable, "-c", code, f"echo $$ > {begun}; {script}"]
+        process = subprocess.Popen(argv, env={**os.environ, "COPY": str(self.place / "copy")})
+        number = int(begun.read_text())
+        process.kill()
+        process.wait()
+        return number
+
+
+def test_a_program_whose_run_was_killed_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    assert ended(Killed(tmp_path).begin(HOOK, "exec sleep 300", later=0.5))
+
+
+def test_a_copy_whose_run_was_killed_breaks_off_before_it_fills_the_disk(tmp_path: Path) -> None:
+    assert ended(Killed(tmp_path).begin(COPY, "while :; do echo more; done"))
+
+
+def test_what_a_run_that_was_killed_has_left_is_found_by_its_mark_and_ended_with_everything_it_started(
+    tmp_path: Path,
+) -> None:
+    told = tmp_path / "pid"
+    script = f"setsid sh -c 'echo $$ > {told}; exec sleep 300' & while ! [ -s {told} ]; do :; done; exec sleep 300"
+    number = Killed(tmp_path).begin(HOOK, script)
+    while not told.exists() or not told.read_text():
+        os.sched_yield()
+    assert not HostPrograms().end("another mark")
+    assert HostPrograms().end("the mark")
+    assert ended(number)
+    assert ended(int(told.read_text()))
+    assert not HostPrograms().end("the mark")
+
+
+def test_the_lease_is_free_when_a_run_was_killed_and_its_program_goes_on(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    hold = (
+        f"import fcntl; held = open({str(lock)!r}, 'w'); fcntl.flock(held, 2); os.set_inheritable(held.fileno(), True)"
+    )
+    number = Killed(tmp_path).begin(f"{hold}\n{HOOK}", "exec sleep 300")
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert HostPrograms().end("the mark")
+    assert ended(number)
+
+
+def test_one_that_hangs_in_the_kernel_is_named_and_nothing_is_begun_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = HostPrograms.__module__
+    monkeypatch.setattr(f"{where}.LOOKS", 1)
+    monkeypatch.setattr(f"{where}._left", lambda *_of: [4711])
+    monkeypatch.setattr(f"{where}.os.kill", lambda _number, _signal: None)
+    with pytest.raises(DrydockError, match="process 4711") as failure:
+        HostPrograms().end("the mark")
+    assert failure.value.kind == "timed_out"
 
 
 def test_a_signal_that_ended_a_program_is_told() -> None:

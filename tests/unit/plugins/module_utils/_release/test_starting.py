@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,9 +13,15 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import newest
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed
 from ansible_collections.drydock.serving.plugins.module_utils._release.starting import waves
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
-from ansible_collections.drydock.serving.plugins.module_utils._stack_command.booting import PATIENCE, boot, shut_down
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.booting import (
+    ENGINE,
+    PATIENCE,
+    boot,
+    shut_down,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack
 
 from tests.unit.plugins.module_utils._release.fake_docker import KilledError, Nginx
@@ -103,6 +110,45 @@ def test_services_come_up_after_those_that_they_depend_on(site: Site) -> None:
     assert [call[-1] for call in site.stop() if call[0] == "docker"] == [API, zeta, DB]
 
 
+def test_an_engine_that_is_slow_to_come_up_is_waited_for(site: Site) -> None:
+    site.all("exited")
+    site.docker.answering = False
+    looks: list[float] = []
+
+    def later() -> None:
+        looks.append(site.world.clock())
+        site.docker.answering = len(looks) > 20
+
+    site.world.meanwhile = later
+    assert site.start() == [("docker", "start", DB), ("docker", "start", API)]
+    assert "does not answer yet" in site.said[0]
+
+
+def test_an_engine_that_hangs_while_it_comes_up_is_waited_for_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.all("exited")
+    answers, asked = site.docker.run, list[str]()
+
+    def hanging(argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
+        asked.append(argv[0])
+        if len(asked) < 4:
+            raise DrydockError("timed_out", "docker ps did not end within 60 s")
+        return answers(argv, timeout=timeout)
+
+    monkeypatch.setattr(site.docker, "run", hanging)
+    assert site.start() == [("docker", "start", DB), ("docker", "start", API)]
+
+
+def test_an_engine_that_does_not_come_up_is_not_waited_for_for_ever(site: Site) -> None:
+    site.all("exited")
+    site.docker.answering = False
+    begun = site.world.clock()
+    with pytest.raises(DrydockError) as caught:
+        site.start()
+    assert caught.value.kind == "engine_unreachable"
+    assert ENGINE <= site.world.clock() - begun < ENGINE + 10
+    assert site.outcomes()[0] == "start_failed"
+
+
 def test_what_the_engine_started_too_early_waits_for_what_it_needs(site: Site) -> None:
     site.all("running", warming=3)
     assert site.start() == [("docker", "stop", API), ("docker", "start", API)]
@@ -172,6 +218,28 @@ def test_a_release_that_the_power_cut_interrupted_is_settled_first(site: Site, s
     served = "api:2" if record.containers["api"]["part"] == "green" else "api:1"
     site.world.release(site.world.with_api(image=served))
     assert site.world.leftovers() == []
+
+
+@pytest.mark.parametrize("step", ["switch", "confirm"])
+def test_an_nginx_that_refuses_its_configuration_keeps_no_container_from_its_start(site: Site, step: str) -> None:
+    def cut(reached: str) -> None:
+        if reached == step:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        site.world.release(site.world.with_api(image="api:2"), on_step=cut)
+    site.all("exited")
+    site.nginx.broken = True
+    with pytest.raises(DrydockError) as caught:
+        site.start()
+    assert caught.value.kind == "edge_invalid"
+    assert {DB, API} <= site.world.running()
+    assert site.stack.layout.journal.exists()
+    site.nginx.broken = False
+    site.start()
+    assert site.world.running() == {DB, API}
+    assert site.nginx.ask("/") == (200, "127.0.0.1:18001")
+    assert not site.stack.layout.journal.exists()
 
 
 def test_a_stop_closes_the_edge_and_ends_services_before_components(site: Site) -> None:

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,7 +31,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.steps imp
 
 from tests.unit.plugins.module_utils._release.fake_docker import Container
 from tests.unit.plugins.module_utils._release.test_kill import consistent, die_at_step
-from tests.unit.plugins.module_utils._release.world import World
+from tests.unit.plugins.module_utils._release.world import USER, World
 
 
 def sick(world: World) -> None:
@@ -120,6 +122,80 @@ def test_a_lost_secret_that_a_database_knows_is_not_replaced_by_a_new_one(world:
     assert list(world.secrets.rglob("db_password")) == []
     world.given = {"db_password": "from a backup"}
     assert world.release()["changed"]
+
+
+def lose_data(world: World, how: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The disk with the data is not mounted: the directory is gone, or another one is seen in its place."""
+    data = world.root / "data" / "db"
+    data.rmdir()
+    if how == "a dangling link":
+        data.symlink_to("/nowhere")
+    if how == "another's empty directory":
+        data.mkdir()
+        stat = Path.stat
+
+        def others(path: Path, **how: bool) -> os.stat_result:
+            found = stat(path, **how)
+            return os.stat_result((*found[:4], 4711, 4711, *found[6:])) if path == data else found
+
+        monkeypatch.setattr(Path, "stat", others)
+    return data
+
+
+@pytest.mark.parametrize("how", ["gone", "a dangling link", "another's empty directory"])
+@pytest.mark.parametrize("check", [True, False])
+def test_a_release_does_not_put_an_empty_directory_in_the_place_of_data_that_are_not_there(
+    world: World, how: str, check: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.release()
+    data = lose_data(world, how, monkeypatch)
+    calls = len(world.docker.calls)
+    error = world.failing(world.with_api(image="api:2"), check=check)
+    assert error.kind == "data_missing"
+    assert [word for word in (str(data), "r001", "not mounted", "install -d -o") if word not in error.message] == []
+    assert not world.result["changed"]
+    assert data.is_dir() is (how == "another's empty directory")
+    assert not {"up", "run", "stop", "start"} & {word for call in world.docker.calls[calls:] for word in call}
+    assert world.serving() == {"db": "db:1", "api": "api:1"}
+
+
+def test_neither_a_repair_nor_going_back_makes_data_that_are_not_there(world: World) -> None:
+    world.release()
+    world.release(world.with_api(image="api:2"))
+    (world.root / "data" / "db").rmdir()
+    world.docker.containers[("demo-base", "db")].state = "exited"
+    assert world.failing(world.with_api(image="api:2")).kind == "data_missing"
+    assert world.not_back().kind == "data_missing"
+    assert not (world.root / "data" / "db").exists()
+
+
+def test_a_directory_for_data_that_was_made_as_told_is_taken_and_one_with_data_gets_its_owner(world: World) -> None:
+    world.release()
+    data = world.root / "data" / "db"
+    data.rmdir()
+    data.mkdir(0o755)
+    assert world.release()["actions"] == [f"data directory {data}: {USER} 0755 -> {USER} 0700"]
+    assert not world.release()["changed"]
+
+
+def test_a_component_that_has_got_data_in_this_release_gets_its_directory(world: World) -> None:
+    stack = copy.deepcopy(world.stack)
+    del stack["components"]["db"]["data"]
+    world.release(stack)
+    world.release()
+    assert (world.root / "data" / "db").is_dir()
+
+
+def test_when_the_whole_stack_is_on_a_disk_that_is_not_mounted_the_engine_knows_that_there_were_data(
+    world: World,
+) -> None:
+    world.release()
+    shutil.rmtree(world.root)
+    world.root.mkdir()
+    error = world.failing()
+    assert error.kind == "data_missing"
+    assert "demo-base-db-1 was made with it" in error.message
+    assert list(world.root.iterdir()) == []
 
 
 @pytest.mark.parametrize("damage", ["truncated", "gone"])

@@ -277,6 +277,17 @@ def test_an_image_that_is_gone_is_found_after_the_switch_and_the_edge_led_forwar
     consistent(world)
 
 
+def test_what_is_kept_warm_is_gone_back_to_without_its_image(world: World) -> None:
+    world.with_edge()
+    world.docker.images.add("api:2")
+    for image in ("api:1", "api:2"):
+        world.release({**world.with_api(image=image), "release": {"keep_warm": True}})
+    world.docker.images.discard("api:1")
+    world.back()
+    assert world.serving_now()["api"] == "api:1"
+    consistent(world)
+
+
 @pytest.mark.parametrize("then", ["the way back again", "the inventory"])
 @pytest.mark.parametrize("step", EDGE_FIRST.steps)
 def test_a_way_back_that_dies_at_a_step_is_finished_or_undone(world: World, step: str, then: str) -> None:

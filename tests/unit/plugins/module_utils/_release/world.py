@@ -361,5 +361,5 @@ class World:
 
     def _temporary(self) -> list[Path]:
         state = self.root / "state"
-        own = [state / "journal.json", state / "registry-auth", state / "lease.json", state / "prepared.json"]
+        own = [state / name for name in ("journal.json", "registry-auth", "lease.json", "prepared.json", "hook.json")]
         return [*own, self.secrets / ".undo", self.root / "edge" / "out-of-service"]

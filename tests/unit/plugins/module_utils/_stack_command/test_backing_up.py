@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Callable
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
-from ansible_collections.drydock.serving.plugins.module_utils._release.lease import lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import log_path
 from ansible_collections.drydock.serving.plugins.module_utils._release.programs import Ended
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command import backing_up
@@ -38,9 +39,9 @@ def stack_of(world: World) -> Stack:
     return Stack(name="demo", layout=Layout(root=world.root, secrets=world.secrets), version="1.0.0")
 
 
-def order_backup(world: World) -> Path:
+def order_backup(world: World, say: Callable[[str], None] = print) -> Path:
     warnings: list[str] = []
-    made = back_up(stack_of(world), ORDER, world.host(), warn=warnings.append)
+    made = back_up(stack_of(world), ORDER, world.host(), say=say, warn=warnings.append)
     assert warnings == []
     return made
 
@@ -61,6 +62,16 @@ def test_it_copies_the_components_of_what_serves_and_tells_it(world: World) -> N
     (told,) = lines(stack_of(world), all_backups(stack_of(world)))
     assert told.startswith(f"{made}  db 0.0 MiB; by ann@web1")
     assert "before the upgrade" in told
+
+
+def test_what_is_copied_is_told_as_it_begins_to_whoever_waits_and_to_whoever_finds_the_stack_taken(
+    world: World,
+) -> None:
+    world.release(world.with_backup())
+    said, doing = list[str](), list[str]()
+    world.programs.on_call = lambda _call: doing.append((holder(stack_of(world).layout) or {})["doing"])
+    order_backup(world, said.append)
+    assert said == doing == ["copying the data of db", "reading the copy of db back, 0.0 MiB"]
 
 
 def test_as_many_stay_as_the_stack_says(world: World) -> None:

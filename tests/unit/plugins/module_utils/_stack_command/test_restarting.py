@@ -20,6 +20,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.drain imp
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import holder, lease
 from ansible_collections.drydock.serving.plugins.module_utils._release.log import newest
+from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Journal
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Completed
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.restarting import Order, restart
@@ -107,6 +108,18 @@ def test_everything_restarts_one_after_another_components_first(site: Site) -> N
     assert holder(site.layout) is None
 
 
+def test_whoever_waits_for_a_restart_can_follow_it(site: Site) -> None:
+    seen: list[str] = []
+    restart(
+        Stack("demo", site.layout, "1.0.0"),
+        Order(services=("api",), actor="op@host", where="host", reason="", limit=5.0),
+        replace(site.world.host(), runner=site, progress=Progress(listen=lambda now: seen.append(now["step"]))),
+        say=print,
+        warn=print,
+    )
+    assert seen[-1] == "restart api"
+
+
 def test_only_what_was_asked_for_restarts(site: Site) -> None:
     site.restart("api")
     assert site.restarted == [site.name("api")]
@@ -171,8 +184,9 @@ def test_where_no_other_replica_is_well_it_is_told_that_requests_fail_meanwhile(
     assert site.led == [before]
 
 
-def test_a_replica_that_does_not_come_back_is_not_led_to_until_a_run_brings_it_back(site: Site) -> None:
-    nginx = replicated(site, 2)
+@pytest.mark.parametrize("then", ["a run", "the same command"])
+def test_a_replica_that_does_not_come_back_is_not_led_to_until_it_is_well(site: Site, then: str) -> None:
+    nginx = replicated(site, 3)
     first = site.world.docker.containers[("demo-blue", "api")]
 
     def dies() -> None:
@@ -181,10 +195,18 @@ def test_a_replica_that_does_not_come_back_is_not_led_to_until_a_run_brings_it_b
     site.on_restart = dies
     with pytest.raises(DrydockError, match="nginx is not led to it, the others answer; the next run of the tag"):
         site.restart("api")
-    assert ports(nginx.loaded) == ["19002"]
+    assert ports(nginx.loaded) == ["19002", "19003"]
+    site.on_restart = lambda: None
+    site.restart("api-2")
+    assert ports(site.led[-1]) == ["19003"], "nobody is led to the one that is not well"
+    assert ports(nginx.loaded) == ["19002", "19003"]
     first.health = "healthy"
-    site.world.release(site.world.with_replicas(2))
-    assert ports(nginx.loaded) == ["18001", "19002"]
+    if then == "a run":
+        site.world.release(site.world.with_replicas(3))
+    else:
+        site.restart("api")
+    assert ports(nginx.loaded) == ["18001", "19002", "19003"]
+    assert not site.world.release(site.world.with_replicas(3))["changed"]
 
 
 @pytest.mark.parametrize("after", range(1, 12))

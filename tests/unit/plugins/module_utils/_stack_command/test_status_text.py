@@ -95,3 +95,10 @@ def test_what_is_kept_warm_and_where_a_rollback_leads_to_is_told() -> None:
 
 def test_where_there_is_nothing_to_go_back_to_it_says_so() -> None:
     assert "there is none to go back to" in status_text(told(release="r001"))
+
+
+def test_the_newest_copy_of_each_component_s_data_is_told() -> None:
+    copy = {"component": "postgres", "made": "2026-11-21T04:15:00Z", "size": 3 * 1024**2, "path": "/opt/ocr/backups/x"}
+    assert "backup of postgres  2026-11-21T04:15:00Z, 3.0 MiB, /opt/ocr/backups/x\n" in status_text(
+        told(backups=[copy])
+    )

@@ -132,4 +132,4 @@ def test_it_waits_for_the_engine_and_is_not_ended_with_it() -> None:
 
 def test_a_path_with_signs_that_mean_something_to_systemd_is_quoted() -> None:
     text = unit_text("ocr", root=Path("/srv/a b"), secrets=Path("/s/50%"), command=Path("/bin/ocr")).decode()
-    assert 'RequiresMountsFor="/srv/a b" "/s/50%%"' in text
+    assert 'RequiresMountsFor="/srv/a b/data" "/s/50%%"' in text

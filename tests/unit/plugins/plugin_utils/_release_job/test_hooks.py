@@ -70,6 +70,11 @@ def test_one_that_prints_megabytes_is_kept_to_its_last_words(tmp_path: Path) -> 
     assert len(done.output) <= hooks.LONGEST_OUTPUT
 
 
+def test_one_that_writes_each_line_by_itself_is_kept_as_far_as_any_other(tmp_path: Path) -> None:
+    code = "import os, time\nfor number in range(40): os.write(1, b'line %d\\n' % number); time.sleep(0.01)"
+    assert python(code, tmp_path).output == "".join(f"line {number}\n" for number in range(40))
+
+
 def test_one_that_reads_nothing_of_a_long_record_does_not_hang(tmp_path: Path) -> None:
     done = run({"command": ["true"]}, {"long": "x" * 1_000_000}, environment={}, folder=str(tmp_path))
     assert done == Done(0, "")
@@ -99,6 +104,12 @@ def gone(process: int) -> bool:
 def test_its_children_end_with_it_whether_it_hangs_or_not(tmp_path: Path, hangs: bool) -> None:
     done = python(CHILD + ("child.wait()" if hangs else ""), tmp_path, timeout=1.5)
     assert done.code == (None if hangs else 0)
+    assert gone(int(done.output))
+
+
+def test_a_child_that_has_left_its_group_ends_with_it(tmp_path: Path) -> None:
+    done = python(CHILD.replace('600)"]', '600)"], start_new_session=True'), tmp_path)
+    assert done.code == 0
     assert gone(int(done.output))
 
 
