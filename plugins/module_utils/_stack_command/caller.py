@@ -34,15 +34,15 @@ def now() -> str:
 
 def say(text: str) -> None:
     """One line, at once."""
-    _write(sys.stdout, f"{text}\n")
+    write(sys.stdout, f"{text}\n")
 
 
 def warn(stack: str, text: str) -> None:
     """One line that is no result."""
-    _write(sys.stderr, f"{stack}: {text}\n")
+    write(sys.stderr, f"{stack}: {text}\n")
 
 
-def _write(stream: TextIO, text: str) -> None:
+def write(stream: TextIO, text: str) -> None:
     """What is done goes on when nobody reads it any more: a rollback must not end with a terminal."""
     try:
         stream.write(text)

@@ -21,7 +21,7 @@ from typing import NoReturn
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command import verbs
-from ansible_collections.drydock.serving.plugins.module_utils._stack_command.caller import say, silence, warn
+from ansible_collections.drydock.serving.plugins.module_utils._stack_command.caller import say, silence, warn, write
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verb import Stack, Verb
 
 FAILED = 1
@@ -58,7 +58,7 @@ def main(name: str, *, root: str, secrets: str, version: str, argv: Sequence[str
             say(json.dumps(DrydockError("host_failed", message).as_result(), indent=2))
         return _failed(stack, message)
     except KeyboardInterrupt:
-        warn(stack.name, f"interrupted.{_half_done(stack)}")
+        write(sys.stderr, f"\n{name}: interrupted.{_half_done(stack)}\n")  # a terminal shows ^C before it
         return INTERRUPTED
     return status
 

@@ -99,5 +99,5 @@ def test_whoever_interrupts_is_told_whether_a_release_is_half_done(
         Journal(release="r002", step="up", previous="r001", hash="x").write(layout)
     assert command(ends=KeyboardInterrupt()) == 130
     err = capsys.readouterr().err
-    assert err.startswith("demo: interrupted.")
+    assert err.startswith("\ndemo: interrupted.")
     assert ("half done" in err) is half
