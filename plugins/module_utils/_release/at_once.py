@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Callable
 
 MOST = 4  # at a time; the host serves meanwhile
@@ -20,6 +19,8 @@ def at_once(works: Iterable[Work]) -> None:
 
     :raises Exception: what the first one that failed has raised.
     """
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - a run with nothing to do does not need it
+
     with ThreadPoolExecutor(max_workers=MOST, thread_name_prefix="engine") as pool:
         begun = [pool.submit(work) for work in works]
     for work in begun:
