@@ -401,6 +401,9 @@ class Transaction:
         warm.wait_ready(self._plan.warm, self._host.ready, clock=self._host.clock, sleep=self._host.sleep)
 
     def _step_switch(self) -> None:
+        """After a last look: a golden request, or what now finds it, may have ended what was healthy."""
+        if self._report is not None:
+            self._wait(self._coming())
         probation.prepare(self._plan, self._identity, self._engine, vars(self._options), clocks=self._host.clocks)
         if self._edge.read() != self._plan.upstreams:
             self._workers = self._edge.workers()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Callable
 
@@ -35,7 +35,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.engine im
 INTERVAL = 0.5  # seconds between two looks at first: most services start within a few
 SLOWER, LONGEST = 1.3, 2.0  # each look that finds it not healthy makes the next pause longer: models load for minutes
 ALIVE = "port"  # the phase in which a service has to say that it is alive
-SETTLED = 4  # looks in a row that a container has to run, two seconds; a crash right after the start shows in them
+SETTLED = 3  # looks in a row that a container has to run; a crash right after the start shows in them
 
 
 def targets_for(
@@ -86,9 +86,13 @@ class Waiter:
         self._clock = clock
         self._make_pool = make_pool
         self._tell = tell
+        self._looks = Looks(engine)
 
     def wait(self, units: Sequence[Unit], *, limit: float) -> Report:
-        """Until all are healthy; each at most as long as it may take to start, and none longer than ``limit``."""
+        """Until all are healthy; each at most as long as it may take to start, and none longer than ``limit``.
+
+        Those that were waited for before and run since then are looked at once.
+        """
         found = [unit_targets(unit) for unit in units]
         return self._poll([target for targets in found for target in targets], limit)
 
@@ -101,12 +105,11 @@ class Waiter:
         return self._poll([target for targets in found for target in targets], limit)
 
     def _poll(self, targets: Sequence[Target], timeout: float) -> Report:
-        names = [target.spec.container for target in targets if isinstance(target.spec, ContainerSpec)]
-        looks = Looks(self._engine, sorted(set(names)))
+        self._looks.begin(target.spec.container for target in targets if isinstance(target.spec, ContainerSpec))
         pool = self._make_pool(workers_for(len(targets)))
         return poll(
             targets,
-            Prober(looks.look),
+            Prober(self._looks.look),
             timeout=timeout,
             clock=self._clock,
             pool=pool,
@@ -117,16 +120,22 @@ class Waiter:
 class Looks:
     """Looks at containers, at all of them by one call of the engine: what it said of each is taken once.
 
-    A container is healthy when it is, and has run for some looks in a row, whatever its health was meanwhile.
+    A container is healthy when it is, and has run for some looks in a row, whatever its health was meanwhile. What was
+    seen is remembered: one that was healthy and has not restarted since needs one look more to be told as that.
     """
 
-    def __init__(self, engine: Engine, containers: Sequence[str]) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._containers = containers
+        self._containers: tuple[str, ...] = ()
         self._watch = Watch()
         self._lock = threading.Lock()
         self._said: dict[str, Mapping[str, Any] | None] = {}
         self._ran: dict[ContainerSpec, tuple[int, int]] = {}  # looks in a row, and the restarts it had then
+
+    def begin(self, containers: Iterable[str]) -> None:
+        """From now on these are looked at, and none by what was said of it before."""
+        with self._lock:
+            self._containers, self._said = tuple(sorted(set(containers))), {}
 
     def look(self, spec: ContainerSpec, _timeout: float) -> Observation:
         """What is seen of one."""

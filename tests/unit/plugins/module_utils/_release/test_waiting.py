@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
+from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import ContainerSpec, HttpSpec
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Health, Unit
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
@@ -110,8 +111,14 @@ def running(health: str | None = None, *, restarts: int = 0) -> dict[str, Any]:
     return {"Id": "1", "RestartCount": restarts, "State": state}
 
 
+def looking(engine: Scripted) -> Looks:
+    looks = Looks(cast("Engine", engine))
+    looks.begin(engine.told)
+    return looks
+
+
 def looked(engine: Scripted, spec: ContainerSpec, times: int) -> list[bool]:
-    looks = Looks(cast("Engine", engine), sorted(engine.told))
+    looks = looking(engine)
     return [looks.look(spec, 1.0).ok for _time in range(times)]
 
 
@@ -134,7 +141,7 @@ def test_one_that_restarts_meanwhile_begins_again() -> None:
 
 def test_all_containers_are_looked_at_by_one_call_of_the_engine_each_time() -> None:
     engine = Scripted(api=[running()] * 3, db=[running()] * 3)
-    looks = Looks(cast("Engine", engine), sorted(engine.told))
+    looks = looking(engine)
     for _time in range(3):
         for name in ("api", "db"):
             looks.look(ContainerSpec(container=name), 1.0)
@@ -143,6 +150,39 @@ def test_all_containers_are_looked_at_by_one_call_of_the_engine_each_time() -> N
 
 def test_one_that_is_not_there_does_not_hide_the_others() -> None:
     engine = Scripted(api=[None], db=[running("unhealthy")])
-    looks = Looks(cast("Engine", engine), sorted(engine.told))
+    looks = looking(engine)
     assert looks.look(ContainerSpec(container="api"), 1.0).summary == "there is no container api"
     assert "unhealthy instead of healthy" in looks.look(ContainerSpec(container="db"), 1.0).summary
+
+
+def test_one_that_was_healthy_is_looked_at_once_more_and_not_by_what_was_said_before() -> None:
+    engine = Scripted(api=[running()] * (SETTLED + 1))
+    looks, spec = looking(engine), ContainerSpec(container="api")
+    for _time in range(SETTLED):
+        looks.look(spec, 1.0)
+    looks.begin(["api"])
+    assert looks.look(spec, 1.0).ok
+    assert engine.calls == SETTLED + 1
+
+
+def test_one_that_has_restarted_since_it_was_healthy_has_to_run_again_for_some_looks() -> None:
+    engine = Scripted(api=[*[running()] * SETTLED, *[running(restarts=1)] * (SETTLED + 1)])
+    looks, spec = looking(engine), ContainerSpec(container="api", max_restarts=9)
+    for _time in range(SETTLED):
+        looks.look(spec, 1.0)
+    looks.begin(["api"])
+    assert [looks.look(spec, 1.0).ok for _time in range(SETTLED + 1)] == [*[False] * SETTLED, True]
+
+
+def test_a_container_that_ends_after_it_was_healthy_is_not_led_to(world: World) -> None:
+    world.release()
+    served = world.current.identity
+
+    def end(step: str) -> None:
+        if step == "join":
+            world.docker.endings = {"api:2": {"Status": "exited", "ExitCode": 3}}
+
+    with pytest.raises(DrydockError) as caught:
+        world.release(world.with_api(image="api:2"), on_step=end)
+    assert "The service api ended with exit code 3" in caught.value.message
+    assert world.current.identity == served
