@@ -84,7 +84,7 @@ class HttpAttempt:
             try:
                 with contextlib.closing(exchange.answer()) as answer:
                     body = read(answer, BODY_LIMIT if self._keep is not None or _judges_body(self._spec) else GLANCE)
-            except (*failures(), ValueError) as error:
+            except failures(ValueError) as error:
                 return self._failed(error)
         elapsed = time.monotonic() - self._started
         if self._keep is not None and body is not None:
