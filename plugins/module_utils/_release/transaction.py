@@ -78,16 +78,17 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import Logins, hidden
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import (
     EDGE_FIRST,
+    READY,
     RELEASING,
     REPAIRING,
     from_ready,
     until_ready,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.trouble import host_error
 from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import (
     UP_EXTRA,
     Situation,
     WayBack,
-    host_error,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.works import Works
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
@@ -166,7 +167,8 @@ class Transaction:
         self._workers: frozenset[str] = frozenset()  # of nginx, before that
         self._lent: tuple[networks.Link, ...] = ()
         releasing = plan.kind == RELEASE
-        self.order = REPAIRING if not releasing else EDGE_FIRST if plan.edge_first else RELEASING
+        waits = options.until == READY or bool(options.prepared)  # then the edge comes last, whatever is warm
+        self.order = REPAIRING if not releasing else EDGE_FIRST if plan.edge_first and not waits else RELEASING
         self.steps = self.order.steps
         self._previous = plan.current.identity if plan.current else None
         self._identity = options.identity if releasing else (self._previous or options.identity)
@@ -323,7 +325,7 @@ class Transaction:
 
     def _step_leave(self) -> None:
         """Balancers look every few seconds; what they have sent by then is answered by what serves."""
-        if self._options.out_of_service > 0 and self._plan.current is not None:
+        if self._options.out_of_service > 0 and self._plan.current is not None and self.order is not EDGE_FIRST:
             now = self._host.now()
             if rotation.leave(self._layout, release=self._identity, since=now, actor=self._options.actor):
                 self._host.sleep(self._options.out_of_service)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +30,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import Order
 from ansible_collections.drydock.serving.plugins.module_utils._release.summary import NAME
+from ansible_collections.drydock.serving.plugins.module_utils._release.trouble import host_error
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
     forget_undo,
     remove_unused,
@@ -269,16 +269,3 @@ def bring_up_recorded(
 
 def _why(error: DrydockError | OSError, step: str) -> str:
     return (error if isinstance(error, DrydockError) else host_error(error, step)).message
-
-
-def host_error(error: OSError, step: str) -> DrydockError:
-    if error.errno == errno.ENOSPC:
-        return DrydockError(
-            "no_space",
-            f"The host's disk became full: {error.filename or ''} could not be written. Make room, then run again.",
-        )
-    return DrydockError(
-        "host_failed",
-        f"The host refused a file operation in the step {step}: {error}. Check the rights and the health of the file "
-        "system.",
-    )

@@ -509,3 +509,21 @@ def _ended(process: int) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+@pytest.mark.parametrize("step", ["drain", "stop", "prune"])
+def test_what_fails_when_the_release_is_proven_tells_that_it_serves(world: World, step: str) -> None:
+    world.with_edge()
+    world.release()
+    new = world.with_api(image="api:2")
+
+    def full(reached: str) -> None:
+        if reached == step:
+            raise OSError(28, "No space left on device")
+
+    error = world.failing(new, on_step=full)
+    assert (error.kind, error.details["step"]) == ("no_space", step)
+    assert (world.result["release"], world.result["previous"]) == ("r002", "r001")
+    assert world.result["directory"] == str(world.root / "releases" / "r002")
+    world.release(new)
+    consistent(world)

@@ -24,7 +24,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.layout im
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, current_record
 from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name, settle
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._release.run import run
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 from ansible_collections.drydock.serving.plugins.module_utils._release.warm import read_warm
