@@ -284,8 +284,7 @@ class Transaction:
             load_requests()  # its absence must not come up when containers have been touched
         staged = self._staging.is_dir()  # it has its name already where the edge is led first
         folder = self._staging if staged else self._folder
-        for part in self._desired.parts:
-            self._compose(part, folder).check()
+        self._host.at_once(self._compose(part, folder).check for part in self._desired.parts)
 
     def _step_images(self) -> None:
         if self._plan.kind != RELEASE:  # a repair that pulls nothing needs no room
@@ -387,7 +386,7 @@ class Transaction:
                 raise asked.error()
 
     def _step_join(self) -> None:
-        networks.connect(self._engine, networks.joins(self._desired, self._live()))
+        self._connect(networks.joins(self._desired, self._live()))
 
     def _step_record(self) -> None:
         write_json(self._folder / RECORD, self._record().as_dict(), mode=0o640)
@@ -398,7 +397,7 @@ class Transaction:
         names = {unit.container for unit in self._plan.warm}
         self._lend(networks.lent(self._desired, self._plan.warm, live))
         links = networks.joins(self._desired, live)
-        networks.connect(self._engine, (link for link in links if link.container in names))
+        self._connect(link for link in links if link.container in names)
         warm.wait_ready(self._plan.warm, self._host.ready, clock=self._host.clock, sleep=self._host.sleep)
 
     def _step_switch(self) -> None:
@@ -477,7 +476,10 @@ class Transaction:
 
     def _lend(self, links: tuple[networks.Link, ...]) -> None:
         self._lent = (*self._lent, *links)
-        networks.connect(self._engine, links)
+        self._connect(links)
+
+    def _connect(self, links: Iterable[networks.Link]) -> None:
+        networks.connect(self._engine, links, self._host.at_once)
 
     def _gone(self) -> tuple[Retired, ...]:
         """Containers that end with this run."""

@@ -16,6 +16,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import judge
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec, Observation
 from ansible_collections.drydock.serving.plugins.module_utils._release.abandon import abandon
+from ansible_collections.drydock.serving.plugins.module_utils._release.at_once import in_turn
 from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, go_back
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, parse_desired, variable
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
@@ -186,6 +187,7 @@ class World:
             clocks=self.clocks(),
             on_step=on_step,
             programs=self.programs,
+            at_once=in_turn,  # a test that ends a run at some call has to find the same one each time
         )
 
     def release(
