@@ -18,6 +18,8 @@ import time
 from typing import Any, Callable
 
 Address = tuple[Any, ...]  # as getaddrinfo gives it
+# What a connection that does not wait says where there is nothing.
+NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class UnresolvedError(OSError):

@@ -15,7 +15,12 @@ from dataclasses import dataclass, field
 from ansible_collections.drydock.serving.plugins.module_utils._health.hpack import Decoder, HpackError, encode
 from ansible_collections.drydock.serving.plugins.module_utils._health.predicates import excerpt
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import GrpcSpec, Observation
-from ansible_collections.drydock.serving.plugins.module_utils._health.wire import Wire, WireError, observe
+from ansible_collections.drydock.serving.plugins.module_utils._health.wire import (
+    Wire,
+    WireAttempt,
+    WireError,
+    observe,
+)
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 9
@@ -45,16 +50,15 @@ class Answer:
     body: bytes = b""
 
 
-def probe_grpc(spec: GrpcSpec, timeout: float) -> Observation:
+def probe_grpc(spec: GrpcSpec, timeout: float) -> Observation | WireAttempt:
     """Ask once."""
 
-    def exchange(wire: Wire) -> Observation:
+    def ask(wire: Wire) -> None:
         if spec.tls is not None:
             wire.encrypt(spec.tls, "h2")
         wire.send(request(spec))
-        return judge(read_answer(wire))
 
-    return observe(spec.host, spec.port, exchange, timeout=timeout)
+    return observe(spec.host, spec.port, ask, lambda wire: judge(read_answer(wire)), timeout=timeout)
 
 
 def request(spec: GrpcSpec) -> bytes:

@@ -15,13 +15,13 @@ import http.client
 import importlib
 import io
 import socket
-import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.connecting import (
+    NOT_YET,
     connected,
     encrypted,
     time_left,
@@ -33,7 +33,6 @@ PIECE = 16384  # bytes sent at once: one record of TLS, so that each is held to 
 HEAD_LIMIT = 256 * 1024  # bytes before the body
 BUFFER = 2048  # bytes; the head of an answer, mostly
 _PLAIN_HTTP = "http/1.1"  # the name that ALPN has for it
-_NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 def load_requests() -> Any:
@@ -164,7 +163,7 @@ class Connection(http.client.HTTPConnection):
         try:
             self.sock.settimeout(0)
             self._first = self.sock.recv(BUFFER)
-        except _NOT_YET:
+        except NOT_YET:
             return False
         except OSError as error:
             self._failure = error  # for whoever reads

@@ -91,7 +91,7 @@ class Parking:
                 waiting[index] = parked
                 self._selector.register(parked, selectors.EVENT_READ, index)
                 soonest = min(soonest, parked.deadline)
-        for parked in waiting.values():
+        for parked in [*waiting.values(), *(parked for _index, parked in self._arriving)]:
             parked.close()
         for end in (self._selector, self._ours, self._theirs):
             end.close()

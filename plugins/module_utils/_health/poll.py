@@ -39,6 +39,7 @@ __all__ = [
 Clock = Callable[[], float]
 Probe = Callable[[Target, float], Union[Observation, Parked]]
 SHORTEST = 0.1  # seconds an attempt gets even at the very end
+TOLD = 1.0  # seconds after which whoever looks on is told again, also where all attempts take their time
 
 
 def _even() -> float:
@@ -69,7 +70,7 @@ def poll(
     :param budgets: seconds that a phase may last from the moment when the earlier ones were passed.
     :param jitter: every pause is longer or shorter by up to this part of it.
     :param chance: a number from 0 to 1, another one each time.
-    :param on_look: told after every round how far the targets are, and after how many seconds.
+    :param on_look: told how far the targets are, and after how many seconds; once a second at least.
     """
     started = clock()
     deadline = started + timeout
@@ -86,7 +87,7 @@ def poll(
         for index in due:
             states[index].running = True
             pool.submit(index, _attempt(states[index], probe, deadline=deadline, clock=clock))
-        for index, observation in pool.wait(_next(states, deadline) - now):
+        for index, observation in pool.wait(min(TOLD, _next(states, deadline) - now)):
             state, spread = states[index], jitter * (2 * chance() - 1)
             if _cut_short(state, observation, now=clock(), deadline=deadline):
                 state.drop()

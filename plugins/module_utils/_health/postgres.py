@@ -13,7 +13,12 @@ from collections.abc import Mapping
 
 from ansible_collections.drydock.serving.plugins.module_utils._health.predicates import excerpt
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import Observation, PostgresSpec
-from ansible_collections.drydock.serving.plugins.module_utils._health.wire import Wire, WireError, observe
+from ansible_collections.drydock.serving.plugins.module_utils._health.wire import (
+    Wire,
+    WireAttempt,
+    WireError,
+    observe,
+)
 
 VERSION = 3 << 16
 SSL_REQUEST = struct.pack("!II", 8, (1234 << 16) + 5679)
@@ -25,22 +30,24 @@ _CANNOT_CONNECT_NOW = "57P03"
 _WHO_ASKS = "28"
 
 
-def probe_postgres(spec: PostgresSpec, timeout: float) -> Observation:
+def probe_postgres(spec: PostgresSpec, timeout: float) -> Observation | WireAttempt:
     """Ask once."""
 
-    def exchange(wire: Wire) -> Observation:
+    def ask(wire: Wire) -> None:
         if spec.tls is not None:
             wire.send(SSL_REQUEST)
             if wire.exactly(1) != b"S":
                 raise WireError("does not offer TLS")
             wire.encrypt(spec.tls)
         wire.send(startup(spec.user, spec.database))
+
+    def hear(wire: Wire) -> Observation:
         kind, body = _message(wire)
         if kind == b"R":
             wire.send(TERMINATE)
         return judge(kind, body)
 
-    return observe(spec.host, spec.port, exchange, timeout=timeout)
+    return observe(spec.host, spec.port, ask, hear, timeout=timeout)
 
 
 def startup(user: str, database: str | None) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.drydock.serving.plugins.module_utils._health.predicates import excerpt
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import Observation, RedisSpec
-from ansible_collections.drydock.serving.plugins.module_utils._health.wire import Wire, observe
+from ansible_collections.drydock.serving.plugins.module_utils._health.wire import Wire, WireAttempt, observe
 
 PING = b"*1\r\n$4\r\nPING\r\n"
 # Errors of a server that serves, only not whoever asks without a password.
@@ -19,16 +19,15 @@ _NOT_READY = {
 }
 
 
-def probe_redis(spec: RedisSpec, timeout: float) -> Observation:
+def probe_redis(spec: RedisSpec, timeout: float) -> Observation | WireAttempt:
     """Ask once. No password is sent."""
 
-    def exchange(wire: Wire) -> Observation:
+    def ask(wire: Wire) -> None:
         if spec.tls is not None:
             wire.encrypt(spec.tls)
         wire.send(PING)
-        return judge(wire.line())
 
-    return observe(spec.host, spec.port, exchange, timeout=timeout)
+    return observe(spec.host, spec.port, ask, lambda wire: judge(wire.line()), timeout=timeout)
 
 
 def judge(answer: bytes) -> Observation:

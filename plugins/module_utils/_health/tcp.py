@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import Observation, TcpSpec
-from ansible_collections.drydock.serving.plugins.module_utils._health.wire import observe
+from ansible_collections.drydock.serving.plugins.module_utils._health.wire import begun
 
 
 def probe_tcp(spec: TcpSpec, timeout: float) -> Observation:
     """Connect and close."""
-    return observe(
-        spec.host, spec.port, lambda _wire: Observation(ok=True, summary="accepts connections"), timeout=timeout
-    )
+    accepts = Observation(ok=True, summary="accepts connections")
+    attempt = begun(spec.host, spec.port, lambda _wire: None, lambda _wire: accepts, timeout=timeout)
+    return attempt if isinstance(attempt, Observation) else attempt.finish()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
@@ -245,32 +245,42 @@ def _led_past(turn: _Turn, name: str) -> Iterator[bool]:
     if not (item.get("routes") and item.get("host_port")):
         yield False
         return
-    names = services_of(record)
+    names, edge = services_of(record), turn.host.edge(turn.stack.layout)
+    written = (edge.read() or led_to(record)).decode("utf-8", "replace")
     well = {found.name for found in turn.host.engine.present(turn.stack.name) if _well(found)}
-    others = {other: each for other, each in record.containers.items() if names[other] == names[name] and other != name}
-    if not any(each["name"] in well for each in others.values()):
+    others = {  # but for those that nginx is led past already
+        int(each["host_port"]): each["name"] in well
+        for other, each in record.containers.items()
+        if names[other] == names[name] and other != name and f"127.0.0.1:{each.get('host_port')} " in written
+    }
+    if not any(others.values()):
         turn.say(
             f"{name}: no other container of {names[name]} is well, so requests fail until this one is ready. With two "
             f"replicas (`{turn.stack.name} scale {names[name]}=2`) none would."
         )
         yield False
         return
-    edge = turn.host.edge(turn.stack.layout)
-    ports = {**upstream_ports(record), names[name]: [int(each["host_port"]) for each in others.values()]}
+    without = _leading(record, names[name], others)
+    again = _leading(record, names[name], {*others, int(item["host_port"])})
     workers = edge.workers()
-    if edge.lead(upstreams_text(ports) + closed_text(closed(record))):
+    if edge.lead(without):
         try:
             edge.wait_left(workers, clock=turn.host.clock, sleep=turn.host.sleep)
             turn.say(f"{name}: nginx leads past it; requests under way are waited for")
             if turn.host.drainer(edge).drain([replace(retired_from(item), command=())]):
                 turn.say(f"{name}: still has requests when its time to drain is over")
         except BaseException:  # it was not touched
-            _lead_to_all(edge, record)
+            _lead(edge, again)
             raise
     yield True
-    _lead_to_all(edge, record)
+    _lead(edge, again)
 
 
-def _lead_to_all(edge: Edge, record: Record) -> None:
-    edge.lead(led_to(record) + b"# nginx is about to read this.\n")
-    edge.write(led_to(record))
+def _leading(record: Record, service: str, ports: Collection[int]) -> bytes:
+    """What leads nginx to these replicas of a service, and to all else as ever."""
+    return upstreams_text({**upstream_ports(record), service: sorted(ports)}) + closed_text(closed(record))
+
+
+def _lead(edge: Edge, content: bytes) -> None:
+    edge.lead(content + b"# nginx is about to read this.\n")
+    edge.write(content)

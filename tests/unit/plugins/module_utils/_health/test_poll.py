@@ -13,6 +13,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.poll impor
     Report,
     poll,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._health.pool import Step
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import (
     ContainerSpec,
     Observation,
@@ -231,6 +232,26 @@ def test_an_attempt_that_the_end_cuts_short_does_not_hide_what_was_seen(
     report = poll([slow], probe, timeout=60.0 if budget else 3.0, clock=clock, pool=InlinePool(clock))
     assert report.elapsed == 3.0
     assert words in report.message()
+
+
+class SlowPool(InlinePool):
+    """No attempt ends."""
+
+    def submit(self, index: int, attempt: Step) -> None:
+        """It is begun."""
+
+
+def test_whoever_looks_on_is_told_while_all_attempts_take_their_time() -> None:
+    clock, told = FakeClock(), list[float]()
+    poll(
+        [target("a", timeout=60.0)],
+        lambda _one, _timeout: GOOD,
+        timeout=30.0,
+        clock=clock,
+        pool=SlowPool(clock),
+        on_look=lambda _states, seconds: told.append(seconds),
+    )
+    assert told == [float(second) for second in range(1, 31)]
 
 
 def test_the_timeline_holds_changes_only_and_not_all_of_a_target_that_changes_without_end() -> None:

@@ -184,8 +184,9 @@ def test_where_no_other_replica_is_well_it_is_told_that_requests_fail_meanwhile(
     assert site.led == [before]
 
 
-def test_a_replica_that_does_not_come_back_is_not_led_to_until_a_run_brings_it_back(site: Site) -> None:
-    nginx = replicated(site, 2)
+@pytest.mark.parametrize("then", ["a run", "the same command"])
+def test_a_replica_that_does_not_come_back_is_not_led_to_until_it_is_well(site: Site, then: str) -> None:
+    nginx = replicated(site, 3)
     first = site.world.docker.containers[("demo-blue", "api")]
 
     def dies() -> None:
@@ -194,10 +195,18 @@ def test_a_replica_that_does_not_come_back_is_not_led_to_until_a_run_brings_it_b
     site.on_restart = dies
     with pytest.raises(DrydockError, match="nginx is not led to it, the others answer; the next run of the tag"):
         site.restart("api")
-    assert ports(nginx.loaded) == ["19002"]
+    assert ports(nginx.loaded) == ["19002", "19003"]
+    site.on_restart = lambda: None
+    site.restart("api-2")
+    assert ports(site.led[-1]) == ["19003"], "nobody is led to the one that is not well"
+    assert ports(nginx.loaded) == ["19002", "19003"]
     first.health = "healthy"
-    site.world.release(site.world.with_replicas(2))
-    assert ports(nginx.loaded) == ["18001", "19002"]
+    if then == "a run":
+        site.world.release(site.world.with_replicas(3))
+    else:
+        site.restart("api")
+    assert ports(nginx.loaded) == ["18001", "19002", "19003"]
+    assert not site.world.release(site.world.with_replicas(3))["changed"]
 
 
 @pytest.mark.parametrize("after", range(1, 12))
