@@ -12,6 +12,7 @@ import getpass
 import os
 import socket
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE64
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
 from ansible_collections.drydock.serving.plugins.plugin_utils._job import controller
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job.names import FAREWELL, FOLDER
 from ansible_collections.drydock.serving.plugins.plugin_utils._render import RenderedFile, render_entries
@@ -28,6 +29,9 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._stack.golden impo
 
 MODULE = "drydock.serving.release"
 SUFFIX = ".j2"
+SECRET = ("secrets", "registries")
+HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"  # ansible-core's own words for it
+BEGUN = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"  # read in Ansible's first process, so for all hosts the same
 FILE_LIMIT = 4 * 1024 * 1024  # bytes; each file travels with each run and lies in each release
 
 controller.prepare(constants.DEFAULT_LOCAL_TMP, FOLDER, FAREWELL)
@@ -40,16 +44,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        variables = task_vars or {}
+        try:
+            return self._run(task_vars or {})
+        finally:
+            if not (self._task.until or self._task.retries):  # another attempt would still need them
+                self._task.args = shown(self._task.args)  # callbacks are handed the task's arguments besides the result
+
+    def _run(self, variables: dict[str, Any]) -> dict[str, Any]:
         arguments = dict(self._task.args)
         try:
             if not boolean(arguments.get("rollback") or False, strict=False):
                 arguments["files"] = self._rendered(arguments, variables)
         except DrydockError as error:
             return {**empty_result(), **error.as_result(), "failed": True}
-        arguments["actor"] = arguments.get("actor") or _actor()
-        arguments["controller"] = arguments.get("controller") or socket.gethostname()
-        result = self._release(arguments, variables)
+        result = self._release(signed(arguments), variables)
         if not self._task.diff:
             result.pop("diff", None)
         return result
@@ -87,6 +95,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             module_name=MODULE, module_args=dict(arguments), task_vars=variables
         )
         return found
+
+
+def shown(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as they may be told."""
+    return {**arguments, **{key: HIDDEN for key in SECRET if arguments.get(key)}}
+
+
+def signed(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """With who releases, from where, and when this run of Ansible began to; the same on all hosts."""
+    own = {"actor": _actor(), "controller": socket.gethostname(), "stamp": BEGUN}
+    return {**arguments, **{key: arguments.get(key) or value for key, value in own.items()}}
 
 
 def _looks(arguments: Mapping[str, Any]) -> bool:

@@ -77,7 +77,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carrie
         if told.get("changed"):
             released = PREPARED if told.get("prepared") else ROLLED_BACK if told.get("rolled_back_to") else RELEASED
             kinds = {"release": released, "repair": REPAIRED}
-            given_up = result._task.args.get("state") == "abandoned"
+            given_up = _arguments(result).get("state") == "abandoned"
             self._note(result, ABANDONED if given_up else kinds.get(str(told.get("kind")), CHANGED))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: ARG002 - Ansible's words
@@ -89,12 +89,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carrie
         self._note(result, UNREACHABLE)
 
     def _note(self, result: Any, outcome: str) -> None:
-        task = result._task
-        if task.action not in ACTIONS or task.check_mode:
+        if result._task.action not in ACTIONS or result._task_fields.get("check_mode"):
             return
         line = entry(
             result._result,
-            {} if task.no_log else task.args,
+            _arguments(result),
             at=f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
             host=result._host.get_name(),
             playbook=self._playbook,
@@ -108,6 +107,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carrie
             if not self._warned:
                 self._display.warning(f"The log of releases {path} could not be written: {error}.")
             self._warned = True
+
+
+def _arguments(result: Any) -> Mapping[str, Any]:
+    """As the host got them: those of the task itself are as they were written, with variables in them."""
+    fields = result._task_fields
+    return {} if fields.get("no_log") else fields.get("args") or {}
 
 
 def entry(

@@ -173,6 +173,11 @@ options:
       - The machine this release is made from, told to whoever finds the stack taken.
       - Default is the name of the host that runs Ansible.
     type: str
+  stamp:
+    description:
+      - The time in the name of the release, such as V(20261121T041500Z).
+      - Default is when Ansible came to its first release, so that hosts which get the same have it under the same name.
+    type: str
   progress:
     description:
       - How the controller shows how far a release is. V(auto) shows it in place on a terminal and as lines elsewhere,
@@ -361,12 +366,12 @@ failure:
       V(controller_missing), V(controller_silent), V(data_missing), V(edge_failed), V(edge_invalid),
       V(edge_unconfirmed),
       V(engine_missing), V(engine_unreachable), V(golden_wrong), V(hook_failed), V(host_failed),
-      V(image_architecture), V(image_missing), V(interrupted), V(invalid_stack), V(irreversible), V(locked),
-      V(migration_failed), V(missing_library), V(models_missing), V(network_foreign), V(no_space), V(no_way_back),
-      V(not_released),
-      V(port_taken), V(prepared), V(prepared_lost), V(project_foreign), V(pull_failed), V(registries_invalid),
-      V(registry_denied), V(registry_unreachable), V(release_altered), V(release_incomplete), V(release_unknown),
-      V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out), V(unhealthy), V(up_failed).
+      V(image_architecture), V(image_missing), V(interrupted), V(invalid_input), V(invalid_stack), V(irreversible),
+      V(locked), V(migration_failed), V(missing_library), V(models_missing), V(network_foreign), V(no_space),
+      V(no_way_back), V(not_released), V(port_taken), V(prepared), V(prepared_lost), V(project_foreign),
+      V(pull_failed), V(registries_invalid), V(registry_denied), V(registry_unreachable), V(release_altered),
+      V(release_incomplete), V(release_unknown), V(secret_invalid), V(secret_lost), V(state_unreadable), V(timed_out),
+      V(unhealthy), V(up_failed).
     - With V(prepared), another run's release is ready here and waits; with V(prepared_lost), this one's waits no more.
     - With V(locked), RV(ignore:owner) is the note of who holds the stack, and RV(ignore:state) is V(alive), V(stuck)
       without a sign of life, V(orphaned) when the run has died and a program that it started still works, or
@@ -380,27 +385,18 @@ failure:
   type: dict
 """
 
-import time
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release.abandon import abandon
-from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, go_back, layout_from
-from ansible_collections.drydock.serving.plugins.module_utils._release.controller import NoController, Watcher
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import parse_desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
-from ansible_collections.drydock.serving.plugins.module_utils._release.following import after
-from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
-from ansible_collections.drydock.serving.plugins.module_utils._release.progress import Progress
-from ansible_collections.drydock.serving.plugins.module_utils._release.pulling import telling
+from ansible_collections.drydock.serving.plugins.module_utils._release.look import look_at
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import hidden, parse_registries
 from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import cores, settle
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
 from ansible_collections.drydock.serving.plugins.module_utils._release.runner import SubprocessRunner
-from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
-from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 
 ARGUMENTS: dict[str, Any] = {
     "stack": {"type": "dict", "required": True},
@@ -434,25 +430,38 @@ ARGUMENTS: dict[str, Any] = {
     "revision": {"type": "str", "default": ""},
     "actor": {"type": "str"},
     "controller": {"type": "str"},
+    "stamp": {"type": "str"},
     "progress": {"type": "str", "choices": ["auto", "lines", "off"], "default": "auto"},
     "reconnect_timeout": {"type": "float", "default": 300.0},
     "job": {"type": "str", "choices": ["none", "look", "watched"], "default": "none"},
 }
-OPTIONS = (
-    "wait_timeout",
-    "pull_timeout",
-    "keep",
-    "reserve",
-    "prepared",
-    "ready_timeout",
-    "out_of_service",
-    "reason",
-    "revision",
-)
 
 
 def now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def contents_taken(files: Any) -> list[dict[str, Any]]:
+    """The files, whose contents are then among no arguments that are told: templates may hold anything."""
+    taken = [dict(item) for item in files or ()]
+    for item in files or ():
+        item["content"] = None
+    return taken
+
+
+def told(module: AnsibleModule, result: dict[str, Any]) -> dict[str, Any]:
+    """The result as it leaves the host: with the contents of files only where a diff was asked for."""
+    for text in result.pop("warnings", []):
+        module.warn(text)
+    return result if module._diff else {**result, "diff": []}
+
+
+def look(params: dict[str, Any], files: list[dict[str, Any]], result: dict[str, Any]) -> None:
+    """Only say whether there is anything to do."""
+    desired = parse_desired(settle(params["stack"], count=cores()), files)
+    runner = SubprocessRunner()
+    controller = params["controller"] or "unknown"
+    look_at(desired, params["secrets"], Engine(runner), runner=runner, controller=controller, now=now(), result=result)
 
 
 def main() -> None:
@@ -463,56 +472,22 @@ def main() -> None:
         mutually_exclusive=[("to", "files")],
     )
     params = module.params
+    files = contents_taken(params["files"])
     result = empty_result()
-    started = datetime.now(timezone.utc)
-    progress = Progress()
-    engine = Engine(SubprocessRunner(), puller=telling(progress.tell))
-    host = Host(
-        runner=SubprocessRunner(),
-        engine=engine,
-        waiter=Waiter(engine, clock=time.monotonic, tell=progress.tell),
-        now=now,
-        clock=time.monotonic,
-        progress=progress,
-        controller=Watcher(progress) if params["job"] == "watched" else NoController(),
-    )
     try:
         registries = parse_registries(params["registries"])
         # the names of accounts are no secrets, and hiding them would riddle every message and path
         module.no_log_values.difference_update(login.username for login in registries.values())
         module.no_log_values.update([*hidden(registries), *map(str, params["secrets"].values())])
-        options = Options(
-            identity="",
-            stamp=f"{started:%Y%m%dT%H%M%SZ}",
-            started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
-            actor=params["actor"] or "unknown",
-            controller=params["controller"] or "unknown",
-            registries=registries,
-            until=params["state"],
-            **{key: params[key] for key in OPTIONS},
-        )
-        if params["state"] == "abandoned":
-            name, layout = str(params["stack"].get("name")), layout_from(params["stack"])
-            abandon(name, layout, options, host, check_mode=module.check_mode, result=result)
-        elif params["rollback"]:
-            way = Way(to=params["to"], force=params["force"])
-            go_back(layout_from(params["stack"]), way, options, host, check_mode=module.check_mode, result=result)
+        if params["job"] == "look":
+            look(params, files, result)
         else:
-            desired = parse_desired(settle(params["stack"], count=cores()), params["files"])
-            run(
-                desired,
-                params["secrets"],
-                options,
-                host,
-                check_mode=module.check_mode,
-                result=result,
-                look=params["job"] == "look",
-            )
-            if not module.check_mode:
-                after(desired, host, looking=params["job"] == "look", actor=options.actor, result=result)
+            from ansible_collections.drydock.serving.plugins.module_utils._release.call import act  # noqa: PLC0415 - most runs have nothing to do
+
+            act(params, files, registries, check_mode=module.check_mode, result=result)
     except DrydockError as error:
-        module.fail_json(**{**result, **error.as_result()})
-    module.exit_json(**result)
+        module.fail_json(**{**told(module, result), **error.as_result()})
+    module.exit_json(**told(module, result))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ DONE = "done"  # serves what is wanted
 READY = "ready"  # waits to be switched
 FAILED = "failed"
 SILENT = "silent"  # nothing was heard: not reached, or the connection was lost
+UNKNOWN = "unknown"
 LONGEST = 160  # characters of a message in the table
+Told = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class HostState:
     said: str
 
     def line(self, width: int) -> str:
-        release = self.release or ("unknown" if self.state == SILENT else "none")
+        release = UNKNOWN if self.state == SILENT else self.release or "none"
         return f"{self.name:<{width}}  {release:<25}  {self.said}".rstrip()
 
 
@@ -45,54 +47,82 @@ def rollout(names: Sequence[str], hostvars: Mapping[str, Any]) -> dict[str, Any]
     """
     if isinstance(names, (str, Mapping)) or not isinstance(names, Iterable):
         raise DrydockError("invalid_input", f"rollout expects a list of host names, found {type(names).__name__}.")
-    found = [_state(name, hostvars) for name in names]
+    told = {name: _told(name, hostvars) for name in names}  # Ansible gathers a host's variables anew for each look
+    found = [_state(name, *told[name]) for name in names]
     width = max([len(item.name) for item in found], default=0)
     by = {state: [item.name for item in found if item.state == state] for state in (DONE, READY, FAILED, SILENT)}
     return {
         **by,
-        "switched": [item.name for item in found if item.state == DONE and _switched(item.name, hostvars)],
+        "switched": [item.name for item in found if item.state == DONE and _switched(told[item.name][0] or {})],
         "behind": by[FAILED] + by[SILENT],
         "cause": _cause(found),
         "table": [item.line(width) for item in found],
     }
 
 
-def _told(name: str, hostvars: Mapping[str, Any], which: str) -> Mapping[str, Any] | None:
-    if name not in hostvars:
-        return None
-    told = hostvars[name].get(which)
-    return told if isinstance(told, Mapping) and not told.get("skipped") else None
+def _told(name: str, hostvars: Mapping[str, Any]) -> tuple[Told | None, Told | None, Told | None]:
+    """What the release told, then the giving up and the going back; None for what was not asked for."""
+    own = hostvars[name] if name in hostvars else {}  # noqa: SIM401 - Ansible's own has no default
+    found = [own.get(which) for which in (RESULT, GIVEN_UP, WENT_BACK)]
+    told, given_up, back = (item if isinstance(item, Mapping) and not item.get("skipped") else None for item in found)
+    return told, given_up, back
 
 
-def _state(name: str, hostvars: Mapping[str, Any]) -> HostState:
-    told = _told(name, hostvars, RESULT)
+def _state(name: str, told: Told | None, given_up: Told | None, back: Told | None) -> HostState:
     if told is None or told.get("unreachable"):
         return HostState(name, SILENT, None, "no answer: serves what it served, or what it was last told to")
-    release = str(told["release"]) if told.get("release") else None
-    if told.get("failed"):
-        return HostState(name, FAILED, release, f"failed: {_short(told.get('msg'))}")
-    given_up, back = _told(name, hostvars, GIVEN_UP), _told(name, hostvars, WENT_BACK)
+    release = _release(told)
     if back is not None:
         return _went_back(name, release, back)
+    if told.get("failed"):
+        serves, said = _switched(told), _short(told.get("msg"))
+        words = "serves, but is not finished" if serves else "failed"
+        return HostState(name, DONE if serves else FAILED, release, f"{words}: {said}")
     ready = told.get("prepared")
     if ready and given_up is not None:
-        failed = given_up.get("failed")
+        failed = given_up.get("failed") or given_up.get("unreachable")
         said = f"could not give up {ready}: {_short(given_up.get('msg'))}" if failed else f"gave up {ready}"
         return HostState(name, FAILED if failed else READY, release, said)
     if ready:
         return HostState(name, READY, release, f"{ready} is ready and not switched")
-    return HostState(name, DONE, release, "changed" if told.get("changed") else "as it was")
+    return HostState(name, DONE, release, _done(told))
 
 
-def _went_back(name: str, release: str | None, back: Mapping[str, Any]) -> HostState:
-    if back.get("failed"):
+def _done(told: Told) -> str:
+    if not told.get("changed"):
+        return "as it was"
+    left, back_to = told.get("rolled_back_from"), told.get("rolled_back_to")
+    if not back_to:
+        return "changed"
+    made = told.get("release")
+    return f"{left} -> {back_to}{' (would be)' if made == left else f', as {made}'}"
+
+
+def _release(told: Told) -> str | None:
+    """What serves there, as far as it was told: a run that broke off tells nothing."""
+    if "release" not in told or _kind(told) == "interrupted":
+        return UNKNOWN
+    return str(told["release"]) if told["release"] else None
+
+
+def _kind(told: Told) -> str | None:
+    """Why it failed."""
+    failure = told.get("failure")
+    return str(failure.get("kind")) if isinstance(failure, Mapping) else None
+
+
+def _went_back(name: str, release: str | None, back: Told) -> HostState:
+    if back.get("failed") or back.get("unreachable"):
         return HostState(name, FAILED, release, f"could not go back: {_short(back.get('msg'))}")
     return HostState(name, READY, back.get("release") or None, f"went back from {release}")
 
 
-def _switched(name: str, hostvars: Mapping[str, Any]) -> bool:
-    """Whether this run led the host to another release."""
-    told = _told(name, hostvars, RESULT) or {}
+def _switched(told: Told) -> bool:
+    """Whether this run led the host to another release, which serves there, also where it failed after that."""
+    if told.get("failed") and (
+        _kind(told) == "probation_failed" or told.get("release") in (None, told.get("previous"))
+    ):
+        return False
     return bool(told.get("changed")) and told.get("kind") == "release"
 
 

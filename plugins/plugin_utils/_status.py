@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._release.verdict import container_state
+from ansible_collections.drydock.serving.plugins.plugin_utils._job.text import clean
 
 SCHEMA = 1
 OK, PROBLEM, UNREACHABLE, UNKNOWN = "ok", "problem", "unreachable", "unknown"
@@ -110,7 +111,7 @@ def table(report: Mapping[str, Any]) -> str:
     for name, host in report["hosts"].items():
         if not host["ok"]:
             lines += ["", f"{name}:", *_details(host)]
-    return "\n".join(lines)
+    return "\n".join(clean(part) for line in lines for part in line.splitlines() or [""])
 
 
 def _cells(status: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, parse_desired
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._release.run import run
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command import caller
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.booting import boot, shut_down

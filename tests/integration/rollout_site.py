@@ -45,6 +45,11 @@ sys.exit(done.code)
 INTERPRETER = """#!/bin/sh
 PATH="{place}:/usr/bin:/bin" exec {python} "$@"
 """
+SSH = """#!/bin/sh
+[ ! -e "{place}/gone" ] || exit 255
+for command; do :; done
+exec /bin/sh -c "$command"
+"""
 MODEL = (
     "{{ stack | drydock.serving.stack_model | combine({'paths': {'root': place ~ '/opt', 'secrets': place ~ '/etc'}}, "
     "recursive=true) }}"
@@ -72,7 +77,7 @@ class FakeHost:
         engine = FakeDocker()
         engine.images, engine.registry = {"registry.example.org/api:1"}, {"registry.example.org/api:2"}
         self.write(engine)
-        for name, text in (("docker", ENGINE), ("python", INTERPRETER)):
+        for name, text in (("docker", ENGINE), ("python", INTERPRETER), ("ssh", SSH)):
             script = place / name
             script.write_text(text.format(python=sys.executable, paths=[str(ROOT), *sys.path], place=place))
             script.chmod(0o755)
@@ -85,6 +90,21 @@ class FakeHost:
 
     def write(self, engine: FakeDocker) -> None:
         (self.place / "engine").write_bytes(pickle.dumps(engine))
+
+    @property
+    def fetched(self) -> bool:
+        """Whether the result of the release that is ready is with the controller, where it is reached ``by_ssh``."""
+        return self.prepared.exists() and not list((self.place / "jobs").rglob("j*"))
+
+    @property
+    def by_ssh(self) -> dict[str, Any]:
+        """Variables to reach it by a connection that is lost as long as there is a file ``gone``."""
+        return {
+            "ansible_connection": "ssh",
+            "ansible_ssh_executable": str(self.place / "ssh"),
+            "ansible_ssh_transfer_method": "piped",
+            "ansible_async_dir": str(self.place / "jobs"),
+        }
 
     def change(self, **attributes: Any) -> None:
         """Have the engine behave in another way."""
@@ -124,6 +144,8 @@ class Site:
     image: str = "1"
     variables: dict[str, Any] = field(default_factory=dict)
     connections: dict[str, dict[str, Any]] = field(default_factory=dict)  # host -> further variables
+    playbook: str = "stack"
+    environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.hosts = {name: FakeHost(self.place / name) for name in self.names}
@@ -153,20 +175,21 @@ class Site:
             "ansible_become": False,
             "stack": stack,
             "stack_model": MODEL,
+            "rollback_paths": {"root": "{{ place }}/opt", "secrets": "{{ place }}/etc"},
             "stack_command_enabled": False,
             "stack_reserve": 1,
             **self.variables,
         }
         inventory = self.place / "hosts.json"
         inventory.write_text(json.dumps({"drydock": {"hosts": own, "vars": group}}))
-        return [PLAYBOOK, "-i", str(inventory), "playbooks/stack.yml", *arguments]
+        return [PLAYBOOK, "-i", str(inventory), f"playbooks/{self.playbook}.yml", *arguments]
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin a run that is not waited for."""
         return subprocess.Popen(
             self.command(*arguments),
             cwd=ROOT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORKS": "2"},
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORKS": "2", **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -256,9 +256,9 @@ def test_the_controller_s_log_is_written_where_it_is_told_and_only_when_enabled(
     task = {
         "name": "Release",
         "drydock.serving.release": {
-            "stack": {"name": "ocr"},
+            "stack": "{{ {'name': 'ocr'} }}",
             "files": [],
-            "reason": "a test",
+            "reason": "{{ 'a test' }}",
             "secrets": {"postgres_password": CANARY},
         },
     }

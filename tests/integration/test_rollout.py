@@ -57,13 +57,24 @@ def test_all_switch_when_all_are_ready_and_a_second_run_changes_nothing(site: Si
     assert run.code == 0, run.output
     assert site.releases == dict.fromkeys(NAMES, "2")
     assert [host.outcomes()[-2:] for host in site.hosts.values()] == [["prepared", "released"]] * 3
+    assert len({str(host.release).partition("-")[0] for host in site.hosts.values()}) == 1
     clean(site)
     again = site.play()
     assert (again.code, again.output.count("changed=0")) == (0, 3)
     assert [task for task in again.tasks if "switch" in task.lower()] == ["drydock.serving.stack : together | Switch"]
 
 
-def test_one_that_is_not_ready_leaves_all_on_the_old_release(site: Site) -> None:
+def test_hosts_wait_for_each_other_also_where_ansible_lets_each_go_on_by_itself(site: Site) -> None:
+    site.environment = {"ANSIBLE_STRATEGY": "free"}
+    run = site.play()
+    assert run.code == 0, run.output
+    assert site.releases == dict.fromkeys(NAMES, "2")
+    clean(site)
+
+
+@pytest.mark.parametrize("settings", [{}, {"ANSIBLE_ANY_ERRORS_FATAL": "true"}])
+def test_one_that_is_not_ready_leaves_all_on_the_old_release(site: Site, settings: dict[str, str]) -> None:
+    site.environment = settings
     site.hosts["two"].change(sick=SICK)
     run = site.play()
     assert run.code != 0
@@ -170,6 +181,28 @@ def test_one_that_fails_to_switch_has_those_that_did_go_back(site: Site) -> None
     clean(site)
 
 
+def test_one_that_is_lost_between_ready_and_switched_has_the_others_go_back_and_is_mended_by_the_next_run(
+    site: Site,
+) -> None:
+    one, three = site.hosts["one"], site.hosts["three"]
+    site.connections = {"one": one.by_ssh}
+    (three.place / "hold").touch()
+    process = site.start()
+    until(lambda: one.fetched and site.hosts["two"].prepared.exists())
+    (one.place / "gone").touch()
+    (three.place / "hold").unlink()
+    output, _none = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert "Not every host has switched, so those that had went back. one: no answer" in output
+    assert site.releases == dict.fromkeys(NAMES, "1")
+    assert one.prepared.exists()
+    (one.place / "gone").unlink()
+    run = site.play()
+    assert run.code == 0, run.output
+    assert site.releases == dict.fromkeys(NAMES, "2")
+    clean(site)
+
+
 def test_serial_goes_from_host_to_host_each_out_of_service_while_it_is_worked_on(site: Site) -> None:
     site.variables = {"drydock_rollout": "serial", "drydock_drain_seconds": 1}
     run = site.play()
@@ -200,6 +233,64 @@ def test_serial_takes_batches_and_stops_after_one_with_a_host_that_does_not_answ
     assert run.code != 0
     assert site.releases["three"] == "1"
     clean(site)
+
+
+@pytest.fixture
+def newer(site: Site) -> Site:
+    """Three hosts that serve version 2, each with version 1 to go back to."""
+    released = site.play()
+    assert released.code == 0, released.output
+    site.playbook = "rollback"
+    return site
+
+
+def test_all_go_back_when_all_can(newer: Site) -> None:
+    check = newer.play("--check")
+    assert check.code == 0, check.output
+    assert check.output.count("(would be)") == 3
+    assert newer.releases == dict.fromkeys(NAMES, "2")
+    run = newer.play("--tags", "rollback")
+    assert run.code == 0, run.output
+    assert newer.releases == dict.fromkeys(NAMES, "1")
+    assert [host.outcomes()[-2:] for host in newer.hosts.values()] == [["prepared", "rolled_back"]] * 3
+    assert "would release that again" in run.output
+    clean(newer)
+
+
+def test_one_that_cannot_go_back_leaves_all_on_what_they_serve(newer: Site) -> None:
+    newer.hosts["two"].change(sick={"registry.example.org/api:1"})
+    run = newer.play()
+    assert run.code != 0
+    assert newer.releases == dict.fromkeys(NAMES, "2")
+    assert [host.running() for host in newer.hosts.values()] == [["2"]] * 3
+    assert "No host was switched. two: " in run.output
+    clean(newer)
+    newer.hosts["two"].change(sick=set())
+    again = newer.play()
+    assert again.code == 0, again.output
+    assert newer.releases == dict.fromkeys(NAMES, "1")
+
+
+def test_one_that_does_not_answer_keeps_all_from_going_back_unless_it_is_left_out(newer: Site) -> None:
+    newer.connections = {"three": GONE}
+    run = newer.play()
+    assert run.code != 0
+    assert newer.releases == dict.fromkeys(NAMES, "2")
+    assert "No host was switched. three: no answer" in run.output
+    clean(newer)
+    rest = newer.play("--limit", "!three")
+    assert rest.code == 0, rest.output
+    assert newer.releases == {"one": "1", "two": "1", "three": "2"}
+
+
+def test_one_after_another_goes_back_until_one_cannot(newer: Site) -> None:
+    newer.variables = {"drydock_rollout": "serial", "drydock_drain_seconds": 0}
+    newer.hosts["two"].change(sick={"registry.example.org/api:1"})
+    run = newer.play()
+    assert run.code != 0
+    assert newer.releases == {"one": "1", "two": "2", "three": "2"}
+    assert "The rollout stops here: " in run.output
+    clean(newer)
 
 
 def test_a_way_of_rolling_out_that_does_not_exist_is_refused(site: Site) -> None:

@@ -21,7 +21,7 @@ NAME = "kills"
 sys.path.insert(0, f"/usr/local/bin/{NAME}")
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError  # noqa: E402 - the line above
-from ansible_collections.drydock.serving.plugins.module_utils._release import restore, run, transaction  # noqa: E402
+from ansible_collections.drydock.serving.plugins.module_utils._release import restore, result, run, transaction  # noqa: E402
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout  # noqa: E402
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import current_record  # noqa: E402
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command import caller  # noqa: E402
@@ -78,12 +78,12 @@ def main(label: str, how: str = "", at: str = "") -> None:
         reserve=1,
     )
     host = dataclasses.replace(caller.this_host(), on_step=on_step if at else None)
-    result = run.empty_result()
+    found = result.empty_result()
     try:
-        run.run(desired, {}, options, host, check_mode=how == "check", result=result)
+        run.run(desired, {}, options, host, check_mode=how == "check", result=found)
     except DrydockError as error:
-        result["failure"] = {"kind": error.kind, "message": error.message}
-    told = {key: result.get(key) for key in ("changed", "kind", "actions", "release", "failure")}
+        found["failure"] = {"kind": error.kind, "message": error.message}
+    told = {key: found.get(key) for key in ("changed", "kind", "actions", "release", "failure")}
     sys.stdout.write(json.dumps(told) + "\n")
 
 

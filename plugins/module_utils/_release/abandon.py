@@ -20,7 +20,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
 from ansible_collections.drydock.serving.plugins.module_utils._release.run import log_of, owner_of
 from ansible_collections.drydock.serving.plugins.module_utils._release.together import give_up
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
-from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import host_error
+from ansible_collections.drydock.serving.plugins.module_utils._release.trouble import host_error
 
 
 def abandon(

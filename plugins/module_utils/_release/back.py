@@ -68,6 +68,10 @@ def go_back(
     """
     if not layout.state.is_dir():
         raise _not_released(layout)
+    current = current_record(layout)
+    if current is not None:  # it serves, also where there is no way back from it
+        name = current.identity
+        result.update(release=name, previous=name, directory=str(layout.release(name)))
     options = on_the_host(layout, options)
     run_wish(lambda: wanted_back(layout, way), options, host, check_mode=check_mode, result=result, look_first=False)
 

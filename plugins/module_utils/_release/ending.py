@@ -47,7 +47,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.recovery import recover
 from ansible_collections.drydock.serving.plugins.module_utils._release.restore import desired_from, wanted_from
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run_wish
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._release.run import run_wish
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import order_named
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.watching import Watch

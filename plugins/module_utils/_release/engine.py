@@ -172,12 +172,17 @@ class Engine:
 
         :raises DrydockError: ``engine_unreachable``.
         """
-        done = self._runner.run(["docker", "inspect", "--type", "container", container])
+        return self.inspect_all([container]).get(container)
+
+    def inspect_all(self, containers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """The same of several in one call, by name, without those that are not there.
+
+        :raises DrydockError: ``engine_unreachable``.
+        """
+        done = self._runner.run(["docker", "inspect", "--type", "container", *containers])
         if not done.ok:
             _refuse_silence(done)
-            return None
-        found = json.loads(done.out)
-        return found[0] if found else None
+        return {str(item["Name"]).lstrip("/"): item for item in json.loads(done.out or "[]")}
 
     def images(self, references: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The images that are on the host: reference -> {id, digests, platform}, the last like ``linux/amd64``."""

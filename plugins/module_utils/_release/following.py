@@ -22,14 +22,22 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.probation
     start_unit,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import KIND, STEP, verdict_of
+from ansible_collections.drydock.serving.plugins.module_utils._release.runner import Runner
 from ansible_collections.drydock.serving.plugins.module_utils._release.watching import wait
 
 
-def after(desired: Desired, host: Host, *, looking: bool, actor: str, result: dict[str, Any]) -> None:
+def unwatched(desired: Desired, runner: Runner) -> bool:
+    """Whether what serves is on probation and nobody on the host watches it; the unit is started where there is one.
+
+    :raises DrydockError: ``state_unreadable``.
+    """
+    return active(desired.layout) is not None and not start_unit(desired.name, runner)
+
+
+def after(desired: Desired, host: Host, *, actor: str, result: dict[str, Any]) -> None:
     """Wait for the verdict on a release that this run has made. The unit of systemd watches; where there is none, or it
     dies, this run does, also when it has made nothing. It does not hold the lease.
 
-    :param looking: the run has only said whether there is something to do; then so does this.
     :param result: of the run.
     :raises DrydockError: ``probation_failed`` with the figures.
     """
@@ -37,9 +45,7 @@ def after(desired: Desired, host: Host, *, looking: bool, actor: str, result: di
     if note is None:
         return
     watched = start_unit(desired.name, host.runner)
-    if looking:
-        result["pending"] = result.get("pending") or not watched
-    elif result["kind"] == RELEASE or not watched:
+    if result["kind"] == RELEASE or not watched:
         _follow(desired, note, host, watched=watched, actor=actor, result=result)
 
 

@@ -14,6 +14,7 @@ from typing import Callable
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import probe_http
 from ansible_collections.drydock.serving.plugins.module_utils._health.poll import Clock
 from ansible_collections.drydock.serving.plugins.module_utils._release.ask import Ask, EdgeClient
+from ansible_collections.drydock.serving.plugins.module_utils._release.at_once import AtOnce, at_once
 from ansible_collections.drydock.serving.plugins.module_utils._release.controller import Controller, NoController
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Drainer
 from ansible_collections.drydock.serving.plugins.module_utils._release.edge import RELOAD, Edge
@@ -49,6 +50,7 @@ class Host:
     progress: Progress = field(default_factory=Progress)
     controller: Controller = field(default_factory=NoController)
     programs: Programs = field(default_factory=HostPrograms)
+    at_once: AtOnce = at_once
 
     def edge(self, layout: Layout) -> Edge:
         return Edge(layout.upstreams, self.runner, proc=self.proc)

@@ -100,6 +100,8 @@ def lease(layout: Layout, owner: Mapping[str, Any], clocks: Clocks | None = None
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _taken(layout, clocks) from None
+        if _lives_elsewhere(layout, clocks):  # somebody has removed its lock to get past it
+            raise _taken(layout, clocks)
         held = Lease(layout.lease, owner, clocks)
         layout.lease.unlink(missing_ok=True)  # a full disk must not leave the note of another holder there
         held.beat()
@@ -114,6 +116,11 @@ def lease(layout: Layout, owner: Mapping[str, Any], clocks: Clocks | None = None
             layout.lease.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
+
+
+def _lives_elsewhere(layout: Layout, clocks: Clocks) -> bool:
+    note = holder(layout, clocks)
+    return note is not None and note["state"] == ALIVE and note["pid"] != os.getpid()
 
 
 def holder(layout: Layout, clocks: Clocks | None = None) -> dict[str, Any] | None:

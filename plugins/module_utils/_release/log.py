@@ -109,16 +109,16 @@ def note_of(
     failure: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A line of something that makes no release."""
-    serving = _serving(layout)
+    current = serving(layout)
     return {
         "at": at,
         "stack": stack,
         "actor": actor,
         "reason": reason,
         "outcome": outcome,
-        "release": serving,
-        "previous": serving,
-        "serving": serving,
+        "release": current,
+        "previous": current,
+        "serving": current,
         "duration": duration,
         "services": sorted(services),
         "images": {},
@@ -242,14 +242,14 @@ class DeploymentLog:
             "stack": self._stack,
             "actor": self._options.actor,
             "reason": self._options.reason,
-            "serving": _serving(self._layout),
+            "serving": serving(self._layout),
             "duration": None if started is None else round(self._clock() - started, 2),
             **entry,
         }
         append_or_warn(self._layout, whole, self._warn)
 
 
-def _serving(layout: Layout) -> str | None:
+def serving(layout: Layout) -> str | None:
     """The release that is current now, whatever was attempted."""
     return layout.current.readlink().name if layout.current.is_symlink() else None
 

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
+from ansible_collections.drydock.serving.plugins.module_utils._release.at_once import AtOnce
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import BASE, COLOURS, Desired, Unit
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine, Live
 
@@ -74,9 +76,8 @@ def superfluous(desired: Desired, live: Iterable[Live]) -> tuple[Link, ...]:
     )
 
 
-def connect(engine: Engine, links: Iterable[Link]) -> None:
-    for link in links:
-        engine.connect(link.network, link.container, alias=link.name)
+def connect(engine: Engine, links: Iterable[Link], at_once: AtOnce) -> None:
+    at_once(partial(engine.connect, link.network, link.container, alias=link.name) for link in links)
 
 
 def disconnect(engine: Engine, links: Iterable[Link]) -> None:

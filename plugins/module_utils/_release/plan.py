@@ -176,6 +176,8 @@ def make_plan(
         desired = stay(desired, current)
         kept = kept_now(layout, current, now)
     warm = fitting(back.to, desired.units, live) if back else ()
+    if prepared is not None:  # what has come up for it looks the same
+        warm = tuple(unit for unit in warm if unit.container in kept_now(layout, current, now))
     around = look_around(
         desired, current, live, secrets.versions, records, kept=kept, warm={unit.container for unit in warm}
     )

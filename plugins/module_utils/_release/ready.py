@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import http.client
 from urllib.parse import urlsplit
 
 TIMEOUT = 2.0  # seconds; it is on this host
@@ -13,6 +12,8 @@ TIMEOUT = 2.0  # seconds; it is on this host
 
 def is_ready(url: str) -> bool:
     """Whether the path answers 200 now, as a release wants it. Asked directly, by no proxy."""
+    import http.client  # noqa: PLC0415 - few runs ask, and it brings much with it
+
     connection = None
     try:
         address = urlsplit(url)

@@ -13,14 +13,18 @@ from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release import backups, hooks, migrating
-from ansible_collections.drydock.serving.plugins.module_utils._release import engine as engines
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import PARTS, Desired
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
-from ansible_collections.drydock.serving.plugins.module_utils._release.gate import MAINTENANCE, STOPPED, read_note
+from ansible_collections.drydock.serving.plugins.module_utils._release.gate import STOPPED
 from ansible_collections.drydock.serving.plugins.module_utils._release.host import Host
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
-from ansible_collections.drydock.serving.plugins.module_utils._release.lease import ALIVE, Lease, holder, lease
-from ansible_collections.drydock.serving.plugins.module_utils._release.log import PREPARED, DeploymentLog
+from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Lease, lease
+from ansible_collections.drydock.serving.plugins.module_utils._release.log import PREPARED, DeploymentLog, serving
+from ansible_collections.drydock.serving.plugins.module_utils._release.look import (
+    require_engine,
+    tell,
+    tell_maintenance,
+)
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import RELEASE, Plan, make_plan
 from ansible_collections.drydock.serving.plugins.module_utils._release.prepared import Owner, forget_prepared
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation_log import settle, settled
@@ -33,39 +37,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.transacti
     Outcome,
     Transaction,
 )
-from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import host_error
+from ansible_collections.drydock.serving.plugins.module_utils._release.trouble import host_error
 from ansible_collections.drydock.serving.plugins.module_utils._release.wish import Wanted, Wish
-
-
-def empty_result() -> dict[str, Any]:
-    """The unchanged result; every exit has these keys."""
-    return {
-        "changed": False,
-        "release": None,
-        "previous": None,
-        "directory": None,
-        "kind": "none",
-        "actions": [],
-        "engine": engines.OK,
-        "health": [],
-        "durations": {},
-        "pruned": [],
-        "moved": {},
-        "cut": [],
-        "pruned_images": [],
-        "rolled_back_to": None,
-        "rolled_back_from": None,
-        "kept": [],
-        "switched": None,
-        "probation": None,
-        "backup": None,
-        "migrated": [],
-        "hooks": [],
-        "lease_taken_over": None,
-        "prepared": None,
-        "maintenance": None,
-        "diff": [],
-    }
 
 
 def run(
@@ -76,14 +49,12 @@ def run(
     *,
     check_mode: bool,
     result: dict[str, Any],
-    look: bool = False,
 ) -> None:
     """Bring the host to ``desired`` and fill ``result`` on the way, so that a failure still tells the plan.
 
-    :param look: only say whether there is something to do (``pending``), and which run does just that (``running``).
     :raises DrydockError: with the kinds of the steps, ``locked``, ``engine_missing`` and ``engine_unreachable``.
     """
-    run_wish(lambda: Wanted(desired, given), options, host, check_mode=check_mode, result=result, look=look)
+    run_wish(lambda: Wanted(desired, given), options, host, check_mode=check_mode, result=result)
 
 
 def run_wish(
@@ -94,16 +65,14 @@ def run_wish(
     check_mode: bool,
     result: dict[str, Any],
     look_first: bool = True,
-    look: bool = False,
 ) -> None:
     """The same for what is only known when the host is looked at.
 
     :param look_first: whether to look without the lease whether there is something to do at all.
-    :param look: as in ``run``.
     :raises DrydockError: the same kinds, and those of the wish.
     """
     try:
-        _run(wish, options, host, check_mode=check_mode, result=result, look_first=look_first, look=look)
+        _run(wish, options, host, check_mode=check_mode, result=result, look_first=look_first)
     except OSError as error:  # outside of the transaction: making the skeleton, the lease, recovery
         result["changed"] = False
         raise host_error(error, "prepare") from error
@@ -117,27 +86,23 @@ def _run(
     check_mode: bool,
     result: dict[str, Any],
     look_first: bool,
-    look: bool,
 ) -> None:
     begun = host.clock()
     wanted = wish()
     desired = wanted.desired
-    _tell_maintenance(result, desired)
+    tell_maintenance(result, desired)
     same = desired.hash({})
     options = replace(options, wish=same, identity=options.identity or f"{options.stamp}-{same[:8]}")
-    if look_first or look or check_mode:
+    if look_first or check_mode:
         plan = _planned(wanted, host, may_write=False)  # nobody is kept from doing the same at this moment
-        _tell(result, plan)
+        tell(result, plan)
         if check_mode or not plan.changed:
             return
         result["changed"] = False  # until something is
-        _require_engine(plan)
-        if look:
-            result.update(pending=True, running=_running(desired.layout, options))
-            return
+        require_engine(plan)
     _refuse_foreign(desired, host.engine)
     desired.layout.make()
-    going_on = options.prepared not in ("", result["release"])
+    going_on = options.prepared not in ("", serving(desired.layout))
     options = replace(options, identity=options.prepared) if going_on else options
     with lease(desired.layout, owner_of(options)) as held, host.progress.shown(desired.layout.job, _about(options)):
         result["lease_taken_over"] = held.taken_over
@@ -157,8 +122,8 @@ def _run(
             log.recovered(done)
         done += settle(desired.name, desired.layout, host, actor=options.actor)
         plan = _planned(wish(), host, may_write=True)
-        _tell(result, plan)
-        _require_engine(plan)
+        tell(result, plan)
+        require_engine(plan)
         result["actions"] = done + result["actions"]
         result["changed"] = bool(done) or plan.changed
         if plan.kind == RELEASE and options.until == READY:  # a repair leads to no other release: it is done at once
@@ -184,7 +149,7 @@ def _go_on(
     """What was made ready, to its end."""
     look = partial(_planned, wanted, host, may_write=True)
     plan, note = fetch(wanted.desired, look, host, identity=options.prepared, limit=options.wait_timeout)
-    _tell(result, plan)
+    tell(result, plan)
     forget_prepared(wanted.desired.layout)
     with log.attempt(plan) as noted, _probation(wanted.desired, host, options, result):
         _execute(plan, options, host, held, result=result, how=lambda it: it.go_on(note.lent), begun=begun, noted=noted)
@@ -208,17 +173,6 @@ def _planned(wanted: Wanted, host: Host, *, may_write: bool, prepared: Record | 
         prepared=prepared,
         ready=host.ready,
     )
-
-
-def _tell_maintenance(result: dict[str, Any], desired: Desired) -> None:
-    """Maintenance is for people to end; a release only says that it is still on."""
-    closed = read_note(desired.layout).causes.get(MAINTENANCE)
-    if closed is not None:
-        result["maintenance"] = closed.as_dict()
-        result.setdefault("warnings", []).append(
-            f"The edge is closed for maintenance {closed.said}. It stays so: clients are answered 503 until somebody "
-            f"runs `{desired.name} maintenance off` on the host."
-        )
 
 
 def _unused(desired: Desired, identity: str) -> str:
@@ -255,15 +209,6 @@ def _about(options: Options) -> dict[str, str]:
     return {"release": options.identity, "wish": options.wish}
 
 
-def _running(layout: Layout, options: Options) -> dict[str, Any] | None:
-    """The note of a live run that was started from the same controller and wants the same; None without one."""
-    found = holder(layout)
-    if found is None or found["state"] != ALIVE or not options.wish:
-        return None
-    same = (found.get("wish"), found.get("host")) == (options.wish, options.controller)
-    return found if same else None
-
-
 def _refuse_foreign(desired: Desired, engine: Engine) -> None:
     found = engine.foreign(desired.name, [desired.project(part) for part in PARTS])
     if found:
@@ -297,7 +242,10 @@ def _execute(
     try:
         outcome = how(transaction)
     except DrydockError as error:
-        result["changed"] = not transaction.order.harmless(str(error.details.get("step")))
+        step = str(error.details.get("step"))
+        result["changed"] = not transaction.order.harmless(step)
+        if transaction.order.proven(step):
+            result.update(_serves(plan, transaction.outcome.identity))
         raise
     finally:
         noted.update(transaction.works.told())
@@ -307,7 +255,7 @@ def _execute(
     if options.until == READY and plan.kind == RELEASE and not options.prepared:
         result["prepared"] = outcome.identity
     else:
-        result.update(release=outcome.identity, directory=str(plan.desired.layout.release(outcome.identity or "")))
+        result.update(_serves(plan, outcome.identity))
     result.update(
         health=outcome.health,
         durations=outcome.durations,
@@ -320,31 +268,5 @@ def _execute(
     )
 
 
-def _tell(result: dict[str, Any], plan: Plan) -> None:
-    current = plan.current
-    result.update(
-        changed=plan.changed,
-        kind=plan.kind,
-        actions=plan.actions(),
-        engine=plan.engine,
-        release=current.identity if current else None,
-        previous=current.identity if current else None,
-        directory=str(plan.desired.layout.release(current.identity)) if current else None,
-        diff=[change.as_diff() for change in plan.changes],
-        **(plan.back.as_dict() if plan.back else {}),
-    )
-
-
-def _require_engine(plan: Plan) -> None:
-    if plan.engine == engines.MISSING:
-        raise DrydockError(
-            "engine_missing",
-            "The host has no Docker engine: the command `docker` was not found. Install it first (the tag `engine`), "
-            "then run again.",
-        )
-    if plan.engine == engines.UNREACHABLE:
-        raise DrydockError(
-            "engine_unreachable",
-            "The Docker engine on the host does not answer. Look at `systemctl status docker` and `journalctl -u "
-            "docker`, then run again.",
-        )
+def _serves(plan: Plan, identity: str | None) -> dict[str, Any]:
+    return {"release": identity, "directory": str(plan.desired.layout.release(identity or ""))}

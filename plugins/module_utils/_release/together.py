@@ -32,6 +32,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
     read_record,
     secret_folders,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.warm import kept_now
 from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import UP_EXTRA, bring_up_recorded
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import remove_unused, restore_secrets
 
@@ -100,7 +101,8 @@ def give_up(stack: str, layout: Layout, note: Prepared, host: Host, *, limit: fl
     made, previous = read_record(folder), current_record(layout)
     restore_secrets(layout.secrets)
     networks.disconnect(host.engine, note.lent)
-    touched = _take_down(stack, made, previous, host) if made else []
+    kept = kept_now(layout, previous, host.now())
+    touched = _take_down(stack, made, previous, host, kept) if made else []
     if previous is not None and touched:
         bring_up_recorded(host, layout, stack, previous, touched, timeout=limit + UP_EXTRA)
     shutil.rmtree(folder, ignore_errors=True)
@@ -116,12 +118,19 @@ def give_up(stack: str, layout: Layout, note: Prepared, host: Host, *, limit: fl
     return f"The release {previous.identity} {verb}."
 
 
-def _take_down(stack: str, made: Record, previous: Record | None, host: Host) -> list[str]:
-    """Remove what came up for it; names of what was replaced where it is, and has to be brought back."""
+def _take_down(stack: str, made: Record, previous: Record | None, host: Host, kept: frozenset[str]) -> list[str]:
+    """Remove what came up for it; names of what was replaced where it is, and has to be brought back.
+
+    :param kept: containers that ran warm before, and do so again.
+    """
     recorded = previous.containers if previous else {}
     serving = {item["name"] for item in recorded.values()}
     there = {item.name for item in host.engine.present(stack)}
-    coming = [item for item in made.containers.values() if item["name"] not in serving and item["name"] in there]
+    fresh = [item for item in made.containers.values() if item["name"] not in serving and item["name"] in there]
+    coming = [item for item in fresh if item["name"] not in kept]
+    for item in fresh:
+        if item["name"] in kept:
+            host.engine.disconnect(stack, item["name"])
     services = [item for item in coming if item["part"] != BASE]
     for group in (services, [item for item in coming if item["part"] == BASE]):  # who uses it before what is used
         _stop(group, host)

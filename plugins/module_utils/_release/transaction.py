@@ -78,16 +78,17 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.record im
 from ansible_collections.drydock.serving.plugins.module_utils._release.registry_auth import Logins, hidden
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import (
     EDGE_FIRST,
+    READY,
     RELEASING,
     REPAIRING,
     from_ready,
     until_ready,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.trouble import host_error
 from ansible_collections.drydock.serving.plugins.module_utils._release.way_back import (
     UP_EXTRA,
     Situation,
     WayBack,
-    host_error,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._release.works import Works
 from ansible_collections.drydock.serving.plugins.module_utils._secrets import (
@@ -166,7 +167,8 @@ class Transaction:
         self._workers: frozenset[str] = frozenset()  # of nginx, before that
         self._lent: tuple[networks.Link, ...] = ()
         releasing = plan.kind == RELEASE
-        self.order = REPAIRING if not releasing else EDGE_FIRST if plan.edge_first else RELEASING
+        waits = options.until == READY or bool(options.prepared)  # then the edge comes last, whatever is warm
+        self.order = REPAIRING if not releasing else EDGE_FIRST if plan.edge_first and not waits else RELEASING
         self.steps = self.order.steps
         self._previous = plan.current.identity if plan.current else None
         self._identity = options.identity if releasing else (self._previous or options.identity)
@@ -282,8 +284,7 @@ class Transaction:
             load_requests()  # its absence must not come up when containers have been touched
         staged = self._staging.is_dir()  # it has its name already where the edge is led first
         folder = self._staging if staged else self._folder
-        for part in self._desired.parts:
-            self._compose(part, folder).check()
+        self._host.at_once(self._compose(part, folder).check for part in self._desired.parts)
 
     def _step_images(self) -> None:
         if self._plan.kind != RELEASE:  # a repair that pulls nothing needs no room
@@ -323,7 +324,7 @@ class Transaction:
 
     def _step_leave(self) -> None:
         """Balancers look every few seconds; what they have sent by then is answered by what serves."""
-        if self._options.out_of_service > 0 and self._plan.current is not None:
+        if self._options.out_of_service > 0 and self._plan.current is not None and self.order is not EDGE_FIRST:
             now = self._host.now()
             if rotation.leave(self._layout, release=self._identity, since=now, actor=self._options.actor):
                 self._host.sleep(self._options.out_of_service)
@@ -385,7 +386,7 @@ class Transaction:
                 raise asked.error()
 
     def _step_join(self) -> None:
-        networks.connect(self._engine, networks.joins(self._desired, self._live()))
+        self._connect(networks.joins(self._desired, self._live()))
 
     def _step_record(self) -> None:
         write_json(self._folder / RECORD, self._record().as_dict(), mode=0o640)
@@ -396,7 +397,7 @@ class Transaction:
         names = {unit.container for unit in self._plan.warm}
         self._lend(networks.lent(self._desired, self._plan.warm, live))
         links = networks.joins(self._desired, live)
-        networks.connect(self._engine, (link for link in links if link.container in names))
+        self._connect(link for link in links if link.container in names)
         warm.wait_ready(self._plan.warm, self._host.ready, clock=self._host.clock, sleep=self._host.sleep)
 
     def _step_switch(self) -> None:
@@ -475,7 +476,10 @@ class Transaction:
 
     def _lend(self, links: tuple[networks.Link, ...]) -> None:
         self._lent = (*self._lent, *links)
-        networks.connect(self._engine, links)
+        self._connect(links)
+
+    def _connect(self, links: Iterable[networks.Link]) -> None:
+        networks.connect(self._engine, links, self._host.at_once)
 
     def _gone(self) -> tuple[Retired, ...]:
         """Containers that end with this run."""

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Callable
+from typing import Any, Callable
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._health.container import Watch, absent
@@ -31,9 +32,10 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.words impo
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Unit
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
 
-INTERVAL = 1.0
+INTERVAL = 0.5  # seconds between two looks at first: most services start within a few
+SLOWER, LONGEST = 1.3, 2.0  # each look that finds it not healthy makes the next pause longer: models load for minutes
 ALIVE = "port"  # the phase in which a service has to say that it is alive
-SETTLED = 3  # looks in a row that a container has to run; a crash right after the start shows within them
+SETTLED = 4  # looks in a row that a container has to run, two seconds; a crash right after the start shows in them
 
 
 def targets_for(
@@ -41,12 +43,10 @@ def targets_for(
 ) -> list[Target]:
     """A container that runs and, where it has one, passes its health check; and the path that says it is ready."""
     spec = ContainerSpec(container=container)
-    targets = [Target(name=name, spec=spec, interval=INTERVAL, timeout=10.0, successes=SETTLED, budget=budget)]
+    targets = [Target(name=name, spec=spec, timeout=10.0, budget=budget)]
     if url:
-        targets.append(
-            Target(name=f"{name} {url}", spec=HttpSpec(url=url), interval=INTERVAL, timeout=timeout, budget=budget)
-        )
-    return targets
+        targets.append(Target(name=f"{name} {url}", spec=HttpSpec(url=url), timeout=timeout, budget=budget))
+    return [replace(target, interval=INTERVAL, backoff=SLOWER, max_interval=LONGEST) for target in targets]
 
 
 def unit_targets(unit: Unit) -> list[Target]:
@@ -67,7 +67,8 @@ def unit_targets(unit: Unit) -> list[Target]:
         alive = Target(name=f"{unit.name} {live}", spec=HttpSpec(url=live), phase=ALIVE, timeout=health.timeout)
         late = health.live_within is None
         found.append(replace(alive, budget=health.budget if late else None, span=health.live_within))
-    return [replace(target, group=unit.name, interval=INTERVAL) for target in [*found, *ready]]
+    found = [replace(target, interval=INTERVAL, backoff=SLOWER, max_interval=LONGEST) for target in found]
+    return [replace(target, group=unit.name) for target in [*found, *ready]]
 
 
 class Waiter:
@@ -100,23 +101,59 @@ class Waiter:
         return self._poll([target for targets in found for target in targets], limit)
 
     def _poll(self, targets: Sequence[Target], timeout: float) -> Report:
-        watch = Watch()
-
-        def container(spec: ContainerSpec, _timeout: float) -> Observation:
-            try:
-                inspection = self._engine.inspect(spec.container)
-            except DrydockError as error:
-                if error.kind != "engine_unreachable":
-                    raise
-                return Observation(ok=False, summary=error.message)  # it may come back
-            return absent(spec.container) if inspection is None else watch.judge(inspection, spec)
-
+        names = [target.spec.container for target in targets if isinstance(target.spec, ContainerSpec)]
+        looks = Looks(self._engine, sorted(set(names)))
         pool = self._make_pool(workers_for(len(targets)))
         return poll(
             targets,
-            Prober(container),
+            Prober(looks.look),
             timeout=timeout,
             clock=self._clock,
             pool=pool,
             on_look=lambda states, seconds: self._tell(waits_for(states, seconds, timeout)),
         )
+
+
+class Looks:
+    """Looks at containers, at all of them by one call of the engine: what it said of each is taken once.
+
+    A container is healthy when it is, and has run for some looks in a row, whatever its health was meanwhile.
+    """
+
+    def __init__(self, engine: Engine, containers: Sequence[str]) -> None:
+        self._engine = engine
+        self._containers = containers
+        self._watch = Watch()
+        self._lock = threading.Lock()
+        self._said: dict[str, Mapping[str, Any] | None] = {}
+        self._ran: dict[ContainerSpec, tuple[int, int]] = {}  # looks in a row, and the restarts it had then
+
+    def look(self, spec: ContainerSpec, _timeout: float) -> Observation:
+        """What is seen of one."""
+        try:
+            inspection = self._inspection(spec.container)
+        except DrydockError as error:
+            if error.kind != "engine_unreachable":
+                raise
+            return Observation(ok=False, summary=error.message)  # it may come back
+        if inspection is None:
+            return absent(spec.container)
+        seen = self._watch.judge(inspection, spec)
+        ran = self._count(spec, seen.facts)
+        if not seen.ok or spec.health == ANY or ran >= SETTLED:
+            return seen
+        return replace(seen, ok=False, summary=f"{seen.summary}, seen so {ran} of {SETTLED} times")
+
+    def _inspection(self, container: str) -> Mapping[str, Any] | None:
+        with self._lock:
+            if container not in self._said:
+                found = self._engine.inspect_all(self._containers)
+                self._said = {name: found.get(name) for name in self._containers}
+            return self._said.pop(container)
+
+    def _count(self, spec: ContainerSpec, facts: Mapping[str, Any]) -> int:
+        restarts = int(facts["restarts"])
+        before, then = self._ran.get(spec, (0, restarts))
+        ran = before + 1 if facts["state"] == spec.state and restarts == then else 0
+        self._ran[spec] = (ran, restarts)
+        return ran

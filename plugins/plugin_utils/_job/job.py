@@ -25,38 +25,47 @@ from ansible_collections.drydock.serving.plugins.plugin_utils._job.watch import 
 TIME_LIMIT = 7 * 24 * 3600  # seconds after which async_wrapper ends a run; the module's own limits come long before
 QUICK, THOROUGH = 30.0, 120.0  # seconds for a question: one command, one module
 LOADED = 15.0  # seconds after which Python has surely read a module's file
+STALE = 24 * 60  # minutes after which nobody fetches a result any more
+REMOVE = "-exec rm -f {} +"
+OWN = "drydock"  # below async_wrapper's directory, so that what is swept there is ours
 MARK, END = "--drydock-job--", "--drydock-end--"
 RUNNING = '{"started"'  # how async_wrapper's file begins until the module's result takes its place
 
 
 @dataclass(frozen=True)
 class Started:
-    """:param job: async_wrapper's name for it. :param folder: where the module's file with the arguments lies."""
+    """:param job: async_wrapper's name for it. :param folder: where the module's file with the arguments lies.
+    :param file: how that is called.
+    """
 
     job: str
     results: str
     folder: str | None
+    file: str = "AnsiballZ_*"
 
 
 def start(
     action: Any, module: str, arguments: Mapping[str, Any], variables: dict[str, Any]
 ) -> Started | dict[str, Any]:
     """Start the module on the host; its result instead when it could not be started."""
-    task = action._task
-    given = task.async_val
+    task, shell = action._task, action._connection._shell
+    given, place = task.async_val, action.get_shell_option("async_dir", default="~/.ansible_async")
     task.async_val = TIME_LIMIT
     try:
         folder = folder_for(action)
+        shell.set_option("async_dir", f"{place}/{OWN}")
         found: dict[str, Any] = action._execute_module(
             module_name=module, module_args=dict(arguments), task_vars=variables, wrap_async=True
         )
     finally:
         task.async_val = given
+        shell.set_option("async_dir", place)
     if "ansible_job_id" not in found:
-        action._connection._shell.tmpdir, action._cleanup_remote_tmp = folder, True  # which nobody else removes now
+        shell.tmpdir, action._cleanup_remote_tmp = folder, True  # which nobody else removes now
         return {**found, "changed": False, "failed": True}
     keep = constants.DEFAULT_KEEP_REMOTE_FILES or "-tmp-" not in str(folder)
-    return Started(str(found["ansible_job_id"]), str(found["results_file"]), None if keep else str(folder))
+    file = f"AnsiballZ_{module.rpartition('.')[2]}.py"
+    return Started(str(found["ansible_job_id"]), str(found["results_file"]), None if keep else str(folder), file)
 
 
 def folder_for(action: Any) -> str:
@@ -95,7 +104,7 @@ class Job(Generic[R]):
             self._updated.add(answer.status.updated)
         loaded = len(self._updated) > 2 or time.monotonic() - self._since > LOADED
         if not self._forgotten and answer.job == "running" and loaded:
-            self._sweep(f"rm -f {self._quoted(self._started.folder)}/AnsiballZ_*", privileged=False)
+            self._sweep(f"rm -f {self._quoted(self._started.folder)}/{self._started.file}", privileged=False)
             self._forgotten = True
 
     def alive(self) -> bool:
@@ -121,11 +130,19 @@ class Job(Generic[R]):
         return as_of_the_module(found)
 
     def tidy(self) -> None:
-        """Leave nothing of the job on the host, if it answers; by now the result is what counts."""
+        """Leave nothing of the job on the host, if it answers, nor of those whose controllers or hosts died; by now the
+        result is what counts.
+        """
+        results, folder = PurePosixPath(self._started.results), self._started.folder
         with contextlib.suppress(Lost):
-            self._sweep(f"rm -f {self._quoted(self._started.results)}", privileged=True)
-            if self._started.folder is not None:
-                self._sweep(f"rm -rf {self._quoted(self._started.folder)}", privileged=False)
+            old = f"find {self._quoted(str(results.parent))} -maxdepth 1 -type f -name 'j*' -mmin +{STALE}"
+            ended = f"\\( ! -exec grep -q '^{RUNNING}' {{}} \\; -o -mmin +{TIME_LIMIT // 60 + STALE} \\)"
+            also = f"; {old} {ended} {REMOVE}" if results.parent.name == OWN else ""
+            self._sweep(f"rm -f {self._quoted(str(results))}{also}", privileged=True)
+            if folder is not None:
+                around = self._quoted(str(PurePosixPath(folder).parent))
+                old = f"find {around} -mindepth 2 -maxdepth 2 -type f -name {self._started.file} -mmin +{STALE}"
+                self._sweep(f"rm -rf {self._quoted(folder)}; {old} {REMOVE}", privileged=False)
 
     def reconnect(self) -> None:
         """See :func:`reconnect`."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, go_back
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.caller import (
     actor,

@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
 from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import MOST
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
 from ansible_collections.drydock.serving.plugins.module_utils._release.scale import Scale, scale
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.caller import (

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.drydock.serving.plugins.action import release
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
 from ansible_collections.drydock.serving.plugins.plugin_utils._release_job import work
 
 ARGUMENTS = {"stack": {"name": "ocr", "paths": {"root": "/opt/ocr"}}, "files": []}
@@ -74,6 +75,36 @@ def test_who_goes_back_or_gives_up_does_not_look_first(
     action = Action()
     assert action.release(**arguments) == {"changed": True}
     assert action.calls == []
+
+
+@pytest.mark.parametrize("again", [{}, {"retries": 3}, {"until": ["it is well"]}])
+@pytest.mark.parametrize("fails", [False, True])
+def test_callbacks_are_handed_no_secrets_among_the_arguments(again: dict[str, Any], fails: bool) -> None:
+    arguments = {
+        **ARGUMENTS,
+        "rollback": not fails,
+        "secrets": {"key": "canary"},
+        "registries": {"r": {"password": "canary"}},
+    }
+    action = Action({"changed": False}, check=True)
+    task = {"args": arguments, "until": None, "retries": None, "async_val": 0, "diff": False, **again}
+    vars(action._task).update(task, delegate_to=None)
+    action._connection._shell = SimpleNamespace(tmpdir="/tmp/x")
+    if fails:
+        action._task.args = {**arguments, "files": "none"}
+    result = action.run(task_vars={})
+    assert bool(result.get("failed")) is fails
+    assert ("canary" in str(action._task.args)) is bool(again)
+    assert fails or "canary" in str(action.calls)
+
+
+def test_who_releases_and_when_the_run_began_is_told_to_each_host_in_the_same_words() -> None:
+    first, second = release.signed({"actor": None}), release.signed({})
+    assert first == second
+    assert re.fullmatch(r"\d{8}T\d{6}Z", first["stamp"])
+    assert first["controller"] == first["actor"].rpartition("@")[2] != ""
+    given = {"actor": "ann@desk", "controller": "desk", "stamp": "20261121T041500Z"}
+    assert release.signed(given) == given
 
 
 def test_a_job_that_died_is_a_failure_with_all_keys(monkeypatch: pytest.MonkeyPatch) -> None:

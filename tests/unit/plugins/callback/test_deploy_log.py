@@ -48,13 +48,14 @@ def event(
     state: str = "switched",
     **values: Any,
 ) -> Any:
-    task = SimpleNamespace(
-        action=action,
-        check_mode=check,
-        no_log=no_log,
-        args={"stack": {"name": "ocr"}, "reason": "faster", "secrets": {"postgres_password": CANARY}, "state": state},
+    written = {"stack": "{{ stack_model }}", "reason": "{{ why }}", "secrets": "{{ all }}", "state": "{{ state }}"}
+    args = {"stack": {"name": "ocr"}, "reason": "faster", "secrets": {"postgres_password": CANARY}, "state": state}
+    return SimpleNamespace(
+        _host=SimpleNamespace(get_name=lambda: "web1"),
+        _task=SimpleNamespace(action=action, check_mode="{{ check }}", no_log="{{ quiet }}", args=written),
+        _task_fields={"args": args, "check_mode": check, "no_log": no_log},
+        _result=values,
     )
-    return SimpleNamespace(_host=SimpleNamespace(get_name=lambda: "web1"), _task=task, _result=values)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -72,6 +72,81 @@ def test_what_was_given_up_or_led_back_is_told_so() -> None:
     ]
 
 
+def test_a_way_back_is_told_with_what_was_left_and_in_check_mode_what_would_be() -> None:
+    back = {**SWITCHED, "rolled_back_from": "r2", "rolled_back_to": "r1"}
+    found = judged(one={**back, "release": "r3"}, two=back, three={**back, "changed": False, "release": "r1"})
+    assert [line.split(None, 2)[1:] for line in found["table"]] == [
+        ["r3", "r2 -> r1, as r3"],
+        ["r2", "r2 -> r1 (would be)"],
+        ["r1", "as it was"],
+    ]
+    assert found["switched"] == ["one", "two"]
+
+
+def test_a_host_whose_probation_failed_is_behind_and_those_that_switched_are_told_apart() -> None:
+    said = "The release r2 did not pass its probation: 5xx."
+    failed = {**SWITCHED, "release": "r3", "failed": True, "msg": said, "failure": {"kind": "probation_failed"}}
+    found = judged(one=SWITCHED, two=failed, three=UNCHANGED)
+    assert (found["behind"], found["switched"]) == (["two"], ["one"])
+    assert found["cause"] == "two: The release r2 did not pass its probation: 5xx."
+
+
+def test_a_host_that_failed_when_its_release_was_proven_is_not_behind() -> None:
+    unfinished = {"release": "r2", "previous": "r1", "kind": "release", "changed": True, "failed": True}
+    told = {**unfinished, "msg": "no space", "failure": {"kind": "no_space", "step": "prune"}}
+    found = judged(one=SWITCHED, two=told)
+    assert (found["behind"], found["switched"], found["cause"]) == ([], ["one", "two"], "")
+    assert found["table"][1] == "two  r2                         serves, but is not finished: no space"
+
+
+@pytest.mark.parametrize("serves", ["r1", "r2", "r3"])
+def test_a_host_whose_probation_failed_is_behind_whatever_serves_there(serves: str) -> None:
+    told = {"release": serves, "previous": "r1", "kind": "release", "changed": True, "failed": True, "msg": "5xx"}
+    found = judged(one={**told, "failure": {"kind": "probation_failed"}})
+    assert (found["behind"], found["switched"]) == (["one"], [])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"failed": True, "msg": "x", "failure": {"kind": "interrupted"}, "release": None},
+        {"failed": True, "msg": "Traceback"},
+    ],
+)
+def test_of_a_run_that_broke_off_nobody_knows_what_serves(told: dict[str, Any]) -> None:
+    assert judged(one=told)["table"][0].split()[1] == "unknown"
+
+
+def test_a_host_that_was_lost_on_its_way_back_has_not_gone_back() -> None:
+    lost = {"unreachable": True, "msg": "no route"}
+    hostvars = {
+        "one": {"stack_released": WAITING, "stack_given_up": lost},
+        "two": {"stack_released": SWITCHED, "stack_went_back": lost},
+    }
+    found = rollout(list(hostvars), hostvars)
+    assert found["failed"] == ["one", "two"]
+    assert [line.split(None, 2)[1:] for line in found["table"]] == [
+        ["r1", "could not give up r2: no route"],
+        ["r2", "could not go back: no route"],
+    ]
+
+
+class Counted(dict[str, Any]):
+    """As ``hostvars``, of which each look takes long."""
+
+    looks = 0
+
+    def __getitem__(self, name: str) -> Any:
+        self.looks += 1
+        return super().__getitem__(name)
+
+
+def test_each_host_is_looked_at_once() -> None:
+    hostvars = Counted(one={"stack_released": SWITCHED}, two={"stack_released": BROKEN})
+    rollout(["one", "two"], hostvars)
+    assert hostvars.looks == 2
+
+
 def test_a_long_message_is_cut_and_a_host_that_ansible_does_not_know_is_silent() -> None:
     found = rollout(["one", "two"], {"one": {"stack_released": {**BROKEN, "msg": "x" * 500}}})
     assert len(found["table"][0]) < 220

@@ -89,6 +89,25 @@ def test_only_what_runs_on_a_host_is_in_it() -> None:
         assert [line for line in imported if "ansible." in line or "plugin_utils" in line] == [], name
 
 
+def imported(source: bytes) -> set[str]:
+    """What Python finds when it parses the file."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{command.PREFIX}."):
+            module = str(node.module)[len(command.PREFIX) + 1 :]
+            found |= {module, *(f"{module}.{alias.name}".strip(".") for alias in node.names)}
+    return found - {""}
+
+
+def test_no_import_of_any_file_is_overlooked_and_none_made_up() -> None:
+    files = sorted(command.UTILS.rglob("*.py"))
+    assert len(files) > 100
+    assert [file.name for file in files if command.imports(file.read_bytes()) != imported(file.read_bytes())] == []
+    text = f"from {command.PREFIX} import (\n    a,  # one, or two\n    b as c,\n)\n"
+    text += f"    from {command.PREFIX}.d import e  # f, g\n"
+    assert command.imports(text.encode()) == {"a", "b", "d", "d.e"}
+
+
 def test_it_is_the_code_that_releases_are_made_with() -> None:
     found = archive(built())
     for name in ("lease", "info", "verdict", "waiting", "log"):

@@ -131,6 +131,13 @@ def test_what_is_wrong_is_told_below_the_table() -> None:
     assert "web1:" not in text
 
 
+def test_what_a_host_says_does_not_steer_the_terminal() -> None:
+    failure = {"id": "r003", "kind": "unhealthy", "step": "healthy", "message": "\x1b[2Jred\x1b]0;owned\x07\nand more"}
+    shown = table(report(web1=told(problems=[{"kind": "x", "message": "a\x1b[1Ab"}], failures=[failure])))
+    assert [letter for letter in shown if letter != "\n" and not letter.isprintable()] == []
+    assert "[2Jred]0;owned\nand more" in shown
+
+
 def test_columns_stand_below_each_other() -> None:
     lines = table(
         report(a=told(), a_long_name=told(release=None, colours=[], since=None, certificate=None))

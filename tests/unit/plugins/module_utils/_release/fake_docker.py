@@ -124,33 +124,34 @@ class FakeDocker:
         return "Up 2 seconds" + (f" ({item.health})" if item.health else "")
 
     def _inspect(self, rest: list[str]) -> tuple[int, str, str]:
-        job = self.jobs.inspect(rest[-1])
-        if job is not None:
-            return 0, json.dumps(job), ""
-        for (project, name), item in self.containers.items():
-            if rest[-1] == f"{project}-{name}-1":
-                if item.image in self.crashing:
-                    item.restarts += 1
-                if item.warming and item.state == "running":
-                    item.warming -= 1
-                    item.health = "starting" if item.warming else "healthy"
-                state: dict[str, Any] = {"Status": item.state, "ExitCode": 0, "Error": None}
-                state.update(self.endings.get(item.image, {}))
-                if item.health:
-                    state["Health"] = {"Status": item.health, "Log": [{"Output": self.health_says}]}
-                environment = [f"{key}={value}" for key, value in item.environment.items()]
-                if "--format" in rest:
-                    return 0, "0\n", ""
-                found = {
-                    "Id": item.hash,
-                    "Name": f"/{rest[-1]}",
-                    "RestartCount": item.restarts,
-                    "State": state,
-                    "Config": {"Env": environment},
-                    "HostConfig": {"Memory": 512 * 1024**2},
-                }
-                return 0, json.dumps([found]), ""
-        return 1, "[]", "no such container"
+        if "--format" in rest:
+            return (0, "0\n", "") if self._named(rest[-1]) else (1, "", f"Error: No such container: {rest[-1]}")
+        names = rest[rest.index("container") + 1 :]
+        each = {name: self._inspection(name) for name in names}
+        gone = [f"Error: No such container: {name}" for name, found in each.items() if found is None]
+        return int(bool(gone)), json.dumps([found for found in each.values() if found is not None]), "\n".join(gone)
+
+    def _inspection(self, name: str) -> dict[str, Any] | None:
+        job, item = self.jobs.inspect(name), self._named(name)
+        if job is not None or item is None:
+            return job
+        if item.image in self.crashing:
+            item.restarts += 1
+        if item.warming and item.state == "running":
+            item.warming -= 1
+            item.health = "starting" if item.warming else "healthy"
+        state: dict[str, Any] = {"Status": item.state, "ExitCode": 0, "Error": None}
+        state.update(self.endings.get(item.image, {}))
+        if item.health:
+            state["Health"] = {"Status": item.health, "Log": [{"Output": self.health_says}]}
+        return {
+            "Id": item.hash,
+            "Name": f"/{name}",
+            "RestartCount": item.restarts,
+            "State": state,
+            "Config": {"Env": [f"{key}={value}" for key, value in item.environment.items()]},
+            "HostConfig": {"Memory": 512 * 1024**2},
+        }
 
     def _image(self, rest: list[str]) -> tuple[int, str, str]:
         if rest[0] == "rm":

@@ -71,14 +71,15 @@ class Jobs:
             for job in self.there.values()
         ]
 
-    def inspect(self, name: str) -> list[dict[str, Any]] | None:
+    def inspect(self, name: str) -> dict[str, Any] | None:
         job = self.there.get(name)
         if job is None:
             return None
         job.looks -= 1
         if job.looks < 0 and job.state == "running":
             job.state = "exited"
-        return [{"Id": name, "State": {"Status": job.state, "ExitCode": job.code, "OOMKilled": job.oom}, "Config": {}}]
+        state = {"Status": job.state, "ExitCode": job.code, "OOMKilled": job.oom}
+        return {"Id": name, "Name": f"/{name}", "State": state, "Config": {}}
 
     def log(self, name: str) -> str:
         return f"2026-11-21T04:15:00.000000001Z {self.says}\n" if name in self.there else ""

@@ -200,6 +200,7 @@ def test_without_a_release_before_it_says_so(world: World) -> None:
     error = world.not_back()
     assert error.kind == "no_way_back"
     assert "There is no other one here." in error.message
+    assert (world.result["release"], world.result["changed"]) == ("r001", False)
 
 
 def test_what_serves_may_have_been_edited_by_hand(world: World) -> None:

@@ -222,6 +222,15 @@ def test_a_holder_that_was_stopped_is_named_as_stuck_at_once_and_serves_on_when_
     assert failure.value.details["state"] == "alive"
 
 
+@pytest.mark.usefixtures("stopped")
+def test_a_lock_that_was_removed_lets_nobody_work_beside_who_holds_the_stack(layout: Layout) -> None:
+    layout.lock.unlink()
+    with pytest.raises(DrydockError) as failure, lease(layout, OTHER):
+        pass
+    assert (failure.value.kind, failure.value.details["owner"]["actor"]) == ("locked", "alice@laptop")
+    assert note(layout)["actor"] == "alice@laptop"
+
+
 def test_a_dead_holder_s_lease_is_taken_over_and_said(layout: Layout, stopped: subprocess.Popen[str]) -> None:
     stopped.kill()
     stopped.wait()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._errors import DrydockError
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
 from ansible_collections.drydock.serving.plugins.module_utils._release.scale import Scale, memory, scale
 from ansible_collections.drydock.serving.plugins.module_utils._release.steps import RELEASE_STEPS
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options

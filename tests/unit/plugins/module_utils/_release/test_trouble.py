@@ -417,8 +417,12 @@ def test_a_failed_release_that_cannot_be_stopped_says_so(world: World) -> None:
         world.docker.answering = step != "healthy"
 
     error = world.failing(world.with_api(image="api:2"), on_step=gone)
-    assert "was not touched and serves" not in error.message
-    assert "could NOT be brought back: The Docker engine is unreachable" in error.message
+    assert "r001 was not touched, but what came up beside it could NOT be put away" in error.message
+    assert "The Docker engine is unreachable" in error.message
+    world.docker.answering = True
+    world.release()
+    assert world.serving()["api"] == "api:1"
+    assert world.leftovers() == []
 
 
 def test_clients_are_led_back_before_any_evidence_is_collected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -505,3 +509,21 @@ def _ended(process: int) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+@pytest.mark.parametrize("step", ["drain", "stop", "prune"])
+def test_what_fails_when_the_release_is_proven_tells_that_it_serves(world: World, step: str) -> None:
+    world.with_edge()
+    world.release()
+    new = world.with_api(image="api:2")
+
+    def full(reached: str) -> None:
+        if reached == step:
+            raise OSError(28, "No space left on device")
+
+    error = world.failing(new, on_step=full)
+    assert (error.kind, error.details["step"]) == ("no_space", step)
+    assert (world.result["release"], world.result["previous"]) == ("r002", "r001")
+    assert world.result["directory"] == str(world.root / "releases" / "r002")
+    world.release(new)
+    consistent(world)

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import ContainerSpec, HttpSpec
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Health, Unit
-from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import unit_targets
+from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
+from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import SETTLED, Looks, unit_targets
 
 from tests.unit.plugins.module_utils._release.world import World
 
@@ -88,3 +90,59 @@ def test_the_record_tells_when_each_target_was_healthy(world: World) -> None:
     world.release()
     targets = {item["target"] for item in world.current.rest["timeline"] if item["ok"]}
     assert targets == {"db", "api"}
+
+
+class Scripted:
+    """An engine that says one thing after another of each container."""
+
+    def __init__(self, **told: list[dict[str, Any] | None]) -> None:
+        self.told = told
+        self.calls = 0
+
+    def inspect_all(self, containers: Sequence[str]) -> dict[str, dict[str, Any]]:
+        self.calls += 1
+        said = {name: self.told[name].pop(0) for name in containers}
+        return {name: item for name, item in said.items() if item is not None}
+
+
+def running(health: str | None = None, *, restarts: int = 0) -> dict[str, Any]:
+    state: dict[str, Any] = {"Status": "running", **({"Health": {"Status": health}} if health else {})}
+    return {"Id": "1", "RestartCount": restarts, "State": state}
+
+
+def looked(engine: Scripted, spec: ContainerSpec, times: int) -> list[bool]:
+    looks = Looks(cast("Engine", engine), sorted(engine.told))
+    return [looks.look(spec, 1.0).ok for _time in range(times)]
+
+
+def test_a_container_without_a_health_check_has_to_run_for_some_looks() -> None:
+    engine = Scripted(api=[running()] * SETTLED)
+    assert looked(engine, ContainerSpec(container="api"), SETTLED) == [*[False] * (SETTLED - 1), True]
+
+
+def test_one_that_has_run_for_long_enough_is_healthy_as_soon_as_it_says_so() -> None:
+    engine = Scripted(api=[*[running("starting")] * (SETTLED + 2), running("healthy")])
+    found = looked(engine, ContainerSpec(container="api"), SETTLED + 3)
+    assert found == [*[False] * (SETTLED + 2), True]
+
+
+def test_one_that_restarts_meanwhile_begins_again() -> None:
+    engine = Scripted(api=[running(), running(), *[running(restarts=1)] * (SETTLED + 1)])
+    found = looked(engine, ContainerSpec(container="api", max_restarts=9), SETTLED + 3)
+    assert found == [*[False] * (SETTLED + 2), True]
+
+
+def test_all_containers_are_looked_at_by_one_call_of_the_engine_each_time() -> None:
+    engine = Scripted(api=[running()] * 3, db=[running()] * 3)
+    looks = Looks(cast("Engine", engine), sorted(engine.told))
+    for _time in range(3):
+        for name in ("api", "db"):
+            looks.look(ContainerSpec(container=name), 1.0)
+    assert engine.calls == 3
+
+
+def test_one_that_is_not_there_does_not_hide_the_others() -> None:
+    engine = Scripted(api=[None], db=[running("unhealthy")])
+    looks = Looks(cast("Engine", engine), sorted(engine.told))
+    assert looks.look(ContainerSpec(container="api"), 1.0).summary == "there is no container api"
+    assert "unhealthy instead of healthy" in looks.look(ContainerSpec(container="db"), 1.0).summary

@@ -65,10 +65,10 @@ class Trial:
             Ending("demo", layout, host, actor=ACTOR, say=self.said.append),
         )
 
-    def follow(self, result: dict[str, Any], *, looking: bool = False) -> None:
+    def follow(self, result: dict[str, Any]) -> None:
         """What a run does when it has made the release, or nothing."""
         desired = self.world.desired(self.stack())
-        after(desired, self.world.host(), looking=looking, actor="op@ctl", result=result)
+        after(desired, self.world.host(), actor="op@ctl", result=result)
 
     @property
     def layout(self) -> Any:

@@ -16,6 +16,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._errors import Dry
 from ansible_collections.drydock.serving.plugins.module_utils._health.http import judge
 from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec, Observation
 from ansible_collections.drydock.serving.plugins.module_utils._release.abandon import abandon
+from ansible_collections.drydock.serving.plugins.module_utils._release.at_once import in_turn
 from ansible_collections.drydock.serving.plugins.module_utils._release.back import Way, go_back
 from ansible_collections.drydock.serving.plugins.module_utils._release.desired import Desired, parse_desired, variable
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Engine
@@ -24,7 +25,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.layout im
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
 from ansible_collections.drydock.serving.plugins.module_utils._release.record import Record, current_record
 from ansible_collections.drydock.serving.plugins.module_utils._release.replicas import replica_name, settle
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result, run
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._release.run import run
 from ansible_collections.drydock.serving.plugins.module_utils._release.transaction import Options
 from ansible_collections.drydock.serving.plugins.module_utils._release.waiting import Waiter
 from ansible_collections.drydock.serving.plugins.module_utils._release.warm import read_warm
@@ -185,6 +187,7 @@ class World:
             clocks=self.clocks(),
             on_step=on_step,
             programs=self.programs,
+            at_once=in_turn,  # a test that ends a run at some call has to find the same one each time
         )
 
     def release(

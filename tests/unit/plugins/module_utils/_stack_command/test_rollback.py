@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verbs.rollback import report
 
 BACK = {

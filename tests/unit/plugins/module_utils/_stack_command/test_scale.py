@@ -9,7 +9,7 @@ import argparse
 from typing import Any
 
 import pytest
-from ansible_collections.drydock.serving.plugins.module_utils._release.run import empty_result
+from ansible_collections.drydock.serving.plugins.module_utils._release.result import empty_result
 from ansible_collections.drydock.serving.plugins.module_utils._stack_command.verbs.scale import VERB, report
 
 

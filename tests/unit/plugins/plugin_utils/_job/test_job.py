@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import time
@@ -177,6 +178,59 @@ def test_a_status_file_counts_only_while_its_process_lives(place: Path) -> None:
     assert job.current(action, DOWNLOAD, str(status)) is None
 
 
+def test_what_controllers_and_hosts_that_died_have_left_goes_with_the_next_job_and_nothing_else_does(
+    tmp_path: Path,
+) -> None:
+    day, week = 24 * 3600, 8 * 24 * 3600 + 60
+    jobs = tmp_path / "jobs" / job.OWN
+    jobs.mkdir(parents=True)
+    done, begun = '{"changed": true}', '{"started": true, "finished": false}'
+    for name, text, age in (
+        ("j1.1", done, day + 60),
+        ("j2.1", done, day - 60),
+        ("j3.1", begun, day + 60),
+        ("j4.1", begun, week),
+        ("notes", done, week),
+        (NAME, done, 0),
+    ):
+        left_since(jobs / name, text, age)
+    left_since(tmp_path / "jobs" / "j5.1", done, week)  # of somebody else
+    for name, file, age in (
+        ("ansible-tmp-1", "AnsiballZ_release.py", 0),
+        ("ansible-tmp-2", "AnsiballZ_release.py", day + 60),
+        ("ansible-tmp-3", "AnsiballZ_release.py", day - 60),
+        ("ansible-tmp-4", "AnsiballZ_copy.py", week),
+    ):
+        (tmp_path / "tmp" / name).mkdir(parents=True)
+        left_since(tmp_path / "tmp" / name / file, "secret", age)
+    started = job.Started(NAME, str(jobs / NAME), str(tmp_path / "tmp" / "ansible-tmp-1"), "AnsiballZ_release.py")
+    action = Action()
+    job.Job(action, {}, started, kind=DOWNLOAD, status="none").tidy()
+    assert sorted(path.name for path in jobs.iterdir()) == ["j2.1", "j3.1", "notes"]
+    assert (tmp_path / "jobs" / "j5.1").exists()
+    assert sorted(path.parent.name for path in (tmp_path / "tmp").rglob("*.py")) == ["ansible-tmp-3", "ansible-tmp-4"]
+    assert [sudoable for _command, sudoable in action.commands] == [True, False]
+
+
+def left_since(path: Path, text: str, age: float) -> None:
+    path.write_text(text)
+    os.utime(path, (time.time() - age, time.time() - age))
+
+
+class Shell:
+    """ansible-core's, as far as it is needed to start a job."""
+
+    tmpdir: str | None = "/root/.ansible/tmp/ansible-tmp-1"
+
+    def __init__(self) -> None:
+        self.async_dir, self.seen = "/root/.ansible_async", list[str]()
+
+    def set_option(self, name: str, value: str) -> None:
+        assert name == "async_dir"
+        self.async_dir = value
+        self.seen.append(value)
+
+
 class Task:
     async_val = 0
 
@@ -184,6 +238,7 @@ class Task:
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_task_is_as_it_was_once_the_job_is_started(monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
     seen: list[int] = []
+    shell = Shell()
 
     def execute(**_how: Any) -> dict[str, Any]:
         seen.append(action._task.async_val)
@@ -193,21 +248,23 @@ def test_the_task_is_as_it_was_once_the_job_is_started(monkeypatch: pytest.Monke
 
     action: Any = SimpleNamespace(
         _task=Task(),
-        _connection=SimpleNamespace(_shell=SimpleNamespace(tmpdir="/root/.ansible/tmp/ansible-tmp-1")),
+        _connection=SimpleNamespace(_shell=shell),
         _execute_module=execute,
+        get_shell_option=lambda _name, default: shell.async_dir or default,
     )
     if fails:
         with pytest.raises(AnsibleConnectionFailure):
-            job.start(action, "m", {}, {})
+            job.start(action, "a.b.m", {}, {})
     else:
-        assert job.start(action, "m", {}, {}) == job.Started(
-            NAME, f"/root/.ansible_async/{NAME}", "/root/.ansible/tmp/ansible-tmp-1"
+        assert job.start(action, "a.b.m", {}, {}) == job.Started(
+            NAME, f"/root/.ansible_async/{NAME}", "/root/.ansible/tmp/ansible-tmp-1", "AnsiballZ_m.py"
         )
     assert (seen, action._task.async_val) == ([job.TIME_LIMIT], 0)
+    assert shell.seen == ["/root/.ansible_async/drydock", "/root/.ansible_async"]
 
 
 def test_what_could_not_be_started_leaves_its_directory_to_the_plugin() -> None:
-    shell = SimpleNamespace(tmpdir="/root/.ansible/tmp/ansible-tmp-1")
+    shell = Shell()
 
     def execute(**_how: Any) -> dict[str, Any]:
         shell.tmpdir = None  # as ansible-core does, because it takes a job for granted
@@ -218,6 +275,7 @@ def test_what_could_not_be_started_leaves_its_directory_to_the_plugin() -> None:
         _connection=SimpleNamespace(_shell=shell),
         _execute_module=execute,
         _cleanup_remote_tmp=False,
+        get_shell_option=lambda _name, default: shell.async_dir or default,
     )
     found = job.start(action, "m", {}, {})
     assert isinstance(found, dict)
