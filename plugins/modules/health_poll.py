@@ -549,12 +549,21 @@ def look(params: dict[str, Any]) -> Report:
 
 
 class _Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types
-    """Knows what must not be printed before ansible-core writes the arguments into the host's log."""
+    """Knows what must not be printed before ansible-core logs the arguments on the host, or gives them back."""
+
+    def _hide(self) -> None:
+        targets = self.params.get("targets")
+        for target in targets if isinstance(targets, list) else ():  # they may be among what is wrong
+            if isinstance(target, dict):
+                self.no_log_values.update(url_secrets(str(target.get("url") or "")))
 
     def _log_invocation(self) -> None:
-        for target in self.params["targets"]:
-            self.no_log_values.update(url_secrets(target["url"] or ""))
+        self._hide()
         super()._log_invocation()
+
+    def fail_json(self, msg: str, **more: Any) -> None:
+        self._hide()
+        super().fail_json(msg, **more)
 
 
 def main() -> None:

@@ -184,6 +184,15 @@ def test_credentials_in_a_url_are_not_told_nor_given_back_with_the_arguments() -
     assert "canary" not in json.dumps(result)
 
 
+@pytest.mark.parametrize("wrong", [{"type": "soon"}, {"url": 5, "port": "x"}, {"headers": 5}, {}])
+def test_credentials_in_a_url_are_not_given_back_where_other_arguments_are_wrong(wrong: dict[str, Any]) -> None:
+    url = "http://user:canary-one@127.0.0.1/x?key=canary-two"
+    headers = {"Authorization": "Bearer canary-three"}
+    result = health_poll({"name": "x", "url": url, "headers": headers}, {"name": "y", **wrong})
+    assert result["failed"]
+    assert "canary" not in json.dumps(result)
+
+
 def test_a_body_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     result = health_poll({"name": "x", "url": "http://127.0.0.1:1/", "body_file": str(tmp_path / "none")})
     assert result["failure"]["kind"] == "invalid_target"

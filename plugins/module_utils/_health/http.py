@@ -12,7 +12,7 @@ import json
 import ssl
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit, urlunsplit
 
 from ansible_collections.drydock.serving.plugins.module_utils._health.connecting import UnresolvedError
@@ -33,8 +33,6 @@ GLANCE = 65536  # bytes of a body that is only shown
 _PUBLIC = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "host", "user-agent"})
 _SECRET_CHARS = 4  # a shorter value is no secret, and would be found in every other word
 _TELLING_CHARS = 8  # the same for what is mostly a name or a switch: users, parameters
-
-Seen = TypeVar("Seen")
 
 __all__ = ["BODY_LIMIT", "load_requests", "probe_http", "url_secrets", "without_credentials"]
 
@@ -67,13 +65,32 @@ class HttpAttempt:
 
     def begin(self) -> Observation | HttpAttempt:
         """Ask. What was seen, or itself where the answer is still to come."""
-        return self._guarded(self._ask)
+        load_requests()
+        try:
+            self.exchange = self._asked()
+        except failures() as error:
+            return self._failed(error)
+        except ValueError as error:  # of all libraries below; their texts may hold what was to be sent
+            why = str(error) if isinstance(error, UnsendableError) else type(error).__name__
+            return Observation(ok=False, summary=f"the request cannot be sent: {why}", final=True)
+        return self.finish() if self.heard() else self
 
     def finish(self) -> Observation:
         """Wait for the answer, and judge it."""
-        seen = self._guarded(self._hear)
-        self.close()
-        return seen
+        exchange = self._under_way
+        if self._heard is not None:
+            self._started += time.monotonic() - self._heard  # how long it waited for a thread is not the server's fault
+        with contextlib.closing(exchange):
+            try:
+                with contextlib.closing(exchange.answer()) as answer:
+                    body = read(answer, BODY_LIMIT if self._keep is not None or _judges_body(self._spec) else GLANCE)
+            except failures(ValueError) as error:
+                return self._failed(error)
+        elapsed = time.monotonic() - self._started
+        if self._keep is not None and body is not None:
+            self._keep(body[:BODY_LIMIT])
+        left = days_left(exchange.certificate, now=time.time())
+        return judge(self._spec, status=answer.status, body=body, elapsed=elapsed, certificate_days=left)
 
     def fileno(self) -> int:
         return self._under_way.fileno()
@@ -94,10 +111,10 @@ class HttpAttempt:
             raise RuntimeError("it was not begun")
         return self.exchange
 
-    def _ask(self) -> Observation | HttpAttempt:
+    def _asked(self) -> Exchange:
         spec = self._spec
         url, headers = _destination(spec)
-        self.exchange = Exchange(
+        exchange = Exchange(
             spec.method,
             url,
             headers={"Accept-Encoding": "identity", "User-Agent": "drydock.serving", **headers},
@@ -106,35 +123,16 @@ class HttpAttempt:
             ca_path=spec.ca_path,
             server_name=urlsplit(spec.url).hostname if spec.address else None,
         )
-        self.exchange.send()
-        return self.finish() if self.heard() else self
-
-    def _hear(self) -> Observation:
-        spec, exchange = self._spec, self._under_way
-        if self._heard is not None:
-            self._started += time.monotonic() - self._heard  # how long it waited for a thread is not the server's fault
-        with contextlib.closing(exchange.answer()) as answer:
-            body = read(answer, BODY_LIMIT if self._keep is not None or _judges_body(spec) else GLANCE)
-        if self._keep is not None and body is not None:
-            self._keep(body[:BODY_LIMIT])
-        left = days_left(exchange.certificate, now=time.time())
-        elapsed = time.monotonic() - self._started
-        return judge(spec, status=answer.status, body=body, elapsed=elapsed, certificate_days=left)
-
-    def _guarded(self, step: Callable[[], Seen]) -> Seen | Observation:
-        """What a step gives, or what went wrong in it."""
-        spec = self._spec
-        load_requests()
         try:
-            return step()
-        except failures() as error:
-            told = concealed(_reason(error, self._timeout), secrets_of(spec))
-            seen = Observation(ok=False, summary=f"{without_credentials(spec.url)}: {told}")
-        except ValueError as error:  # of all libraries below; their texts may hold what was to be sent
-            why = str(error) if isinstance(error, UnsendableError) else type(error).__name__
-            seen = Observation(ok=False, summary=f"the request cannot be sent: {why}", final=True)
-        self.close()
-        return seen
+            exchange.send()
+        except BaseException:
+            exchange.close()
+            raise
+        return exchange
+
+    def _failed(self, error: Exception) -> Observation:
+        told = concealed(_reason(error, self._timeout), secrets_of(self._spec))
+        return Observation(ok=False, summary=f"{without_credentials(self._spec.url)}: {told}")
 
 
 def judge(
@@ -282,6 +280,8 @@ def _of_system(error: BaseException, _timeout: float) -> str | None:
 def _of_protocol(error: BaseException, _timeout: float) -> str | None:
     if type(error).__name__ == "InvalidHeader":
         return "the answer is not HTTP: it has several lengths"
+    if isinstance(error, ValueError):  # its text may hold anything
+        return f"the answer is not HTTP, or broke off ({type(error).__name__})"
     if not isinstance(error, http.client.HTTPException):
         return None
     return f"the answer is not HTTP, or broke off ({type(error).__name__}: {excerpt(str(error), limit=80)})"

@@ -55,10 +55,10 @@ class UnsendableError(ValueError):
     """A request that no server would get. Its text does not hold what was to be sent."""
 
 
-@functools.lru_cache(maxsize=1)
-def failures() -> tuple[type[Exception], ...]:
+@functools.lru_cache(maxsize=2)
+def failures(*more: type[Exception]) -> tuple[type[Exception], ...]:
     """What goes wrong with a connection and on it, of whatever library."""
-    return (OSError, importlib.import_module("urllib3").exceptions.HTTPError, http.client.HTTPException)
+    return (OSError, importlib.import_module("urllib3").exceptions.HTTPError, http.client.HTTPException, *more)
 
 
 class Exchange:

@@ -17,8 +17,8 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.target imp
 
 MAX_WORKERS = 512  # attempts under way
 # Hundreds that all shake hands at the same moment hold more memory and are no sooner done: so few threads begin. Where
-# fewer steps than that get one within so many seconds, it is the other side that takes its time, and there are more.
-FEW, LOOK = 16, 0.1
+# others wait for them, and they leave a processor idle half of the time, there are twice as many so many seconds later.
+FEW, LOOK, IDLE = 16, 0.05, 0.5
 
 Step = Callable[[], Union[Observation, Parked]]
 Steps = collections.deque[tuple[int, Step]]
@@ -41,9 +41,15 @@ class ThreadPool:
     """Threads, made when they are needed. They are daemons: an attempt that hangs does not keep the process alive.
 
     :param workers: how many attempts may be under way, also those that are parked.
+    :param spent: seconds of a processor that this process has used.
     """
 
-    def __init__(self, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        workers: int,
+        clock: Callable[[], float] = time.monotonic,
+        spent: Callable[[], float] = time.process_time,
+    ) -> None:
         self._turns: queue.SimpleQueue[bool] = queue.SimpleQueue()  # one for each step to take; False: no more
         self._results: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -53,9 +59,8 @@ class ThreadPool:
         self._backlog: Steps = collections.deque()  # more than may be under way
         self._under_way = 0
         self._busy = 0  # steps that have a thread, or are to get one
-        self._taken = 0  # since the last look at whether there are threads enough
-        self._looked = clock()
-        self._clock = clock
+        self._clock, self._spent = clock, spent
+        self._looked = clock(), spent()
         self._started = 0
         self._most = workers
         self._parking: Parking | None = None
@@ -106,13 +111,14 @@ class ThreadPool:
 
     def _grow(self) -> None:
         """More threads where those there are hang, or wait long, and others wait for them."""
-        now = self._clock()
-        if now - self._looked < LOOK:
+        (before, used), now = self._looked, self._clock()
+        if now - before < LOOK:
             return
+        self._looked = now, self._spent()
+        if self._looked[1] - used > (now - before) * IDLE:
+            return  # they do not wait, they work
         with self._lock:
-            more = self._started if self._taken == 0 else FEW if self._taken < FEW else 0
-            self._taken, self._looked = 0, now
-            for _number in range(min(self._busy - self._started, self._most - self._started, more)):
+            for _number in range(min(self._busy, self._most, 2 * self._started) - self._started):
                 self._start()
 
     def _start(self) -> None:
@@ -132,7 +138,6 @@ class ThreadPool:
             if not steps:
                 return  # closed
             index, step = steps.popleft()
-            self._taken += 1
         self._run(index, step)
 
     def _run(self, index: int, step: Step) -> None:

@@ -56,16 +56,21 @@ def thresholds_from(raw: Mapping[str, Any]) -> Thresholds:
 
 @dataclass
 class Counts:
-    """Answers of one service. ``times`` has seconds with three digits, so that it stays small."""
+    """Answers of one service. ``times`` has seconds with three digits, so that it stays small; ``waited`` has those of
+    clients that went away.
+    """
 
     requests: int = 0
     errors: int = 0
     gone: int = 0
     times: Counter[float] = field(default_factory=Counter)
+    waited: Counter[float] = field(default_factory=Counter)
 
     def add(self, entry: Entry) -> None:
         if entry.status == CLIENT_GONE:
             self.gone += 1
+            if entry.seconds is not None:
+                self.waited[float(f"{entry.seconds:.3g}")] += 1
             return
         self.requests += 1
         if entry.status >= 500:
@@ -78,6 +83,7 @@ class Counts:
         self.errors += more.errors
         self.gone += more.gone
         self.times.update(more.times)
+        self.waited.update(more.waited)
 
     @property
     def rate(self) -> float:
@@ -90,12 +96,13 @@ class Counts:
     @property
     def p95(self) -> float | None:
         """95 of 100 answers took no longer than these seconds; None without an answer."""
-        rank = math.ceil(0.95 * self.timed)
-        for seconds in sorted(self.times):
-            rank -= self.times[seconds]
-            if rank <= 0:
-                return seconds
-        return None
+        return _p95(self.times)
+
+    def held_against(self, limit: float) -> Counter[float]:
+        """The times, with those of clients that waited for longer and went away: their answers would have taken more.
+        One that went away sooner tells nothing.
+        """
+        return self.times + Counter({seconds: count for seconds, count in self.waited.items() if seconds > limit})
 
     def figures(self) -> dict[str, Any]:
         return {
@@ -105,6 +112,15 @@ class Counts:
             "clients_gone": self.gone,
             "p95": self.p95,
         }
+
+
+def _p95(times: Counter[float]) -> float | None:
+    rank = math.ceil(0.95 * sum(times.values()))
+    for seconds in sorted(times):
+        rank -= times[seconds]
+        if rank <= 0:
+            return seconds
+    return None
 
 
 class Window:
@@ -231,13 +247,16 @@ def latency_limits(allowed: Thresholds, before: Baseline) -> Iterator[tuple[floa
 
 def _latency(name: str, counts: Counts, when: str, allowed: Thresholds, before: Baseline) -> Breach | None:
     limits = sorted(latency_limits(allowed, before))
-    p95 = counts.p95
-    if not limits or p95 is None or counts.timed < allowed.min_requests or p95 <= limits[0][0]:
+    times = counts.held_against(limits[0][0]) if limits else Counter[float]()
+    p95, timed = _p95(times), sum(times.values())
+    if not limits or p95 is None or timed < allowed.min_requests or p95 <= limits[0][0]:
         return None
+    left = timed - counts.timed
+    gone = f", for {left} of them clients did not wait" if left else ""
     return Breach(
         about="latency",
         subject=name,
-        said=f"{name}: 95 % of {counts.timed} answers {when} took up to {p95:g} s; allowed are {limits[0][1]}",
+        said=f"{name}: 95 % of {timed} answers {when} took up to {p95:g} s{gone}; allowed are {limits[0][1]}",
         found=p95,
         allowed=limits[0][0],
     )
@@ -265,8 +284,9 @@ def not_judged(window: Window, thresholds: Thresholds, before: Mapping[str, Base
     found = []
     for name, counts in sorted(window.whole().items()):
         if counts.requests < thresholds.min_requests:
+            gone = f"; {counts.gone} clients went away before they had one" if counts.gone else ""
             found.append(
-                f"{name}: {counts.requests} answers are too few to judge, wanted are {thresholds.min_requests}"
+                f"{name}: {counts.requests} answers are too few to judge, wanted are {thresholds.min_requests}{gone}"
             )
         elif thresholds.latency_factor is not None and before.get(name, Baseline()).timed < thresholds.min_requests:
             found.append(f"{name}: too few answers before the switch to compare how long they take")

@@ -16,6 +16,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.host impo
 from ansible_collections.drydock.serving.plugins.module_utils._release.layout import Layout
 from ansible_collections.drydock.serving.plugins.module_utils._release.probation import (
     ENDED,
+    FAILED,
     Note,
     read_note,
     remove_note,
@@ -103,7 +104,8 @@ def settle(stack: str, layout: Layout, host: Host, *, actor: str) -> list[str]:
         write_note(layout, earlier)
         start_unit(stack, host.runner)
         return []
-    if note.decision is not None and _went_back(layout, note):  # the watcher, who has done it, concludes it
+    failed = (note.decision or {}).get("verdict") == FAILED
+    if failed and _went_back(layout, note):  # the watcher, who has done it, concludes it
         return []
     said = _end(stack, layout, host, note, actor=actor)
     remove_note(layout)

@@ -185,16 +185,21 @@ class WayBack:
 
     def _bring_back(self, previous: Record, step: str) -> str:
         """What served was left alone, but for what had to be replaced where it is."""
+        touched = [unit.name for unit in (*self._plan.replaced, *self._plan.mended)]
+        again = [name for name in touched if name in previous.containers]
         try:
             self._stop_moved()
             self._keep_warm(step)
-            touched = [unit.name for unit in (*self._plan.replaced, *self._plan.mended)]
-            again = [name for name in touched if name in previous.containers]
             limit = self._at.wait_timeout + UP_EXTRA
             bring_up_recorded(self._host, self._layout, self._desired.name, previous, again, timeout=limit)
             report = self._host.waiter.wait_recorded(previous.containers, limit=self._at.wait_timeout)
         except DrydockError as error:
-            return f"The previous release {previous.identity} could NOT be brought back: {error.message}{self._out()}"
+            what = (
+                "could NOT be brought back"
+                if again
+                else "was not touched, but what came up beside it could NOT be put away, which the next run does"
+            )
+            return f"The previous release {previous.identity} {what}: {error.message}{self._out()}"
         if not report.ok:
             return f"The previous release {previous.identity} was brought back, but: {report.message()}{self._out()}"
         rotation.enter(self._layout)

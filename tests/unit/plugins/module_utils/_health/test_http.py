@@ -26,7 +26,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._health.http impor
     without_credentials,
 )
 from ansible_collections.drydock.serving.plugins.module_utils._health.http_request import CHUNK, PIECE, Connection
-from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec
+from ansible_collections.drydock.serving.plugins.module_utils._health.target import HttpSpec, Observation
 
 Says = Callable[[bytes], None]
 
@@ -81,6 +81,29 @@ def test_what_is_no_answer_is_told_as_the_server_s_fault(says: Says, answer: byt
     seen = probe_http(HttpSpec(url="http://h/"), 30.0)
     assert words in seen.summary
     assert (seen.ok, seen.final) == (False, False), "it may say something else next time"
+
+
+class Odd:
+    """The library breaks over an answer."""
+
+    certificate = None
+    closed = False
+
+    def answer(self) -> Any:
+        raise ValueError("invalid literal for int() with base 10: 'canary'")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_an_answer_over_which_the_library_breaks_is_not_the_request_s_fault() -> None:
+    attempt, odd = HttpAttempt(HttpSpec(url="http://h/"), 30.0), Odd()
+    exchange: Any = odd
+    attempt.exchange = exchange
+    assert attempt.finish() == Observation(
+        ok=False, summary="http://h/: the answer is not HTTP, or broke off (ValueError)"
+    )
+    assert odd.closed
 
 
 def test_a_server_that_resets_the_handshake_is_told(says: Says, monkeypatch: pytest.MonkeyPatch) -> None:

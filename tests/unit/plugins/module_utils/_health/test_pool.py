@@ -95,17 +95,31 @@ class Hanging:
 
 def test_hundreds_of_attempts_begin_in_few_threads_and_get_more_where_those_hang() -> None:
     clock, hanging = FakeClock(), Hanging()
-    pool = ThreadPool(200, clock)
+    pool = ThreadPool(200, clock, spent=lambda: 0.0)
     for number in range(100):
         pool.submit(number, hanging)
     hanging.wait_for(FEW)
     assert pool.wait(0) == []
     assert not hanging.begun.acquire(blocking=False), "no further thread before some time has passed"
     for more in (16, 32, 36):
-        for _look in range(2):  # at the first one, the threads that there are have just begun
-            clock.now += LOOK
-            pool.wait(0)
+        clock.now += 2 * LOOK
+        pool.wait(0)
         hanging.wait_for(more)
+    hanging.free.set()
+    assert sorted(all_of(pool, 100)) == list(range(100))
+    pool.close()
+
+
+def test_threads_that_work_get_no_others_beside_them() -> None:
+    clock, hanging = FakeClock(), Hanging()
+    pool = ThreadPool(200, clock, spent=lambda: clock.now * 0.9)
+    for number in range(100):
+        pool.submit(number, hanging)
+    hanging.wait_for(FEW)
+    before = threading.active_count()
+    clock.now += 2 * LOOK
+    pool.wait(0)
+    assert threading.active_count() == before
     hanging.free.set()
     assert sorted(all_of(pool, 100)) == list(range(100))
     pool.close()

@@ -62,6 +62,10 @@ def window(*given: list[Entry]) -> Window:
         ([answers(94), answers(6, seconds=9.0)], {"latency_seconds": 1.0}, ["latency"]),
         ([answers(94), answers(6, 101, seconds=900.0)], {"latency_seconds": 1.0}, []),
         ([answers(19, seconds=9.0)], {"latency_seconds": 1.0}, []),
+        ([answers(20, 499, seconds=9.0)], {"latency_seconds": 1.0}, ["latency"]),
+        ([answers(94), answers(6, 499, seconds=9.0)], {"latency_seconds": 1.0}, ["latency"]),
+        ([answers(94), answers(6, seconds=9.0), answers(500, 499)], {"latency_seconds": 1.0}, ["latency"]),
+        ([answers(94), answers(500, 499)], {"latency_seconds": 1.0}, []),
         ([answers(100, seconds=0.2)], {"latency_factor": 2.0}, []),
         ([answers(100, seconds=0.201)], {"latency_factor": 2.0}, ["latency"]),
         ([answers(100, seconds=0.201)], {"latency_factor": 9.0, "latency_seconds": 0.2}, ["latency"]),
@@ -85,6 +89,15 @@ def test_errors_that_come_late_do_not_drown_in_what_was_well_before() -> None:
     assert (found.subject, found.found, found.allowed) == ("api", 0.5, 0.05)
 
 
+def test_clients_that_a_release_which_hangs_lets_wait_are_told() -> None:
+    seen = window(answers(10), answers(30, 499, seconds=12.0))
+    (found,) = breaches(seen, [], Thresholds(seconds=60, latency_seconds=2.0), {})
+    assert found.said == (
+        "api: 95 % of 40 answers since the switch took up to 12 s, for 30 of them clients did not wait; allowed are 2 s"
+    )
+    assert seen.whole()["api"].figures()["p95"] == 0.1
+
+
 def test_few_answers_spread_over_a_long_time_count_together() -> None:
     spread = [answers(1, 500 if second % 2 else 200, at=1000.0 + 60 * second) for second in range(30)]
     assert [item.about for item in breaches(window(*spread), [], Thresholds(seconds=3600), {})] == ["error_rate"]
@@ -104,6 +117,11 @@ def test_nothing_before_to_compare_with_is_said_and_not_judged() -> None:
         "api: too few answers before the switch to compare how long they take",
         "web: 3 answers are too few to judge, wanted are 20",
     ]
+
+
+def test_clients_that_went_away_are_told_where_there_are_too_few_answers() -> None:
+    told = not_judged(window(answers(100, upstream=OTHER), answers(300, 499)), Thresholds(seconds=60), {})
+    assert told == ["api: 0 answers are too few to judge, wanted are 20; 300 clients went away before they had one"]
 
 
 def test_a_multiple_of_next_to_nothing_is_no_reason() -> None:

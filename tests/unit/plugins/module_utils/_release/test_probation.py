@@ -223,6 +223,15 @@ def test_a_run_that_waits_goes_on_waiting_while_a_release_is_made_and_fails(tria
     assert result["probation"]["verdict"] == "kept"
 
 
+def test_a_rollback_that_is_quicker_than_the_verdict_to_keep_it_is_not_told_as_that(trial: Trial) -> None:
+    trial.begin()
+    write_note(trial.layout, replace(note_of(trial), decision={"verdict": "kept", "said": []}))
+    trial.world.back()
+    assert read_note(trial.layout) is None
+    assert [line["outcome"] for line in trial.log_lines][-2:] == ["probation_ended", "rolled_back"]
+    consistent(trial.world)
+
+
 def test_a_verdict_that_another_release_was_quicker_than_is_not_told_as_carried_out(trial: Trial) -> None:
     trial.begin()
     failed = replace(note_of(trial), decision={"verdict": "failed", "said": ["too many errors"]})

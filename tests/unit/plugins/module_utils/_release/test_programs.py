@@ -160,14 +160,13 @@ def test_what_a_run_that_was_killed_has_left_is_found_by_its_mark_and_ended_with
     tmp_path: Path,
 ) -> None:
     told = tmp_path / "pid"
-    script = f"setsid sh -c 'echo $$ > {told}; exec sleep 300' & while ! [ -s {told} ]; do :; done; exec sleep 300"
-    number = Killed(tmp_path).begin(HOOK, script)
-    while not told.exists() or not told.read_text():
-        os.sched_yield()
+    os.mkfifo(told)
+    number = Killed(tmp_path).begin(HOOK, f"setsid sh -c 'echo $$ > {told}; exec sleep 300' & exec sleep 300")
+    child = int(told.read_text())
     assert not HostPrograms().end("another mark")
     assert HostPrograms().end("the mark")
     assert ended(number)
-    assert ended(int(told.read_text()))
+    assert ended(child)
     assert not HostPrograms().end("the mark")
 
 

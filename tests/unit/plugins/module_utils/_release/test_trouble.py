@@ -417,8 +417,12 @@ def test_a_failed_release_that_cannot_be_stopped_says_so(world: World) -> None:
         world.docker.answering = step != "healthy"
 
     error = world.failing(world.with_api(image="api:2"), on_step=gone)
-    assert "was not touched and serves" not in error.message
-    assert "could NOT be brought back: The Docker engine is unreachable" in error.message
+    assert "r001 was not touched, but what came up beside it could NOT be put away" in error.message
+    assert "The Docker engine is unreachable" in error.message
+    world.docker.answering = True
+    world.release()
+    assert world.serving()["api"] == "api:1"
+    assert world.leftovers() == []
 
 
 def test_clients_are_led_back_before_any_evidence_is_collected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
