@@ -43,6 +43,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.probation
 
 LOOK = 5.0  # seconds between two looks at the containers; the log is read more often
 PATIENCE = 1.0  # seconds before a lease or a lock that is held is tried again
+SHORTEST = 0.05  # seconds slept at least: of what is left of a probation, a clock may be too coarse to see it pass
 GRACE = 10  # looks at who watches, before one that waits does it itself
 LATE = 3600.0  # seconds that a verdict may take, as when another run holds the stack
 
@@ -148,7 +149,7 @@ def _stretch(at: Watch, note: Note, ends: Ends) -> Note | None:
         left = remaining(kept, at.clocks)
         decision = decide(kept, window, looks, over=left <= 0) if serving(at.layout, kept) else None
         if decision is None or not _write_down(at, kept, decision):
-            at.sleep(min(kept.thresholds.interval, left) if left > 0 else PATIENCE)
+            at.sleep(min(kept.thresholds.interval, max(left, SHORTEST)) if left > 0 else PATIENCE)
 
 
 def _looks(at: Watch, note: Note, last: list[Look]) -> list[Look]:
