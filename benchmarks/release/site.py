@@ -59,7 +59,7 @@ class Host:
     def write(self, path: str, content: str, *, mode: str = "0644") -> None:
         """Put a file there."""
         script = 'mkdir -p "$(dirname "$1")" && cat > "$1.new" && chmod "$2" "$1.new" && mv "$1.new" "$1"'
-        _judged(self.ssh("sh", "-c", script, "sh", path, mode, data=content), f"writing {path}")
+        judged(self.ssh("sh", "-c", script, "sh", path, mode, data=content), f"writing {path}")
 
 
 class Way(Protocol):
@@ -93,7 +93,7 @@ class Collection:
     def first(self, wanted: Wanted) -> None:
         """What comes before the changes: the engine, and a release that serves."""
         self._want(wanted)
-        _judged(self._play("site.yml", "--tags", "engine,stack"), "the first deployment")
+        judged(self._play("site.yml", "--tags", "engine,stack"), "the first deployment")
 
     def deploy(self, wanted: Wanted) -> Done:
         """``site.yml --tags stack`` with another inventory."""
@@ -139,9 +139,9 @@ class Compose:
 
     def first(self, wanted: Wanted) -> None:
         """What comes before the changes; nginx is there already, for the collection's release."""
-        _judged(self.deploy(wanted), "the first docker compose up")
+        judged(self.deploy(wanted), "the first docker compose up")
         self.host.write("/etc/nginx/conf.d/90-peer.conf", PEER_NGINX)
-        _judged(self.host.ssh("sh", "-c", "nginx -t && systemctl reload nginx"), "nginx in front of Compose")
+        judged(self.host.ssh("sh", "-c", "nginx -t && systemctl reload nginx"), "nginx in front of Compose")
 
     def deploy(self, wanted: Wanted) -> Done:
         """Another compose.yaml, then the command; it is timed without the writing."""
@@ -190,7 +190,11 @@ def site(folder: Path, *, keep: bool) -> Iterator[Site]:
             _lab("host-down", HOST)
 
 
-def _judged(done: Done, what: str) -> Done:
+def judged(done: Done, what: str) -> Done:
+    """A change that ended well.
+
+    :raises CannotRunError: it did not.
+    """
     if done.status != 0:
         raise CannotRunError(f"{what} ended with {done.status}: {done.said[-800:]}")
     return done

@@ -12,8 +12,8 @@ from typing import Any
 
 from benchmarks.models.workbench import Bar, Row, Series, say
 from benchmarks.release.load import Load, Mix
-from benchmarks.release.site import Way
-from benchmarks.release.wanted import changes
+from benchmarks.release.site import Way, judged
+from benchmarks.release.wanted import Wanted, changes
 from benchmarks.release.workplace import Bench
 
 WHAT = "failed or wrong answers"
@@ -85,6 +85,7 @@ def measure(bench: Bench) -> list[Row]:
 
 def under_load(way: Way, bench: Bench) -> Outcome:
     """All changes, one after the other, and on with the load until enough was asked."""
+    judged(way.deploy(Wanted("first")), "the deployment before it")  # an earlier case may have left something else
     outcome = Outcome()
     allowed = {"first"}
     with Load(way.place, mix=Mix(rate=bench.rate, tasks=1.0), allowed=allowed) as load:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.models.workbench import Bar, CannotRunError, Row, Series, say
+from benchmarks.models.workbench import Bar, Row, Series, say
 from benchmarks.release.cases.deploys import Counted
 from benchmarks.release.load import Load, Mix
+from benchmarks.release.site import judged
 from benchmarks.release.wanted import Wanted
 from benchmarks.release.workplace import Bench
 
@@ -20,16 +21,12 @@ def measure(bench: Bench) -> list[Row]:
     """``--tags edge`` with another limit for bodies, so many times. No peer writes nginx's configuration."""
     with bench.site() as site:
         served = Wanted("edge")
-        done = site.ours.deploy(served)
-        if done.status != 0:
-            raise CannotRunError(f"the deployment before it ended with {done.status}: {done.said[-600:]}")
+        judged(site.ours.deploy(served), "the deployment before it")
         with Load(site.ours.place, mix=Mix(rate=bench.rate), allowed={served.label}) as load:
             time.sleep(bench.lull)
             for number in range(bench.rounds):
                 before = load.tally.failed
-                done = site.ours.edge(Wanted("edge", client_max_body=f"{number + 30}m"))
-                if done.status != 0:
-                    raise CannotRunError(f"the change ended with {done.status}: {done.said[-600:]}")
+                done = judged(site.ours.edge(Wanted("edge", client_max_body=f"{number + 30}m")), "the change")
                 time.sleep(bench.lull)
                 say(f"edge: {number + 1} {done.seconds:6.1f} s, {load.tally.failed - before} answers failed or wrong")
     report = load.report()

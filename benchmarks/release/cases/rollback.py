@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from benchmarks.models.workbench import Bar, CannotRunError, Row, Series, in_turn
-from benchmarks.release.site import Collection
+from benchmarks.release.site import Collection, judged
 from benchmarks.release.wanted import NAME, Wanted
 from benchmarks.release.workplace import Bench
 
@@ -31,9 +31,7 @@ def measure(bench: Bench) -> list[Row]:
         if host.ssh("test", "-x", COMMAND).status != 0:
             raise CannotRunError(f"the collection puts no {COMMAND} on its hosts yet")
         for label in ("one", "two"):
-            done = site.ours.deploy(Wanted(label, keep_warm=True))
-            if done.status != 0:
-                raise CannotRunError(f"a deployment before it ended with {done.status}: {done.said[-600:]}")
+            judged(site.ours.deploy(Wanted(label, keep_warm=True)), "a deployment before it")
         whole: list[float] = []
 
         def switched() -> float:

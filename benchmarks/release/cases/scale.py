@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.models.workbench import Bar, CannotRunError, Row, Series, say
+from benchmarks.models.workbench import Bar, Row, Series, say
 from benchmarks.release.cases.deploys import Counted
 from benchmarks.release.load import Load, Mix
-from benchmarks.release.site import Done
+from benchmarks.release.site import judged
 from benchmarks.release.wanted import Wanted
 from benchmarks.release.workplace import Bench
 
@@ -38,13 +38,3 @@ def measure(bench: Bench) -> list[Row]:
     report = load.report()
     case = f"{WHAT} from 1 to {MANY} and back, {bench.rounds} times, {report['finished']} requests"
     return [Counted(case, "answers", Series([float(report["failed"])]), bar=Bar("most", 0), details={"ours": report})]
-
-
-def judged(done: Done, what: str) -> Done:
-    """A change that ended well.
-
-    :raises CannotRunError: it did not.
-    """
-    if done.status != 0:
-        raise CannotRunError(f"{what} ended with {done.status}: {done.said[-600:]}")
-    return done
