@@ -110,7 +110,7 @@ def password(host: Host) -> str:
 
 
 def ready(host: Host) -> bool:
-    return bool(host.check_output(f"python3 -c {shlex.quote(ASK + 'print(ask()[0])')}") == "200")
+    return bool(host.run(f"python3 -c {shlex.quote(ASK + 'raise SystemExit(ask()[0] != 200)')}").succeeded)
 
 
 @pytest.fixture(scope="module", autouse=True)
