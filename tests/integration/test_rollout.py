@@ -82,7 +82,9 @@ def test_one_that_is_not_ready_leaves_all_on_the_old_release(site: Site, setting
     assert [host.running() for host in site.hosts.values()] == [["1"]] * 3
     assert [host.outcomes()[-1] for host in site.hosts.values()] == ["abandoned", "failed", "abandoned"]
     assert "No host was switched. two: " in run.output
-    assert run.output.count(f"{site.hosts['one'].release}  gave up 2") == 1
+    release = str(site.hosts["one"].release)  # the same on all hosts: they were released together
+    for name in ("one", "three"):  # the table is told once
+        assert run.output.count(f"{name:<5}  {release:<25}  gave up 2") == 1
     clean(site)
 
 
@@ -109,8 +111,9 @@ def test_one_host_alone_costs_no_second_call(tmp_path: Path) -> None:
     assert run.tasks == [
         "Model | Check what is wanted and complete it",
         "Stack | Release",
-        *(task for task in run.tasks if task.startswith((f"{role}Validating arguments", f"{role}command | "))),
+        *(task for task in run.tasks if task.startswith(f"{role}Validating arguments")),
         f"{role}release | Release the stack",
+        *(task for task in run.tasks if task.startswith(f"{role}command | ")),
         "Edge | Put nginx in front",
     ]
 

@@ -36,6 +36,7 @@ pytestmark = [
 ]
 
 NAME = "drydock-works"
+RELEASE = "release | Release the stack"  # the task
 PSQL = (
     "PGPASSWORD=$(cat /run/secrets/postgres_password) exec psql --host postgres --username app --dbname app "
     '--no-align --tuples-only --set ON_ERROR_STOP=1 --command "$SQL"'
@@ -128,7 +129,7 @@ class Place:
             tasks = json.loads(output[output.index("{") : output.rindex("}") + 1])["plays"][0]["tasks"]
         except ValueError:
             raise AssertionError(output) from None
-        return dict(tasks[-1]["hosts"]["localhost"])
+        return next(dict(task["hosts"]["localhost"]) for task in tasks if task["task"]["name"].endswith(RELEASE))
 
     def sql(self, statement: str) -> str:
         """What the database answers."""
