@@ -85,7 +85,7 @@ def test_the_playbook_says_what_it_would_do_and_what_it_has_done(site: Site) -> 
     assert code == 0, output
     record = current(site)
     assert f"{second['id']} -> {first}, as {record['id']}" in output
-    assert "would release that again" in output
+    assert "would release that again" in " ".join(output.split())  # the line is long
     assert CANARY not in output
     assert (record["rolled_back_to"], record["reason"]) == (first, "a test")
     assert record["images"]["api"]["reference"] == "api:1"

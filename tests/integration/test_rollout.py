@@ -256,7 +256,7 @@ def test_all_go_back_when_all_can(newer: Site) -> None:
     assert run.code == 0, run.output
     assert newer.releases == dict.fromkeys(NAMES, "1")
     assert [host.outcomes()[-2:] for host in newer.hosts.values()] == [["prepared", "rolled_back"]] * 3
-    assert "would release that again" in run.output
+    assert "would release that again" in " ".join(run.output.split())  # the line is long
     clean(newer)
 
 
