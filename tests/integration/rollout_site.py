@@ -73,6 +73,8 @@ class FakeHost:
 
     def __init__(self, place: Path) -> None:
         self.place = place
+        if place.exists():  # kept from a site before
+            return
         place.mkdir()
         engine = FakeDocker()
         engine.images, engine.registry = {"registry.example.org/api:1"}, {"registry.example.org/api:2"}

@@ -111,7 +111,8 @@ def run(place: Path, stack: Mapping[str, Any], secrets: Mapping[str, str] | None
         tasks = json.loads(done.stdout[done.stdout.index("{") :])["plays"][0]["tasks"]
     except ValueError:
         raise AssertionError(output) from None
-    return {**tasks[-1]["hosts"]["localhost"], "output": output}
+    released = next(task for task in tasks if task["task"]["name"].endswith("release | Release the stack"))
+    return {**released["hosts"]["localhost"], "output": output}
 
 
 @pytest.fixture(scope="module")

@@ -124,6 +124,11 @@ class Site:
         self.world.docker = release_engine.engine(self.root)
         return self.world.serving()
 
+    def serving_now(self) -> dict[str, str]:
+        """Without those that are kept warm."""
+        self.world.docker = release_engine.engine(self.root)
+        return self.world.serving_now()
+
     def status(self) -> dict[str, Any]:
         try:
             found: dict[str, Any] = json.loads((self.world.root / "state" / "job" / "status.json").read_text())

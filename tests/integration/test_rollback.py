@@ -79,7 +79,7 @@ def test_the_playbook_says_what_it_would_do_and_what_it_has_done(site: Site) -> 
     code, output = back(site, "--check", "--limit", "one")
     assert code == 0, output
     assert f"{second['id']} -> {first} (would be)" in output
-    assert site.serving()["api"] == "api:2"
+    assert site.serving_now()["api"] == "api:2"
 
     code, output = back(site, "--limit", "one", reason="a test")
     assert code == 0, output
@@ -100,14 +100,14 @@ def test_a_host_that_does_not_answer_keeps_the_other_on_what_it_serves_and_warm(
     assert (site.world.root / "state" / "warm.json").is_file()
     code, output = back(site, "--limit", "one")
     assert code == 0, output
-    assert site.serving()["api"] == "api:1"
+    assert site.serving_now()["api"] == "api:1"
 
 
 def test_a_release_that_is_not_there_is_told_with_what_serves_and_ends_with_an_error(site: Site) -> None:
     code, output = back(site, "--limit", "one", release="20200101T000000Z-00000000")
     assert code == 2
     assert "There is no release 20200101T000000Z-00000000 on this host" in output
-    assert site.serving()["api"] == "api:2"
+    assert site.serving_now()["api"] == "api:2"
 
 
 def test_the_command_on_the_host_goes_back_and_says_each_step(site: Site) -> None:

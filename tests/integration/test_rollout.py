@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -21,15 +22,41 @@ SICK = {"registry.example.org/api:2"}
 GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
 
 
+class Stage:
+    """A place where sites are set up once and taken up again by each test: what they keep holds their own paths."""
+
+    def __init__(self, folder: Path, *versions: str) -> None:
+        self.place, self.kept = folder / "site", folder / "kept"
+        self.place.mkdir()
+        site = Site(self.place, NAMES)
+        for version in versions:
+            site.image = version
+            run = site.play()
+            assert run.code == 0, run.output
+            assert site.releases == dict.fromkeys(NAMES, version)
+        self.place.rename(self.kept)
+
+    def site(self) -> Site:
+        if self.place.exists():
+            shutil.rmtree(self.place)
+        shutil.copytree(self.kept, self.place, symlinks=True)
+        return Site(self.place, NAMES, image="2")
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    return Stage(tmp_path_factory.mktemp("first"), "1")
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    return Stage(tmp_path_factory.mktemp("second"), "1", "2")
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(first: Stage) -> Site:
     """Three hosts that serve version 1, with version 2 wanted."""
-    site = Site(tmp_path, NAMES)
-    first = site.play()
-    assert first.code == 0, first.output
-    assert site.releases == dict.fromkeys(NAMES, "1")
-    site.image = "2"
-    return site
+    return first.site()
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -239,10 +266,9 @@ def test_serial_takes_batches_and_stops_after_one_with_a_host_that_does_not_answ
 
 
 @pytest.fixture
-def newer(site: Site) -> Site:
+def newer(second: Stage) -> Site:
     """Three hosts that serve version 2, each with version 1 to go back to."""
-    released = site.play()
-    assert released.code == 0, released.output
+    site = second.site()
     site.playbook = "rollback"
     return site
 

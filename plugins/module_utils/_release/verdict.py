@@ -101,7 +101,8 @@ def _last_attempt(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         kind, evidence, at = failure.get("kind"), failure.get("evidence"), last.get("at")
     elif told["failures"]:
         last = told["failures"][0]
-        failed, identity = last["serving"] == told["release"], last["id"]
+        unread = last["kind"] is None  # who cannot tell what served then does not say that it is over
+        failed, identity = unread or last["serving"] == told["release"], last["id"]
         kind, evidence, at = last["kind"], last["evidence"], last["at"]
     else:
         return

@@ -104,7 +104,8 @@ class Job(Generic[R]):
             self._updated.add(answer.status.updated)
         loaded = len(self._updated) > 2 or time.monotonic() - self._since > LOADED
         if not self._forgotten and answer.job == "running" and loaded:
-            self._sweep(f"rm -f {self._quoted(self._started.folder)}/{self._started.file}", privileged=False)
+            # also those of calls before it, which share the folder and the arguments
+            self._sweep(f"rm -f {self._quoted(self._started.folder)}/AnsiballZ_*", privileged=False)
             self._forgotten = True
 
     def alive(self) -> bool:

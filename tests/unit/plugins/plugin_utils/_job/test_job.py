@@ -60,7 +60,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def made(action: Action, place: Path) -> job.Job[Snapshot]:
-    started = job.Started(NAME, str(place / NAME), str(place / "ansible-tmp-1"))
+    started = job.Started(NAME, str(place / NAME), str(place / "ansible-tmp-1"), "AnsiballZ_model_sync.py")
     return job.Job(action, {}, started, kind=DOWNLOAD, status=str(place / "status it's.json"))
 
 
@@ -90,9 +90,11 @@ def test_the_modules_file_goes_once_the_host_has_loaded_it(place: Path) -> None:
     action = Action()
     running = made(action, place)
     module = place / "ansible-tmp-1" / "AnsiballZ_model_sync.py"
+    before = place / "ansible-tmp-1" / "AnsiballZ_model_plan.py"  # of the call before, with the same arguments
+    before.write_text("secret")
     for updated, there in ((1, True), (1, True), (2, True), (3, False)):
         running.on_look(Look(Snapshot(updated=updated), "running"))
-        assert module.exists() is there, updated
+        assert (module.exists(), before.exists()) == (there, there), updated
     asked = len(action.commands)
     running.on_look(Look(Snapshot(updated=4), "running"))
     assert len(action.commands) == asked == 1
