@@ -49,6 +49,7 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.desired i
     Unit,
     sha256,
 )
+from ansible_collections.drydock.serving.plugins.module_utils._release.differences import DATA_MODE
 from ansible_collections.drydock.serving.plugins.module_utils._release.drain import Retired, entry
 from ansible_collections.drydock.serving.plugins.module_utils._release.engine import Live
 from ansible_collections.drydock.serving.plugins.module_utils._release.evidence import Redactor
@@ -58,7 +59,6 @@ from ansible_collections.drydock.serving.plugins.module_utils._release.images im
 from ansible_collections.drydock.serving.plugins.module_utils._release.lease import Clocks
 from ansible_collections.drydock.serving.plugins.module_utils._release.model import MODEL, model_text
 from ansible_collections.drydock.serving.plugins.module_utils._release.plan import (
-    DATA_MODE,
     RELEASE,
     Plan,
     model_dirs_missing,
