@@ -135,12 +135,11 @@ def test_one_host_alone_costs_no_second_call(tmp_path: Path) -> None:
     run, role = site.play(), "drydock.serving.stack : "
     assert site.releases == {"alone": "2"}
     assert site.hosts["alone"].outcomes() == ["released", "released"]
-    assert run.tasks == [
+    others = (f"{role}Validating arguments", f"{role}command | ")
+    assert [task for task in run.tasks if not task.startswith(others)] == [
         "Model | Check what is wanted and complete it",
         "Stack | Release",
-        *(task for task in run.tasks if task.startswith(f"{role}Validating arguments")),
         f"{role}release | Release the stack",
-        *(task for task in run.tasks if task.startswith(f"{role}command | ")),
         "Edge | Put nginx in front",
     ]
 
