@@ -382,7 +382,6 @@ def upstream(host: Host, service: str) -> list[str]:
     return re.findall(r"server (\S+)", block)
 
 
-@pytest.mark.usefixtures("put_right")
 def test_no_request_fails_while_a_service_gets_another_replica_restarts_and_loses_it_again(host: Host) -> None:
     first = container(host, "api")
     before = identities(host)[first]
@@ -417,8 +416,7 @@ def test_no_request_fails_while_a_release_is_made_or_given_up(host: Host) -> Non
     assert told["seen"] == sorted(f"127.0.0.1:{port}" for port in (old, new))
 
 
-@pytest.mark.usefixtures("put_right")
-@pytest.mark.parametrize("step", ["healthy", "switch", "confirm", "drain"])
+@pytest.mark.parametrize("step", ["switch", "drain"])  # all the others: tests/lab/test_kill_points.py
 def test_a_module_that_is_killed_is_cleaned_up_after_by_the_next_run(host: Host, step: str) -> None:
     serving = current(host)["id"]
     change = api(environment={"KILLED_AT": step})
