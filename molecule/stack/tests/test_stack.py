@@ -399,6 +399,7 @@ def test_no_request_fails_while_a_service_gets_another_replica_restarts_and_lose
     assert identities(host)[first][0] == before[0], "it was restarted, not replaced"
     code, changed, output = converge()
     assert (code, changed) == (0, 0), output[-3000:]
+    assert ready(host)
 
 
 @pytest.mark.usefixtures("put_right")
@@ -430,6 +431,7 @@ def test_a_module_that_is_killed_is_cleaned_up_after_by_the_next_run(host: Host,
     assert ready(host)
     code, changed, output = converge()
     assert (code, changed) == (0, 1), output[-3000:]
+    assert ready(host)
     assert "KILLED_AT" not in json.dumps(containers(host)[container(host, "api")]["Config"]["Env"])
     assert set(containers(host)) == {
         f"ocr-{item['part']}-{unit}-1" for unit, item in current(host)["containers"].items()
